@@ -1,0 +1,1 @@
+"""The shell around the domain: the only place where decisions and effects meet."""
