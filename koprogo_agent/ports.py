@@ -16,21 +16,7 @@ from typing import Any, Protocol
 
 from koprogo_agent.domain.gate import Container
 from koprogo_agent.domain.tags import SignedTag, TagRef
-
-
-@dataclass(frozen=True)
-class Signer:
-    """Who signed: the identity that a trusted key proved.
-
-    Attributes:
-        kind: `ssh` or `gpg`.
-        key: fingerprint of the key; for GPG that of the primary key.
-        name: the name that the trust directory gives to the key.
-    """
-
-    kind: str
-    key: str
-    name: str
+from koprogo_agent.domain.trust import Signer
 
 
 class Source(Protocol):
@@ -161,7 +147,7 @@ class Stack(Protocol):
         """The resolved compose model (`config --format json`).
 
         Raises:
-            StepFailed: the compose files are invalid (code `compose.invalid`), with compose's words.
+            StepFailed: the compose files are invalid (code `compose.invalid`), in its words.
         """
 
     def variables(self, project: Project) -> tuple[Variable, ...]:
@@ -258,8 +244,10 @@ class Database(Protocol):
         """Restores a dump into the (empty) application's database, stopping at the first error."""
 
     def replace(self, at: DatabaseAt, dump: Path, aside: str) -> None:
-        """Restores a dump beside the application's database, then takes its place in one
-        transaction; what was there is kept under the name `aside`. Writers must have stopped.
+        """Restores a dump beside the application's database, then takes its place.
+
+        The exchange is one transaction; what was there is kept under the name `aside`. Writers
+        must have stopped.
         """
 
     def make_point(self, at: DatabaseAt, name: str) -> None:
@@ -272,16 +260,18 @@ class Database(Protocol):
         """Whether a database of this name exists, whole."""
 
     def swap_back(self, at: DatabaseAt, point: str, aside: str) -> None:
-        """Renames the application's database to `aside` and the point to its name, in one
-        transaction; done already is success.
+        """Renames the application's database to `aside` and the point to its name.
+
+        Both in one transaction; done already (no point, but an `aside`) is success.
         """
 
     def drop(self, at: DatabaseAt, name: str) -> None:
         """Drops a database other than the application's; absent already is success."""
 
     def writes(self, at: DatabaseAt) -> int:
-        """PostgreSQL's own count of rows inserted, updated and deleted in the application's
-        database. Exact once the writers' sessions have ended.
+        """PostgreSQL's own count of rows ever inserted, updated and deleted.
+
+        In the application's database; exact once the writers' sessions have ended.
         """
 
     def progress_mark(self, at: DatabaseAt) -> str:
