@@ -1,0 +1,1 @@
+"""Real parts for tests, demo and benchmarks: engine, registry, git origin, keys, stack."""

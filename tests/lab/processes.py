@@ -1,0 +1,107 @@
+"""Child processes, deadlines and ports: what every real part of the lab is started with."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+POLL_SECONDS = 0.02
+
+
+class LabError(RuntimeError):
+    """Something in the lab itself did not work; never a finding about the agent."""
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> float:
+    """Ask `condition` until it holds; returns the seconds waited, raises LabError after `seconds`."""
+    started = time.monotonic()
+    while not condition():
+        if time.monotonic() - started > seconds:
+            raise LabError(f"waited {seconds:g} s in vain for {what}")
+        time.sleep(POLL_SECONDS)
+    return time.monotonic() - started
+
+
+def free_port() -> int:
+    """A TCP port on the loopback that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+def run(
+    command: Sequence[str],
+    *,
+    stdin: bytes = b"",
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    seconds: float = 120,
+) -> bytes:
+    """Run a command to its end and return its standard output; LabError carries its complaints."""
+    done = subprocess.run(
+        command, input=stdin, cwd=cwd, env=env, capture_output=True, timeout=seconds, check=False
+    )
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).decode(errors="replace").strip()
+        raise LabError(f"{' '.join(command)} exited {done.returncode}: {said}")
+    return done.stdout
+
+
+class Daemon:
+    """A background process that dies with the lab, however the lab dies."""
+
+    def __init__(
+        self, command: Sequence[str], log: Path, env: Mapping[str, str] | None = None
+    ) -> None:
+        """Start `command`, its output appended to `log`.
+
+        `setpriv --pdeathsig` has the kernel end it when this process is gone, even by kill -9; a
+        session of its own keeps the terminal's Ctrl-C from it, so that the lab can still use it
+        while it tidies up.
+        """
+        self.log = log
+        with log.open("ab") as sink:
+            self._process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "TERM", "--", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
+                env=env,
+                start_new_session=True,
+            )
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
+
+    def wait_ready(self, ready: Callable[[], bool], seconds: float) -> None:
+        """Wait for `ready`; a process that ends meanwhile fails at once, with its last words."""
+
+        def ready_or_dead() -> bool:
+            if not self.alive:
+                raise LabError(f"{self._process.args!r} ended early:\n{self.last_words()}")
+            return ready()
+
+        wait_until(ready_or_dead, seconds, f"{self._process.args!r} to be ready")
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-2000:]
+
+    def kill(self) -> None:
+        """End it as a crash would (SIGKILL), and wait."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self, seconds: float = 30) -> None:
+        """Ask it to end (SIGTERM), wait, and insist after `seconds`."""
+        if self.alive:
+            self._process.terminate()
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
