@@ -1,9 +1,14 @@
-"""The gate: probe results over time -> healthy, not yet, failed (DESIGN, section 5)."""
+"""The gate: probe results over time -> healthy, not yet, failed (DESIGN, section 5).
+
+The same checks for an update, a rollback, a rehearsal and the soak: only the expectation differs.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 
 
 class Health(StrEnum):
@@ -38,4 +43,156 @@ class Container:
     health: Health
     exit_code: int
     restarts: int
-    labels: dict[str, str]
+    labels: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What must be true of the stack.
+
+    Attributes:
+        running: services that must run, and be healthy where they have a healthcheck.
+        ending: services that may end, and then with exit code 0.
+    """
+
+    running: frozenset[str]
+    ending: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class GatePolicy:
+    """When the gate opens and when it gives up; all times in seconds.
+
+    Attributes:
+        samples: how many good samples in a row open the gate.
+        interval: from one sample to the next.
+        deadline: the gate fails when it has not opened by then.
+        max_deadline: the deadline when the database keeps working, as a migration does.
+        max_restarts: how often a container may restart before the gate fails at once.
+    """
+
+    samples: int
+    interval: float
+    deadline: float
+    max_deadline: float
+    max_restarts: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One look at the stack.
+
+    Attributes:
+        at: seconds since the gate began.
+        containers: the containers of the project.
+        answers: probe name -> what was wrong with the answer, or None.
+        mark: a value that changes while the database works (`Database.progress_mark`).
+    """
+
+    at: float
+    containers: tuple[Container, ...]
+    answers: Mapping[str, str | None] = field(default_factory=dict)
+    mark: str = ""
+
+
+class Verdict(StrEnum):
+    """What the gate says."""
+
+    HEALTHY = "healthy"
+    NOT_YET = "not yet"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict and, unless healthy, the reason in words."""
+
+    verdict: Verdict
+    reason: str = ""
+
+
+# A mark that has stood still for this share of the deadline means that nothing progresses any more.
+_STALL_SHARE = 1 / 3
+
+
+def judge(samples: Sequence[Sample], expected: Expectation, policy: GatePolicy) -> Judgement:
+    """Judges everything that was sampled since the gate began."""
+    if not samples:
+        return Judgement(Verdict.NOT_YET, "nothing was looked at yet")
+    hopeless = _hopeless(samples, expected, policy)
+    if hopeless:
+        return Judgement(Verdict.FAILED, hopeless)
+    faults = [_fault(samples, index, expected) for index in range(len(samples))]
+    recent = faults[-policy.samples :]
+    if len(recent) == policy.samples and not any(recent):
+        return Judgement(Verdict.HEALTHY)
+    fault = faults[-1] or "healthy, but not yet for long enough"
+    if samples[-1].at >= _deadline(samples, policy):
+        return Judgement(Verdict.FAILED, f"{fault}, after {samples[-1].at:.0f} s")
+    return Judgement(Verdict.NOT_YET, fault)
+
+
+def _deadline(samples: Sequence[Sample], policy: GatePolicy) -> float:
+    """The deadline, moved while the database is seen to work."""
+    moved_at = 0.0
+    for before, after in pairwise(samples):
+        if after.mark and before.mark and after.mark != before.mark:
+            moved_at = after.at
+    stall = policy.deadline * _STALL_SHARE
+    return max(policy.deadline, min(moved_at + stall, policy.max_deadline))
+
+
+def _hopeless(samples: Sequence[Sample], expected: Expectation, policy: GatePolicy) -> str:
+    """Why waiting longer cannot help, or an empty string."""
+    for container in samples[-1].containers:
+        name = container.service
+        if name in expected.ending and container.state == "exited" and container.exit_code:
+            return f"{name} has exited {container.exit_code}"
+        if name in expected.running and _risen(samples, container) > policy.max_restarts:
+            return f"{name} restarts again and again, last with exit code {container.exit_code}"
+        if name in expected.running and _stays_down(samples, container, policy.samples):
+            return f"{name} has exited {container.exit_code} and stays down"
+    return ""
+
+
+def _risen(samples: Sequence[Sample], container: Container) -> int:
+    earlier = [c.restarts for s in samples for c in s.containers if c.id == container.id]
+    return container.restarts - earlier[0]
+
+
+def _stays_down(samples: Sequence[Sample], container: Container, times: int) -> bool:
+    recent = samples[-times:]
+    states = [c.state for s in recent for c in s.containers if c.id == container.id]
+    return len(states) == times and all(state in {"exited", "dead"} for state in states)
+
+
+def _fault(samples: Sequence[Sample], index: int, expected: Expectation) -> str:
+    """What is wrong with one sample, or an empty string."""
+    sample = samples[index]
+    present = {container.service for container in sample.containers}
+    missing = sorted((expected.running | expected.ending) - present)
+    if missing:
+        return f"{missing[0]} has no container"
+    for container in sample.containers:
+        fault = _container_fault(container, expected)
+        if fault:
+            return fault
+        if index and container.service in expected.running:
+            before = [c for c in samples[index - 1].containers if c.id == container.id]
+            if before and before[0].restarts < container.restarts:
+                return f"{container.service} has restarted"
+    wrong = {name: answer for name, answer in sample.answers.items() if answer}
+    return "".join(f"{name}: {answer}" for name, answer in list(wrong.items())[:1])
+
+
+def _container_fault(container: Container, expected: Expectation) -> str:
+    name = container.service
+    if name in expected.ending and container.state == "exited":
+        return f"{name} has exited {container.exit_code}" if container.exit_code else ""
+    if name not in expected.running:
+        return ""
+    if container.state != "running":
+        return f"{name} is {container.state}"
+    if container.health in {Health.STARTING, Health.UNHEALTHY}:
+        return f"{name} is {container.health}"
+    return ""

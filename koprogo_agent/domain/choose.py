@@ -1,0 +1,132 @@
+"""Releases seen, and what is known here -> the candidate, and for every other release why not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from koprogo_agent.domain.trust import VerifiedRelease
+from koprogo_agent.domain.versions import Version, permits
+
+
+class Waits(StrEnum):
+    """The gate that a release waits for, or is kept out by."""
+
+    QUARANTINE = "quarantine"
+    CHANNEL = "channel"
+    PRERELEASE = "prerelease"
+    AGENT = "agent"
+    STEP = "step"
+    HOLD = "hold"
+    MANUAL = "manual"
+    WINDOW = "window"
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What is known here when a release is chosen.
+
+    Attributes:
+        installed: the version that runs, or None before the first installation.
+        floor: the lowest version that may ever be installed, or None.
+        agent: the version of this agent.
+        channel: the channel that the operator chose.
+        quarantined: fingerprints of releases that failed here.
+        held: why the agent changes nothing, or an empty string.
+        automatic: whether the agent installs releases by itself.
+        window_open: whether the operator's update window is open.
+    """
+
+    installed: Version | None
+    floor: Version | None
+    agent: Version
+    channel: str
+    quarantined: frozenset[str]
+    held: str = ""
+    automatic: bool = True
+    window_open: bool = True
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a release is not installed now."""
+
+    tag: str
+    waits: Waits
+    detail: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The candidate, if there is one, and why the others are not.
+
+    Attributes:
+        candidate: the release to install now.
+        reasons: one for every newer release that is not the candidate, newest first.
+    """
+
+    candidate: VerifiedRelease | None
+    reasons: tuple[Reason, ...]
+
+
+def choose(releases: Iterable[VerifiedRelease], here: Circumstances) -> Choice:
+    """The newest release that may be installed now, and the reasons against the newer ones.
+
+    A release that one cannot come to directly (`upgrade_from`) is passed over in favour of a lower
+    one that is the step towards it.
+    """
+    newer = sorted(
+        (release for release in releases if is_newer(release.version, here)),
+        key=lambda release: release.version,
+        reverse=True,
+    )
+    reasons: list[Reason] = []
+    for release in newer:
+        reason = why_not(release, here)
+        if reason is None:
+            return Choice(release, tuple(reasons))
+        reasons.append(reason)
+    return Choice(None, tuple(reasons))
+
+
+def is_newer(version: Version, here: Circumstances) -> bool:
+    """Whether a version lies above the installed one and not below the floor."""
+    above_installed = here.installed is None or version > here.installed
+    return above_installed and (here.floor is None or version >= here.floor)
+
+
+def why_not(release: VerifiedRelease, here: Circumstances) -> Reason | None:
+    """Why a newer release is not installed now; lasting reasons come before passing ones."""
+    found = _lasting(release, here) or _passing(release, here)
+    return Reason(release.tag, *found) if found else None
+
+
+def _lasting(release: VerifiedRelease, here: Circumstances) -> tuple[Waits, str] | None:
+    manifest = release.manifest
+    if release.fingerprint in here.quarantined:
+        advice = f"type `koprogo-agent retry {release.tag}` to allow another try"
+        return Waits.QUARANTINE, f"it failed here and is not tried again; {advice}"
+    if manifest is None:
+        if release.version.prerelease and here.channel == "stable":
+            return Waits.PRERELEASE, "it is a pre-release, and this instance follows stable"
+        return None
+    if manifest.channel != here.channel:
+        return Waits.CHANNEL, f"it is for channel {manifest.channel}, not {here.channel}"
+    if manifest.agent_min > here.agent:
+        return Waits.AGENT, f"it needs koprogo-agent {manifest.agent_min}; this is {here.agent}"
+    if here.installed is not None and not permits(manifest.upgrade_from, here.installed):
+        wanted = ", ".join(manifest.upgrade_from)
+        return Waits.STEP, f"one comes to it from {wanted}; {here.installed} runs here"
+    return None
+
+
+def _passing(release: VerifiedRelease, here: Circumstances) -> tuple[Waits, str] | None:
+    if here.held:
+        return Waits.HOLD, here.held
+    if not here.automatic:
+        return Waits.MANUAL, "policy.automatic is off; type `koprogo-agent update`"
+    security = release.manifest is not None and release.manifest.severity == "security"
+    if not here.window_open and not security:
+        return Waits.WINDOW, "the update window is closed"
+    return None

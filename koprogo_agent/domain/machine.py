@@ -1,0 +1,274 @@
+"""The update state machine: (state, event) -> (state, command).
+
+A state is written down before its command is carried out, so every state here is also a state in
+which a power cut can find the machine. `Resumed` is what the next start says.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import assert_never
+
+from koprogo_agent.domain.plan import (
+    Action,
+    Kind,
+    Plan,
+    Step,
+    stops_something,
+    way_back,
+    way_back_without_data,
+    way_on,
+)
+from koprogo_agent.errors import Failure
+
+MAX_TRIES = 4
+
+
+class Course(StrEnum):
+    """Where an operation is heading."""
+
+    FORWARD = "forward"
+    BACK = "back"
+    ONWARD = "onward"  # failed, but users have written: the new version must be made to run
+
+
+class Outcome(StrEnum):
+    """How an operation ended."""
+
+    COMMITTED = "committed"
+    ROLLED_BACK = "rolled_back"
+    CANCELLED = "cancelled"  # failed before anything stopped; nobody noticed
+    POSTPONED = "postponed"  # something transient, before anything stopped
+    HELD = "held"
+
+
+@dataclass(frozen=True)
+class State:
+    """Where an operation is. Written to the journal before each command.
+
+    Attributes:
+        plan: what was to be done.
+        course: where it is heading now.
+        actions: the actions of this course.
+        position: index of the action that is being carried out.
+        tries: how often this action was begun before.
+        cause: why the course is not `FORWARD`.
+        opened: whether users may have written since the rollback point was made.
+    """
+
+    plan: Plan
+    course: Course
+    actions: tuple[Action, ...]
+    position: int = 0
+    tries: int = 0
+    cause: Failure | None = None
+    opened: bool = False
+
+    @property
+    def action(self) -> Action:
+        """The action that is being carried out."""
+        return self.actions[self.position]
+
+
+# --- events
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The action was carried out.
+
+    Attributes:
+        wrote: after a fence on the way back: whether users have written since it was opened.
+    """
+
+    wrote: bool = False
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """The action goes on; this was a slice of it (the soak)."""
+
+
+@dataclass(frozen=True)
+class Broke:
+    """The action failed."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """The agent started and found this operation in the journal."""
+
+
+class Truth(StrEnum):
+    """What a step's probe finds on the machine after a crash."""
+
+    DONE = "done"
+    NOT_DONE = "not done"
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the probe of the present action found."""
+
+    truth: Truth
+
+
+Event = Finished | Unfinished | Broke | Resumed | Found
+
+
+# --- commands
+
+
+@dataclass(frozen=True)
+class Carry:
+    """Carry out the present action."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Ask the present action's step what is true on the machine."""
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Something transient stands in the way: leave the operation as it is until the next tick."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True)
+class End:
+    """The operation has ended."""
+
+    outcome: Outcome
+
+
+Command = Carry | Probe | Pause | End
+
+
+def begin(plan: Plan) -> tuple[State, Command]:
+    """The first state of a plan."""
+    actions = tuple(Action(step) for step in plan.steps)
+    return _entered(State(plan, Course.FORWARD, actions)), Carry()
+
+
+def decide(state: State, event: Event) -> tuple[State, Command]:
+    """The next state, and what to do in it."""
+    match event:
+        case Finished(wrote=wrote):
+            return _finished(state, wrote)
+        case Unfinished():
+            return state, Carry()
+        case Broke(failure=failure):
+            return _broke(state, failure)
+        case Resumed():
+            return _resumed(state)
+        case Found(truth=truth):
+            return _found(state, truth)
+        case _:
+            assert_never(event)
+
+
+def _finished(state: State, wrote: bool) -> tuple[State, Command]:  # noqa: FBT001 - a fact
+    fenced_again = state.course is Course.BACK and state.action == Action(Step.FENCE)
+    if fenced_again and state.opened and wrote:
+        return _keep_data(state)
+    if state.position + 1 < len(state.actions):
+        return _entered(replace(state, position=state.position + 1, tries=0)), Carry()
+    return state, End(_outcome(state))
+
+
+def _outcome(state: State) -> Outcome:
+    if state.course is not Course.BACK:
+        return Outcome.COMMITTED
+    if state.plan.kind is Kind.HEAL:
+        return Outcome.HELD  # the release that passed the gate once no longer does
+    stopped = any(action.step is Step.SWITCH for action in state.actions)
+    if stopped:
+        return Outcome.ROLLED_BACK
+    transient = state.cause is not None and state.cause.transient
+    return Outcome.POSTPONED if transient else Outcome.CANCELLED
+
+
+def _entered(state: State) -> State:
+    """Notes, before the ingress is opened, that users may write from now on."""
+    opens = state.course is not Course.BACK and state.action.step is Step.UNFENCE
+    return replace(state, opened=True) if opens else state
+
+
+def _keep_data(state: State) -> tuple[State, Command]:
+    """Users have written: restoring the point would lose their writes (DESIGN, section 4)."""
+    if state.plan.detached:
+        actions, course = way_back_without_data(state.plan), Course.BACK
+    else:
+        actions, course = way_on(state.plan), Course.ONWARD
+    return replace(state, course=course, actions=actions, position=0, tries=0), Carry()
+
+
+def _broke(state: State, failure: Failure) -> tuple[State, Command]:
+    match state.course:
+        case Course.FORWARD:
+            return _broke_forward(state, failure)
+        case Course.BACK | Course.ONWARD:
+            if state.tries + 1 < MAX_TRIES:
+                return _again(state), Carry()
+            if failure.transient:
+                # The engine or the database is away: no person is needed, only time.
+                return replace(state, tries=0), Pause(failure)
+            return state, End(Outcome.HELD)
+        case _:
+            assert_never(state.course)
+
+
+def _broke_forward(state: State, failure: Failure) -> tuple[State, Command]:
+    step = state.action.step
+    if step is Step.TIDY:
+        # What could not be cleaned away is no reason to take a good release back.
+        return state, End(Outcome.COMMITTED)
+    hot = stops_something(state.plan, step)
+    if hot and failure.transient and state.tries + 1 < MAX_TRIES:
+        return _again(state), Carry()
+    return _turn_back(state, failure)
+
+
+def _again(state: State) -> State:
+    return replace(state, tries=state.tries + 1)
+
+
+def _turn_back(state: State, failure: Failure) -> tuple[State, Command]:
+    actions = way_back(state.plan, state.action.step)
+    back = replace(state, course=Course.BACK, actions=actions, position=0, tries=0, cause=failure)
+    return (back, Carry()) if actions else (back, End(_outcome(back)))
+
+
+def _resumed(state: State) -> tuple[State, Command]:
+    if state.course is not Course.FORWARD:
+        # Every undo, and every step of the way back, may be repeated by its contract.
+        return state, Carry()
+    if state.tries + 1 >= MAX_TRIES:
+        return _turn_back(state, _interrupted(state))
+    return _again(state), Probe()
+
+
+def _found(state: State, truth: Truth) -> tuple[State, Command]:
+    match truth:
+        case Truth.DONE:
+            return _finished(state, wrote=False)
+        case Truth.NOT_DONE:
+            return state, Carry()
+        case Truth.UNCLEAR:
+            return _turn_back(state, _interrupted(state))
+        case _:
+            assert_never(truth)
+
+
+def _interrupted(state: State) -> Failure:
+    return Failure(
+        kind="RetryLater",
+        code="agent.interrupted",
+        message=f"the agent was interrupted at step {state.action}",
+    )

@@ -1,0 +1,197 @@
+"""From a rendered compose model to what runs: pins, levels, expectations, the rehearsal's project.
+
+Compose recreates a container when its definition changes. So each service gets the agent's label
+with the release at which its own definition last changed, and never another: what a release does
+not change keeps its container. The definition includes the content of the files that are mounted
+from the stack's folder, which compose itself does not look at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from koprogo_agent.domain.gate import Expectation
+
+RELEASE_LABEL = "be.koprogo.agent.release"
+REHEARSAL_LABEL = "be.koprogo.agent.rehearsal"
+
+Model = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Pin:
+    """How one service runs in a deployment.
+
+    Attributes:
+        image: the image reference that the service is created with.
+        definition: hash of everything that defines its container.
+        release: value of the agent's label, or None for a container that the agent did not make.
+    """
+
+    image: str
+    definition: str
+    release: str | None
+
+
+def services(model: Model) -> Mapping[str, Mapping[str, Any]]:
+    """The services of a model by name."""
+    found: Mapping[str, Mapping[str, Any]] = model.get("services", {})
+    return found
+
+
+def repository(reference: str) -> str:
+    """The repository of an image reference, without tag and digest."""
+    plain = reference.split("@", 1)[0]
+    head, colon, tail = plain.rpartition(":")
+    return head if colon and "/" not in tail else plain
+
+
+def mounted_paths(service: Mapping[str, Any], model: Model, root: str) -> tuple[str, ...]:
+    """Paths, relative to the stack's folder, of what a service mounts from below it."""
+    sources = [mount.get("source", "") for mount in service.get("volumes", ())]
+    for kind in ("configs", "secrets"):
+        for use in service.get(kind, ()):
+            entry = model.get(kind, {}).get(use.get("source", ""), {})
+            sources.append(entry.get("file", ""))
+    below = (_below(str(source), root) for source in sources)
+    return tuple(sorted({path for path in below if path}))
+
+
+def _below(source: str, root: str) -> str | None:
+    path = PurePosixPath(source)
+    if not path.is_absolute() or not path.is_relative_to(root):
+        return None
+    relative = str(path.relative_to(root))
+    return None if relative == "." else relative
+
+
+def pin(
+    model: Model,
+    references: Mapping[str, str],
+    files: Mapping[str, str],
+    root: str,
+    release: str,
+    before: Mapping[str, Pin],
+) -> dict[str, Pin]:
+    """How every service of a model runs.
+
+    Args:
+        model: the rendered compose model, without any pins.
+        references: service -> pinned image reference, for the images of the release.
+        files: path -> SHA-256 of the release's files.
+        root: the stack's folder.
+        release: the tag.
+        before: the pins of what runs now.
+    """
+    pins = {}
+    for name, service in services(model).items():
+        image = references.get(name, str(service.get("image", "")))
+        definition = _definition(service, image, _mounted(service, model, files, root))
+        old = before.get(name)
+        unchanged = old is not None and old.definition == definition
+        pins[name] = Pin(image, definition, old.release if old and unchanged else release)
+    return pins
+
+
+def _mounted(
+    service: Mapping[str, Any], model: Model, files: Mapping[str, str], root: str
+) -> dict[str, str]:
+    mounts = mounted_paths(service, model, root)
+    return {
+        path: sha256
+        for path, sha256 in files.items()
+        if any(path == mount or path.startswith(f"{mount}/") for mount in mounts)
+    }
+
+
+def _definition(service: Mapping[str, Any], image: str, mounted: Mapping[str, str]) -> str:
+    # What a service waits for does not define its container: compose leaves it out of its own hash.
+    definition = {key: value for key, value in service.items() if key != "depends_on"}
+    text = json.dumps([definition | {"image": image}, mounted], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def override(pins: Mapping[str, Pin]) -> bytes:
+    """The compose file that pins images and carries the agent's labels (JSON is YAML)."""
+    entries: dict[str, Any] = {}
+    for name, entry in sorted(pins.items()):
+        entries[name] = {"image": entry.image}
+        if entry.release is not None:
+            entries[name]["labels"] = {RELEASE_LABEL: entry.release}
+    return json.dumps({"services": entries}, indent=1, sort_keys=True).encode()
+
+
+def expectation(model: Model, without: Iterable[str] = ()) -> Expectation:
+    """What must run: a service without a restart policy may end, as a one-shot does."""
+    left = {name: one for name, one in services(model).items() if name not in set(without)}
+    ending = {name for name, one in left.items() if _restart(one) in {"no", "on-failure"}}
+    return Expectation(frozenset(left) - ending, frozenset(ending))
+
+
+def _restart(service: Mapping[str, Any]) -> str:
+    policy = service.get("deploy", {}).get("restart_policy", {}).get("condition")
+    if policy is not None:
+        return {"none": "no"}.get(policy, str(policy))
+    return str(service.get("restart", "no")).split(":", 1)[0]
+
+
+def levels(model: Model, names: Iterable[str], writers: Iterable[str]) -> list[tuple[str, ...]]:
+    """Services in the order of starting: a level starts when the one before it is ready.
+
+    Nobody waits for a writer: its start may include a long migration, which the gate watches; the
+    rest of the stack need not be held up by it.
+    """
+    left = dict.fromkeys(names)
+    awaited_by_nobody = set(writers)
+    result: list[tuple[str, ...]] = []
+    while left:
+        ready = tuple(
+            name
+            for name in left
+            if not (_needs(services(model)[name]) - awaited_by_nobody).intersection(left)
+        )
+        # A cycle cannot pass compose's own validation; whatever is left then starts together.
+        level = ready or tuple(left)
+        result.append(level)
+        left = {name: None for name in left if name not in level}
+    return result
+
+
+def _needs(service: Mapping[str, Any]) -> set[str]:
+    return set(service.get("depends_on", {}))
+
+
+def rehearsal(model: Model, database: str, names: Sequence[str]) -> dict[str, Any]:
+    """The project in which a release is rehearsed.
+
+    The services run with the environment that they have in production, but alone: on a network
+    without a way out, where the database's name leads to a scratch server; without the stack's
+    volumes, ports, names, labels (a proxy routes by labels) and restarts.
+    """
+    kept = ("image", "environment", "command", "entrypoint", "healthcheck", "user", "working_dir")
+    limits = ("mem_limit", "shm_size", "stop_grace_period", "stop_signal", "init", "tmpfs")
+    rehearsed: dict[str, Any] = {}
+    for name in (database, *names):
+        service = services(model)[name]
+        entry = {key: service[key] for key in (*kept, *limits) if service.get(key) is not None}
+        resources = service.get("deploy", {}).get("resources", {}).get("limits", {})
+        if "memory" in resources:
+            entry["mem_limit"] = resources["memory"]
+        rehearsed[name] = {
+            **_escaped(entry),
+            "networks": {"scratch": {}},
+            "restart": "no",
+            "labels": {REHEARSAL_LABEL: "1"},
+        }
+    return {"services": rehearsed, "networks": {"scratch": {"internal": True}}}
+
+
+def _escaped(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Rendered values as they must be written in a compose file: `$` means itself as `$$`."""
+    escaped: dict[str, Any] = json.loads(json.dumps(entry).replace("$", "$$"))
+    return escaped

@@ -1,0 +1,202 @@
+"""What an operation will do: the list of steps, and the way back from each of them.
+
+The table of DESIGN section 4 as values. `update` accepts a `VerifiedRelease` and nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from koprogo_agent.domain.trust import VerifiedRelease
+
+
+class Step(StrEnum):
+    """The steps of an operation, in the order of an update."""
+
+    STAGE = "stage"
+    BUDGET = "budget"
+    PULL = "pull"
+    BACKUP = "backup"
+    REHEARSE = "rehearse"
+    FENCE = "fence"
+    POINT = "point"
+    RESTORE = "restore"
+    MIGRATE = "migrate"
+    SWITCH = "switch"
+    GATE = "gate"
+    UNFENCE = "unfence"
+    COMMIT = "commit"
+    SOAK = "soak"
+    TIDY = "tidy"
+
+
+class Direction(StrEnum):
+    """Whether a step is done or undone."""
+
+    DO = "do"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True)
+class Action:
+    """One step in one direction."""
+
+    step: Step
+    direction: Direction = Direction.DO
+
+    def __str__(self) -> str:
+        return self.step if self.direction is Direction.DO else f"undo {self.step}"
+
+
+class Kind(StrEnum):
+    """Why an operation exists."""
+
+    INSTALL = "install"
+    UPDATE = "update"
+    ROLLBACK = "rollback"
+    RESTORE = "restore"
+    HEAL = "heal"
+
+
+class Migrates(StrEnum):
+    """How a release's migrations are run."""
+
+    AT_START = "start"
+    BY_COMMAND = "command"
+    BY_SERVICE = "service"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the plan of an update depends on, besides the release.
+
+    Attributes:
+        installed: whether a release runs here already.
+        schema_changes: whether the release's migrations differ from the installed one's.
+        migrates: how migrations are run.
+        backup: whether the operator wants a backup before an update.
+        rehearsal: whether this release is to be rehearsed.
+        old_works_on_new_schema: whether the release declares that the installed version still
+            works on its schema, so that the old images may go back without the old data.
+    """
+
+    installed: bool
+    schema_changes: bool
+    migrates: Migrates
+    backup: bool
+    rehearsal: bool
+    old_works_on_new_schema: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of one operation.
+
+    Attributes:
+        kind: why the operation exists.
+        steps: in order.
+        detached: whether the old images may go back without the old data.
+    """
+
+    kind: Kind
+    steps: tuple[Step, ...]
+    detached: bool = False
+
+    @property
+    def fenced(self) -> bool:
+        """Whether writers and ingress are stopped on the way."""
+        return Step.FENCE in self.steps
+
+    @property
+    def rewinds_data(self) -> bool:
+        """Whether a rollback point is made, so that the way back takes the data along."""
+        return Step.POINT in self.steps or Step.RESTORE in self.steps
+
+
+_PREPARE = (Step.STAGE, Step.BUDGET, Step.PULL)
+_FINISH = (Step.COMMIT, Step.SOAK, Step.TIDY)
+
+
+def update(release: VerifiedRelease, terms: Terms) -> Plan:  # noqa: ARG001 - see below
+    """The plan that brings a verified release here.
+
+    The release is not looked at: that it is a parameter, and of this type, is the point. What is
+    not verified cannot be planned, because it does not type.
+    """
+    migrate = () if terms.migrates is Migrates.AT_START else (Step.MIGRATE,)
+    if not terms.installed:
+        steps = (*_PREPARE, *migrate, Step.SWITCH, Step.GATE, *_FINISH)
+        return Plan(Kind.INSTALL, steps)
+    backup = (Step.BACKUP,) if terms.backup or terms.rehearsal or terms.schema_changes else ()
+    rehearse = (Step.REHEARSE,) if terms.rehearsal else ()
+    prepare = (*_PREPARE, *backup, *rehearse)
+    if not terms.schema_changes:
+        return Plan(Kind.UPDATE, (*prepare, Step.SWITCH, Step.GATE, *_FINISH), detached=True)
+    change = (Step.FENCE, Step.POINT, *migrate, Step.SWITCH, Step.GATE, Step.UNFENCE)
+    return Plan(Kind.UPDATE, (*prepare, *change, *_FINISH), terms.old_works_on_new_schema)
+
+
+def rollback() -> Plan:
+    """The plan that puts the last good release back where its images alone are enough."""
+    return Plan(Kind.ROLLBACK, (Step.PULL, Step.SWITCH, Step.GATE, *_FINISH), detached=True)
+
+
+def restore() -> Plan:
+    """The plan that puts a backup back, with the release that it belongs to."""
+    change = (Step.FENCE, Step.RESTORE, Step.SWITCH, Step.GATE, Step.UNFENCE)
+    return Plan(Kind.RESTORE, (Step.PULL, Step.BACKUP, *change, *_FINISH))
+
+
+def heal() -> Plan:
+    """The plan that puts right what differs from what was applied."""
+    return Plan(Kind.HEAL, (Step.PULL, Step.SWITCH, Step.GATE))
+
+
+def stops_something(plan: Plan, step: Step) -> bool:
+    """Whether users may notice this step or anything before it."""
+    first = Step.FENCE if plan.fenced else Step.SWITCH
+    return plan.steps.index(step) >= plan.steps.index(first)
+
+
+def way_back(plan: Plan, reached: Step) -> tuple[Action, ...]:
+    """The actions that undo a plan which failed at a step.
+
+    This is not the plan reversed: old images on a new schema do not start (sqlx says
+    VersionMissing), so everything stops first, then the data goes back, then the images, then both
+    pass the gate as one pair, and only then users come in. Healing has no way back: it was the
+    way back.
+    """
+    if plan.kind is Kind.HEAL:
+        return ()
+    reached_steps = plan.steps[: plan.steps.index(reached) + 1]
+    if not stops_something(plan, reached):
+        order = (Step.REHEARSE, Step.PULL, Step.STAGE)
+        return tuple(Action(step, Direction.UNDO) for step in order if step in reached_steps)
+    data = [Action(step, Direction.UNDO) for step in (Step.POINT, Step.RESTORE)]
+    pair = [action for action in data if action.step in reached_steps]
+    cleaning = [Action(step, Direction.UNDO) for step in (Step.PULL, Step.STAGE)]
+    return (
+        *([Action(Step.FENCE)] if plan.fenced else []),
+        *pair,
+        *_images_back(plan),
+        *[action for action in cleaning if action.step in plan.steps],
+    )
+
+
+def way_back_without_data(plan: Plan) -> tuple[Action, ...]:
+    """The way back when users have written since: the old images on the present data."""
+    return _images_back(plan)
+
+
+def way_on(plan: Plan) -> tuple[Action, ...]:
+    """The way when users have written and the old version cannot run on their data: onwards."""
+    opening = [Action(Step.UNFENCE)] if plan.fenced else []
+    return (Action(Step.SWITCH), Action(Step.GATE), *opening, Action(Step.COMMIT))
+
+
+def _images_back(plan: Plan) -> tuple[Action, ...]:
+    # An installation that failed has nothing to go back to: nothing to pass the gate with.
+    gate = [] if plan.kind is Kind.INSTALL else [Action(Step.GATE, Direction.UNDO)]
+    opening = [Action(Step.UNFENCE, Direction.UNDO)] if plan.fenced else []
+    return (Action(Step.SWITCH, Direction.UNDO), *gate, *opening)
