@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from koprogo_agent.domain.manifest import Manifest
 from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.domain.versions import Version, permits
 
@@ -103,14 +104,17 @@ def why_not(release: VerifiedRelease, here: Circumstances) -> Reason | None:
 
 
 def _lasting(release: VerifiedRelease, here: Circumstances) -> tuple[Waits, str] | None:
-    manifest = release.manifest
     if release.fingerprint in here.quarantined:
         advice = f"type `koprogo-agent retry {release.tag}` to allow another try"
         return Waits.QUARANTINE, f"it failed here and is not tried again; {advice}"
-    if manifest is None:
-        if release.version.prerelease and here.channel == "stable":
-            return Waits.PRERELEASE, "it is a pre-release, and this instance follows stable"
-        return None
+    if release.manifest is not None:
+        return _unfit(release.manifest, here)
+    if release.version.prerelease and here.channel == "stable":
+        return Waits.PRERELEASE, "it is a pre-release, and this instance follows stable"
+    return None
+
+
+def _unfit(manifest: Manifest, here: Circumstances) -> tuple[Waits, str] | None:
     if manifest.channel != here.channel:
         return Waits.CHANNEL, f"it is for channel {manifest.channel}, not {here.channel}"
     if manifest.agent_min > here.agent:

@@ -241,6 +241,9 @@ def _again(state: State) -> State:
 
 def _turn_back(state: State, failure: Failure) -> tuple[State, Command]:
     actions = way_back(state.plan, state.action.step)
+    if failure.transient:
+        # It will be tried again: what was pulled need not be pulled twice.
+        actions = tuple(action for action in actions if action.step is not Step.PULL)
     back = replace(state, course=Course.BACK, actions=actions, position=0, tries=0, cause=failure)
     return (back, Carry()) if actions else (back, End(_outcome(back)))
 
@@ -249,7 +252,9 @@ def _resumed(state: State) -> tuple[State, Command]:
     if state.course is not Course.FORWARD:
         # Every undo, and every step of the way back, may be repeated by its contract.
         return state, Carry()
-    if state.tries + 1 >= MAX_TRIES:
+    nothing_stopped = not stops_something(state.plan, state.action.step)
+    if nothing_stopped or state.tries + 1 >= MAX_TRIES:
+        # Before anything stopped, a fresh start at the next tick is the simplest way to be right.
         return _turn_back(state, _interrupted(state))
     return _again(state), Probe()
 

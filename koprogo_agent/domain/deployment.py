@@ -1,0 +1,78 @@
+"""A release as it runs on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from koprogo_agent.domain.versions import Version, parse_version
+
+
+@dataclass(frozen=True)
+class ServicePin:
+    """How a service of a deployment runs.
+
+    Attributes:
+        image: the image reference that its container is created with.
+        release: value of the agent's label on it; None where the agent did not make the container.
+    """
+
+    image: str
+    release: str | None
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What is, was, or is about to be applied to this machine.
+
+    Attributes:
+        tag: name of the release, under which its files are kept.
+        fingerprint: names the release in the quarantine.
+        oid: object id of the signed tag, or an empty string for an adopted stack.
+        commit: id of the commit, or an empty string for an adopted stack.
+        counter: the manifest's counter, or 0 without a manifest.
+        image_tag: value of the variable that selects images in the compose files.
+        files: path -> SHA-256 of the files that are laid in the stack's folder.
+        compose_files: which of them are given to compose, in order.
+        pins: service -> how it runs.
+        migrations: object id of the folder of migrations, or None when it is not known.
+        works_with: older versions that still work on this release's schema.
+    """
+
+    tag: str
+    fingerprint: str
+    oid: str
+    commit: str
+    counter: int
+    image_tag: str
+    files: Mapping[str, str]
+    compose_files: tuple[str, ...]
+    pins: Mapping[str, ServicePin]
+    migrations: str | None
+    works_with: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> Version | None:
+        """The version, or None for an adopted stack whose release is not known."""
+        return parse_version(self.tag[1:]) if self.oid else None
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The lowest release that may ever be installed here."""
+
+    version: str
+    counter: int
+
+
+def changes_schema(before: Deployment | None, after: Deployment) -> bool:
+    """Whether two deployments may have different database schemas; not knowing means yes."""
+    if before is None or before.migrations is None or after.migrations is None:
+        return True
+    return before.migrations != after.migrations
+
+
+def old_works_on(before: Deployment | None, after: Deployment) -> bool:
+    """Whether the release declares that the deployment before it still works on its schema."""
+    version = before.version if before is not None else None
+    return version is not None and str(version) in after.works_with

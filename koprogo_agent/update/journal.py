@@ -1,0 +1,290 @@
+"""The journal: what is installed, what is being done, and what has happened.
+
+Intent is durable before an effect, and the result after it. Every write is one transaction of its
+own, flushed to the disk (`synchronous = FULL`) before the method returns.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter
+
+from koprogo_agent.domain.deployment import Deployment, Floor
+from koprogo_agent.domain.machine import Outcome, State
+from koprogo_agent.domain.plan import Kind, Step
+from koprogo_agent.update.operation import Facts, Operation
+from koprogo_agent.update.store import Store
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened."""
+
+    at: datetime
+    name: str
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class PastOperation:
+    """An operation that has ended, for the history."""
+
+    id: int
+    kind: Kind
+    tag: str
+    started: datetime
+    ended: datetime
+    outcome: Outcome
+    state: State
+    facts: Mapping[Step, Facts]
+
+
+class Journal:
+    """What the agent knows and must not forget."""
+
+    def __init__(self, path: Path, now: datetime) -> None:
+        self._store = Store(path, now)
+
+    @property
+    def set_aside(self) -> Path | None:
+        """Where a corrupt journal was put when this one was opened, or None."""
+        return self._store.set_aside
+
+    def close(self) -> None:
+        """Closes the journal."""
+        self._store.close()
+
+    # --- single values
+
+    def get(self, kind: type[T], name: str) -> T | None:
+        """A value by name, or None."""
+        row = self._one("SELECT json FROM value WHERE name = ?", name)
+        return None if row is None else _load(kind, row["json"])
+
+    def put(self, name: str, value: object) -> None:
+        """Remembers a value; None forgets it."""
+        with self._store.transaction() as connection:
+            _put(connection, name, value)
+
+    @property
+    def installed(self) -> Deployment | None:
+        """What runs here by the agent's doing or adoption."""
+        return self.get(Deployment, "installed")
+
+    @property
+    def previous(self) -> Deployment | None:
+        """The last good deployment before the installed one."""
+        return self.get(Deployment, "previous")
+
+    @property
+    def floor(self) -> Floor | None:
+        """The lowest release that may ever be installed."""
+        return self.get(Floor, "floor")
+
+    def adopt(self, deployment: Deployment) -> None:
+        """Remembers what was found running."""
+        with self._store.transaction() as connection:
+            _put(connection, "installed", deployment)
+            _raise_floor(connection, deployment)
+
+    def commit(self, target: Deployment, previous: Deployment | None) -> None:
+        """The target is what runs now; the floor rises to it and never falls again."""
+        with self._store.transaction() as connection:
+            _put(connection, "installed", target)
+            _put(connection, "previous", previous)
+            _raise_floor(connection, target)
+
+    def put_back(self, deployment: Deployment | None) -> None:
+        """After a way back: this is what runs again."""
+        self.put("installed", deployment)
+
+    # --- operations
+
+    def begin(self, operation: Operation) -> Operation:
+        """Writes down a new operation and gives it its number.
+
+        Only one may be live: the schema itself sees to it.
+        """
+        with self._store.transaction() as connection:
+            cursor = connection.execute(
+                "INSERT INTO operation (kind, tag, fingerprint, previous, target, state, facts,"
+                " started) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    operation.kind,
+                    operation.tag,
+                    operation.fingerprint,
+                    _dump(operation.previous),
+                    _dump(operation.target),
+                    _dump(operation.state),
+                    _dump_facts(operation.facts),
+                    operation.started.isoformat(),
+                ),
+            )
+        return replace(operation, id=cursor.lastrowid or 0)
+
+    def save(self, operation: Operation) -> None:
+        """Writes down where an operation is, before its next command is carried out."""
+        with self._store.transaction() as connection:
+            _save(connection, operation)
+
+    def end(self, operation: Operation, outcome: Outcome, now: datetime) -> None:
+        """The operation has ended."""
+        with self._store.transaction() as connection:
+            _save(connection, operation)
+            connection.execute(
+                "UPDATE operation SET ended = ?, outcome = ? WHERE id = ?",
+                (now.isoformat(), outcome, operation.id),
+            )
+
+    def live(self) -> Operation | None:
+        """The operation that has not ended, or None."""
+        row = self._one("SELECT * FROM operation WHERE ended IS NULL")
+        if row is None:
+            return None
+        return Operation(
+            id=row["id"],
+            kind=Kind(row["kind"]),
+            tag=row["tag"],
+            fingerprint=row["fingerprint"],
+            previous=_load(Deployment, row["previous"]) if row["previous"] else None,
+            target=_load(Deployment, row["target"]) if row["target"] else None,
+            state=_load(State, row["state"]),
+            started=datetime.fromisoformat(row["started"]),
+            facts=_load_facts(row["facts"]),
+        )
+
+    def past(self, limit: int) -> list[PastOperation]:
+        """The operations that have ended, newest first."""
+        rows = self._all(
+            "SELECT * FROM operation WHERE ended IS NOT NULL ORDER BY id DESC LIMIT ?", limit
+        )
+        return [
+            PastOperation(
+                id=row["id"],
+                kind=Kind(row["kind"]),
+                tag=row["tag"],
+                started=datetime.fromisoformat(row["started"]),
+                ended=datetime.fromisoformat(row["ended"]),
+                outcome=Outcome(row["outcome"]),
+                state=_load(State, row["state"]),
+                facts=_load_facts(row["facts"]),
+            )
+            for row in rows
+        ]
+
+    # --- events
+
+    def record(self, name: str, now: datetime, **detail: object) -> None:
+        """Remembers that something happened."""
+        with self._store.transaction() as connection:
+            connection.execute(
+                "INSERT INTO event (at, name, detail) VALUES (?, ?, ?)",
+                (now.isoformat(), name, json.dumps(detail)),
+            )
+
+    def events(self, limit: int) -> list[Event]:
+        """What happened, newest first."""
+        rows = self._all("SELECT * FROM event ORDER BY id DESC LIMIT ?", limit)
+        return [
+            Event(datetime.fromisoformat(row["at"]), row["name"], json.loads(row["detail"]))
+            for row in rows
+        ]
+
+    # --- images
+
+    def brought(self, reference: str, operation: Operation) -> None:
+        """Remembers that the agent brought an image: it may remove it one day."""
+        with self._store.transaction() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO image VALUES (?, ?)", (reference, operation.id)
+            )
+
+    def images_brought(self) -> dict[str, int]:
+        """The images that the agent brought, and the operation that did."""
+        return {row["reference"]: row["operation"] for row in self._all("SELECT * FROM image")}
+
+    def forget_image(self, reference: str) -> None:
+        """The image is gone."""
+        with self._store.transaction() as connection:
+            connection.execute("DELETE FROM image WHERE reference = ?", (reference,))
+
+    # --- reading
+
+    @property
+    def store(self) -> Store:
+        """The file, for `Memory`, which keeps its tables in the same one."""
+        return self._store
+
+    def _one(self, query: str, *values: object) -> sqlite3.Row | None:
+        rows = self._all(query, *values)
+        return rows[0] if rows else None
+
+    def _all(self, query: str, *values: object) -> list[sqlite3.Row]:
+        return self._store.connection.execute(query, values).fetchall()
+
+
+def _put(connection: sqlite3.Connection, name: str, value: object) -> None:
+    if value is None:
+        connection.execute("DELETE FROM value WHERE name = ?", (name,))
+        return
+    connection.execute(
+        "INSERT INTO value VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET json = excluded.json",
+        (name, _dump(value)),
+    )
+
+
+def _raise_floor(connection: sqlite3.Connection, deployment: Deployment) -> None:
+    version = deployment.version
+    if version is None:
+        return
+    row = connection.execute("SELECT json FROM value WHERE name = 'floor'").fetchone()
+    old = _load(Floor, row["json"]) if row else None
+    lowest = str(version)
+    if old is not None and version.compare(old.version) < 0:
+        lowest = old.version
+    counter = max(deployment.counter, old.counter if old else 0)
+    _put(connection, "floor", Floor(lowest, counter))
+
+
+def _save(connection: sqlite3.Connection, operation: Operation) -> None:
+    connection.execute(
+        "UPDATE operation SET target = ?, state = ?, facts = ? WHERE id = ?",
+        (
+            _dump(operation.target),
+            _dump(operation.state),
+            _dump_facts(operation.facts),
+            operation.id,
+        ),
+    )
+
+
+@cache
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _load(kind: type[T], text: str) -> T:
+    value: T = _adapter(kind).validate_json(text)
+    return value
+
+
+def _dump(value: object) -> str | None:
+    return None if value is None else _adapter(type(value)).dump_json(value).decode()
+
+
+def _dump_facts(facts: Mapping[Step, Facts]) -> str:
+    return json.dumps({str(step): dict(known) for step, known in facts.items()})
+
+
+def _load_facts(text: str) -> dict[Step, Facts]:
+    return {Step(step): known for step, known in json.loads(text).items()}

@@ -1,0 +1,56 @@
+"""One operation as the journal keeps it, and what the steps learned on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from koprogo_agent.domain.deployment import Deployment
+from koprogo_agent.domain.machine import State
+from koprogo_agent.domain.plan import Kind, Step
+
+Facts = Mapping[str, Any]
+"""What a step learned, as JSON values: sizes in bytes, times in seconds."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation.
+
+    Attributes:
+        id: number in the journal; names of scratch databases carry it.
+        kind: why the operation exists.
+        tag: the release that it brings.
+        fingerprint: what is quarantined when that release fails.
+        previous: what ran before, and runs again when the operation fails.
+        target: what is to run afterwards; None until it is known (the step `pull`).
+        state: where it is.
+        facts: what each finished step learned.
+        started: when it began.
+    """
+
+    id: int
+    kind: Kind
+    tag: str
+    fingerprint: str
+    previous: Deployment | None
+    target: Deployment | None
+    state: State
+    started: datetime
+    facts: Mapping[Step, Facts] = field(default_factory=dict)
+
+    @property
+    def point(self) -> str:
+        """Name of the rollback point's database."""
+        return f"koprogo_agent_point_{self.id}"
+
+    @property
+    def aside(self) -> str:
+        """Name under which the database of a failed release is put aside."""
+        return f"koprogo_agent_aside_{self.id}"
+
+    def fact(self, step: Step, name: str) -> Any:  # noqa: ANN401 - JSON values
+        """A fact, or None while the step has not learned it."""
+        return self.facts.get(step, {}).get(name)

@@ -1,0 +1,140 @@
+"""The SQLite file behind the journal: opening, checking, and setting aside what is corrupt."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from koprogo_agent.errors import NeedsOperator
+
+SCHEMA = 1
+
+_TABLES = """
+CREATE TABLE value (name TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
+CREATE TABLE operation (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL, tag TEXT NOT NULL, fingerprint TEXT NOT NULL,
+    previous TEXT, target TEXT, state TEXT NOT NULL, facts TEXT NOT NULL,
+    started TEXT NOT NULL, ended TEXT, outcome TEXT
+) STRICT;
+CREATE UNIQUE INDEX one_live_operation ON operation ((1)) WHERE ended IS NULL;
+CREATE TABLE sighting (
+    tag TEXT PRIMARY KEY, oid TEXT NOT NULL, first_seen TEXT NOT NULL
+) STRICT;
+CREATE TABLE refusal (
+    tag TEXT NOT NULL, oid TEXT NOT NULL, trust TEXT NOT NULL, at TEXT NOT NULL,
+    code TEXT NOT NULL, message TEXT NOT NULL, evidence BLOB,
+    PRIMARY KEY (tag, oid)
+) STRICT;
+CREATE TABLE quarantine (
+    fingerprint TEXT PRIMARY KEY, tag TEXT NOT NULL, at TEXT NOT NULL,
+    step TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL
+) STRICT;
+CREATE TABLE image (reference TEXT PRIMARY KEY, operation INTEGER NOT NULL) STRICT;
+CREATE TABLE event (
+    id INTEGER PRIMARY KEY, at TEXT NOT NULL, name TEXT NOT NULL, detail TEXT NOT NULL
+) STRICT;
+"""
+
+
+class Store:
+    """An open journal file.
+
+    Attributes:
+        set_aside: where a corrupt file was put, or None when the file was sound.
+    """
+
+    def __init__(self, path: Path, now: datetime) -> None:
+        self.set_aside: Path | None = None
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            self.connection = _open(path)
+        except sqlite3.DatabaseError as error:
+            if not _is_corruption(error):
+                raise _unusable(path, error) from error
+            self.set_aside = _move_aside(path, now)
+            self.connection = _open(path)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of the block becomes durable, or nothing of it."""
+        try:
+            self.connection.execute("BEGIN IMMEDIATE")
+            with self.connection:
+                yield self.connection
+        except sqlite3.OperationalError as error:
+            raise NeedsOperator(
+                f"cannot write the journal: {error}",
+                code="journal.unwritable",
+                advice="see that the disk is not full: df -h",
+            ) from error
+
+    def close(self) -> None:
+        """Closes the file."""
+        self.connection.close()
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None, timeout=30)
+    try:
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        # A small cache: the journal is small, and the daemon must be too.
+        connection.execute("PRAGMA cache_size = -256")
+        _check(connection)
+        _prepare(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    path.chmod(0o600)
+    return connection
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    with closing(connection.execute("PRAGMA quick_check(1)")) as check:
+        verdict = check.fetchone()[0]
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(f"malformed: {verdict}")
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
+        script = f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;"
+        connection.executescript(script)
+    elif version > SCHEMA:
+        raise NeedsOperator(
+            f"{path} was written by a newer koprogo-agent (schema {version})",
+            code="journal.newer",
+            advice="install that version of koprogo-agent again",
+        )
+
+
+def _is_corruption(error: sqlite3.DatabaseError) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    primary = code & 0xFF if code is not None else None
+    malformed = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    return primary in malformed or (code is None and str(error).startswith("malformed"))
+
+
+def _move_aside(path: Path, now: datetime) -> Path:
+    """Keeps what is corrupt: it is evidence, and somebody may yet read it."""
+    aside = path.with_name(f"{path.name}.corrupt-{now:%Y%m%dT%H%M%S}")
+    path.rename(aside)
+    for suffix in ("-wal", "-shm"):
+        companion = path.with_name(path.name + suffix)
+        if companion.exists():
+            companion.rename(aside.with_name(aside.name + suffix))
+    return aside
+
+
+def _unusable(path: Path, error: sqlite3.DatabaseError) -> NeedsOperator:
+    return NeedsOperator(
+        f"cannot open {path}: {error}",
+        code="journal.unusable",
+        advice="see who owns the file and whether the disk is full: ls -l and df -h",
+    )
