@@ -114,7 +114,7 @@ def parse(line: str) -> Manifest:
     Raises:
         Refused: anything at all is not as the format says.
     """
-    raw = line.encode()
+    raw = line.encode(errors="surrogatepass")  # a lone surrogate fails below, in `encode`
     if len(raw) > MAX_BYTES:
         raise _bad(f"it has {len(raw)} bytes; at most {MAX_BYTES} are allowed")
     try:
@@ -159,7 +159,8 @@ _KEYS = frozenset(
 
 
 def _read(document: dict[str, Any], sha256: str) -> Manifest:
-    if document.get("format") != FORMAT or isinstance(document.get("format"), bool):
+    # by type too: true and 1.0 equal 1, and would be other spellings of it
+    if type(document.get("format")) is not int or document["format"] != FORMAT:
         raise Refused(
             f"the manifest has format {str(document.get('format'))[:20]!r}; this agent reads"
             f" {FORMAT}",
