@@ -1,0 +1,127 @@
+"""The operator's settings: one TOML file, and environment variables that win over it.
+
+`/etc/koprogo-agent/config.toml` is read unless `--config` or `KOPROGO_AGENT_CONFIG` names another.
+`KOPROGO_AGENT_GATE__DEADLINE=300` sets `deadline` of `[gate]`; lists and tables are given as JSON.
+All durations are plain numbers of seconds and all sizes plain numbers of bytes: one way to write
+them, none to misread. `config.example.toml` shows every key.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+
+from koprogo_agent.settings import faults
+from koprogo_agent.settings.sections import (
+    Backup,
+    Database,
+    Gate,
+    Log,
+    Migration,
+    Notify,
+    Policy,
+    Probe,
+    Rehearsal,
+    Soak,
+    Source,
+    Stack,
+    State,
+    Trust,
+)
+
+DEFAULT_PATH = Path("/etc/koprogo-agent/config.toml")
+
+_HEALTH = Probe(
+    name="health",
+    service="backend",
+    port=8080,
+    path="/api/v1/health",
+    contains={"status": "ok"},
+)
+
+
+class Settings(BaseSettings):
+    """Everything that the operator can set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=faults.ENV_PREFIX,
+        env_nested_delimiter=faults.ENV_DELIMITER,
+        extra="forbid",
+        frozen=True,
+    )
+
+    source: Source = Field(Source(), description="where releases come from")
+    trust: Trust = Field(Trust(), description="whose releases are accepted")
+    stack: Stack = Field(Stack(), description="the compose project")
+    database: Database = Field(Database(), description="its PostgreSQL")
+    migration: Migration = Field(Migration(), description="how its schema changes")
+    gate: Gate = Field(Gate(), description="when it counts as healthy")
+    probe: tuple[Probe, ...] = Field((_HEALTH,), description="HTTP questions that it must answer")
+    soak: Soak = Field(Soak(), description="watching after an update")
+    rehearsal: Rehearsal = Field(Rehearsal(), description="trying a release on a copy")
+    backup: Backup = Field(Backup(), description="dumps of the database")
+    policy: Policy = Field(Policy(), description="when the agent acts by itself")
+    notify: Notify = Field(Notify(), description="whom to tell")
+    state: State = Field(State(), description="where the agent keeps what it knows")
+    log: Log = Field(Log(), description="what is written to the journal")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.policy.poll_stale_after <= self.source.interval:
+            raise ValueError("policy.poll_stale_after must be longer than source.interval")
+        names = [probe.name for probe in self.probe]
+        if len(set(names)) != len(names):
+            raise ValueError("two probes have the same name")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is pydantic's
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - no .env file is ever read
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - nor a secrets folder
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment wins over the file, which `load` gives as arguments."""
+        return env_settings, init_settings
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values that must never be seen in a log or a message."""
+        return tuple(url.get_secret_value() for url in self.notify.urls)
+
+
+def load(path: Path | None = None) -> Settings:
+    """Reads the settings.
+
+    Args:
+        path: the file; None means `KOPROGO_AGENT_CONFIG`, else `/etc/koprogo-agent/config.toml`.
+
+    Raises:
+        NeedsOperator: anything is wrong (code `config.invalid`); the message lists every fault.
+    """
+    file = path or Path(os.environ.get(faults.CONFIG_VARIABLE) or DEFAULT_PATH)
+    document = faults.read_toml(file)
+    found = faults.find_unknown(Settings, document, os.environ)
+    known: dict[str, Any] = {
+        name: value for name, value in document.items() if name in Settings.model_fields
+    }
+    try:
+        settings = Settings(**known)
+    except ValidationError as error:
+        found += faults.explain(Settings, error, os.environ)
+    except SettingsError as error:
+        found.append(faults.explain_environment(error))
+    if found:
+        raise faults.invalid(file, found)
+    return settings

@@ -1,0 +1,285 @@
+"""The sections of the configuration file, each key with its default and its meaning."""
+
+from __future__ import annotations
+
+from datetime import time
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from koprogo_agent.settings.values import (
+    AbsolutePath,
+    Count,
+    DailyTime,
+    Name,
+    Port,
+    ProjectName,
+    RepositoryPath,
+    Seconds,
+    WindowText,
+    check_source_url,
+)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Source(_Section):
+    """Where releases come from."""
+
+    ca_file: AbsolutePath | None = Field(
+        None, description="PEM file with the only authorities that may vouch for the git server"
+    )
+    allow_protocols: tuple[Literal["https", "http", "ssh", "git", "file"], ...] = Field(
+        ("https",), min_length=1, description="protocols that git may use at all"
+    )
+    url: str = Field(
+        "https://github.com/gilmry/koprogo.git",
+        description="git repository whose signed tags are the releases, without a password in it",
+    )
+    interval: Seconds = Field(180, description="seconds from one poll to the next")
+    timeout: Seconds = Field(60, description="seconds after which one git command is given up")
+    max_bytes: int = Field(
+        64 * 1024 * 1024, ge=64 * 1024, description="most bytes that one fetch may bring"
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_allowed(cls, url: str, info: ValidationInfo) -> str:
+        check_source_url(url, info.data.get("allow_protocols"))
+        return url
+
+
+class Trust(_Section):
+    """Whose releases are accepted."""
+
+    directory: AbsolutePath = Field(
+        Path("/etc/koprogo-agent/trust"),
+        description="folder with the public keys that may sign releases; root's alone to write",
+    )
+    require_manifest: bool = Field(
+        default=True, description="false also accepts signed tags that carry no release manifest"
+    )
+    product: Name = Field("koprogo", description="product that a manifest must be for")
+    channel: Name = Field("stable", description="channel whose releases are installed")
+
+
+class Stack(_Section):
+    """The compose project that the agent keeps current."""
+
+    project: ProjectName = Field(
+        "koprogo", description="name of the compose project, as `docker compose ls` shows it"
+    )
+    directory: AbsolutePath = Field(
+        Path("/opt/koprogo"),
+        description="folder that a release's files are laid in, as the repository has them",
+    )
+    compose_files: tuple[RepositoryPath, ...] = Field(
+        (
+            "infrastructure/_shared/docker-compose/docker-compose.base.yml",
+            "infrastructure/monosite/vps/production/docker-compose.override.yml",
+        ),
+        min_length=1,
+        description="compose files of the release in order, as paths in the repository",
+    )
+    env_files: tuple[AbsolutePath, ...] = Field(
+        (Path("/opt/koprogo/infrastructure/monosite/vps/production/.env"),),
+        description="your env files with the values for the compose files; read, never written",
+    )
+    overrides: tuple[AbsolutePath, ...] = Field(
+        (), description="your own compose files, put after the release's; read, never written"
+    )
+    image_tag_variable: str = Field(
+        "IMAGE_TAG",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="variable of the compose files that chooses the version of the images",
+    )
+    image_tag: str = Field(
+        "{tag}",
+        pattern=r"^(?:[A-Za-z0-9_.-]|\{tag\}|\{version\}){1,128}$",
+        description="its value: {tag} becomes v1.2.3, {version} becomes 1.2.3",
+    )
+    ingress: tuple[Name, ...] = Field(
+        ("traefik",), description="services through which users come in; closed by the fence"
+    )
+    writers: tuple[Name, ...] = Field(
+        ("backend",), min_length=1, description="services that write to the database"
+    )
+    docker_host: str | None = Field(
+        None,
+        pattern=r"^(?:unix|tcp|npipe)://",
+        description="address of the Docker engine; unset means the engine's usual socket",
+    )
+
+
+class Database(_Section):
+    """The PostgreSQL that is copied, backed up and put back."""
+
+    service: Name = Field("postgres", description="service that runs PostgreSQL")
+
+
+class Migration(_Section):
+    """How a release changes the database's schema."""
+
+    kind: Literal["start", "command", "service"] = Field(
+        "start",
+        description='"start": the service migrates when it starts; "command": a command in its'
+        ' image does; "service": it is a service of its own that migrates and ends',
+    )
+    service: Name = Field("backend", description="service that migrates")
+    command: tuple[str, ...] = Field((), description='what to run with kind = "command"')
+    timeout: Seconds = Field(1800, description="seconds after which a migration has failed")
+    path: RepositoryPath = Field(
+        "backend/migrations",
+        description="folder of the migrations in the repository; a manifest's own wins",
+    )
+
+    @model_validator(mode="after")
+    def _command_belongs_to_its_kind(self) -> Self:
+        if (self.kind == "command") != bool(self.command):
+            raise ValueError('command must be given with kind = "command", and only then')
+        return self
+
+
+class Gate(_Section):
+    """When a stack counts as healthy."""
+
+    samples: Count = Field(3, description="good looks in a row that make a stack healthy")
+    interval: Seconds = Field(2, description="seconds from one look to the next")
+    deadline: Seconds = Field(180, description="seconds within which it must be healthy")
+    max_deadline: Seconds = Field(
+        1800, description="the same while the database is seen to work on a migration"
+    )
+    max_restarts: int = Field(
+        2, ge=0, le=1000, description="restarts of one container after which it has failed"
+    )
+
+    @model_validator(mode="after")
+    def _times_fit(self) -> Self:
+        if self.samples * self.interval > self.deadline:
+            raise ValueError("deadline is too short for samples x interval; make it longer")
+        if self.max_deadline < self.deadline:
+            raise ValueError("max_deadline must not be shorter than deadline")
+        return self
+
+
+class Probe(_Section):
+    """One HTTP question that a healthy stack answers."""
+
+    name: Name = Field(description="what messages call it")
+    service: Name | None = Field(
+        None, description="service that is asked directly, at its container's address"
+    )
+    port: Port | None = Field(None, description="port in that container")
+    path: str = Field("/", pattern=r"^/\S*$", description="path that is asked for there")
+    url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s@]+$",
+        description="where users ask the same; asked once the ingress is open",
+    )
+    host: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9.:\[\]-]+$",
+        description="Host header to send, where the ingress or the service goes by it",
+    )
+    status: int = Field(200, ge=100, le=599, description="status code of a good answer")
+    contains: dict[str, str] = Field(
+        {}, description="members that the JSON answer must have, with these values"
+    )
+
+    @model_validator(mode="after")
+    def _asks_somewhere(self) -> Self:
+        if (self.service is None) != (self.port is None):
+            raise ValueError("service and port go together; give both or neither")
+        if self.service is None and self.url is None:
+            raise ValueError("nothing to ask; give service and port, or url, or all three")
+        return self
+
+
+class Soak(_Section):
+    """Watching after an update is done."""
+
+    duration: float = Field(
+        300, ge=0, le=86400, description="seconds to go on watching; 0 watches no longer"
+    )
+    interval: Seconds = Field(15, description="seconds from one look to the next")
+
+
+class Rehearsal(_Section):
+    """Trying a release on a copy of the data before anything stops."""
+
+    when: Literal["always", "schema", "never"] = Field(
+        "always", description='"schema" rehearses only releases that change the schema'
+    )
+    timeout: Seconds = Field(
+        900, description="seconds within which the release must be healthy in the rehearsal"
+    )
+
+
+class Backup(_Section):
+    """Verified dumps of the database, for disasters."""
+
+    directory: AbsolutePath = Field(
+        Path("/var/lib/koprogo-agent/backups"), description="folder in which they are kept"
+    )
+    before_update: bool = Field(default=True, description="one before every update")
+    daily_at: DailyTime = Field(
+        time(3, 30), description='local time of the daily one, as "03:30"; "" means none'
+    )
+    keep_daily: Count = Field(7, description="how many daily ones are kept")
+    keep_updates: Count = Field(3, description="how many from before updates are kept")
+
+
+class Policy(_Section):
+    """When the agent acts by itself."""
+
+    automatic: bool = Field(
+        default=True,
+        description="false only reports releases; install them by `koprogo-agent update`",
+    )
+    windows: tuple[WindowText, ...] = Field(
+        (), description='local hours in which updates may begin, as "Mon-Fri 22:00-06:00"'
+    )
+    drift: Literal["report", "heal"] = Field(
+        "report", description="what to do when the stack is not as it was installed"
+    )
+    poll_stale_after: Seconds = Field(
+        3600, description="seconds without a successful poll after which the state is stale"
+    )
+
+
+class Notify(_Section):
+    """Whom to tell."""
+
+    urls: tuple[SecretStr, ...] = Field(
+        (), description="Apprise addresses, such as mailto:// or ntfy://; kept secret"
+    )
+
+
+class State(_Section):
+    """Where the agent keeps what it knows."""
+
+    directory: AbsolutePath = Field(
+        Path("/var/lib/koprogo-agent"), description="journal, mirror of the repository, releases"
+    )
+    run_directory: AbsolutePath = Field(
+        Path("/run/koprogo-agent"), description="lock file; emptied at every boot"
+    )
+
+
+class Log(_Section):
+    """What is written to the journal."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="least important kind of event that is written"
+    )
