@@ -1,0 +1,115 @@
+"""`backend start` migrates and serves, `backend serve` only serves, `backend migrate` only migrates."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+
+from .migrate import MigrateError, migrate
+from .pool import Pool
+from .release import Behaviour, Release, load
+from .server import Server
+
+DIED_BEFORE = Path("/tmp/died")  # noqa: S108 - in the container's own file system
+REACH_SECONDS = 1.0
+CONNECT_SECONDS = 10
+END_SECONDS = 1.0
+
+
+async def run(verb: str) -> int:
+    """Run one verb until it is done or the container is asked to stop; gives the exit code."""
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    work = asyncio.create_task(_work(verb, load(), ended))
+    stop = asyncio.create_task(ended.wait())
+    await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
+    # A server drains and ends by itself; what has not come so far (a migration) is cut off.
+    await asyncio.wait({work}, timeout=END_SECONDS)
+    if not work.done():
+        work.cancel()
+        with suppress(asyncio.CancelledError):
+            await work
+        return 128 + signal.SIGTERM
+    return work.result()
+
+
+async def _work(verb: str, release: Release, ended: asyncio.Event) -> int:
+    behaviour = release.behaviour
+    _say(f"koprogo-api {release.version}: {verb}")
+    if behaviour.exit_at_start or DIED_BEFORE.exists():
+        return _fail("cannot start: configuration is corrupt")
+    if behaviour.needs_variable and not os.environ.get(behaviour.needs_variable):
+        return _fail(f"cannot start: {behaviour.needs_variable} is not set")
+    if verb in {"start", "migrate"} and (code := await _migrate(release)):
+        return code
+    if verb == "migrate":
+        return 0
+    if behaviour.exit_after_migration:
+        return _fail("cannot start: a column that the code expects is not there")
+    if behaviour.exit_with_storage and await _reaches_storage():
+        return _fail("cannot start: the storage answers in a way that the code does not expect")
+    await asyncio.sleep(behaviour.start_delay_seconds)
+    await _serve(behaviour, ended)
+    return 1 if DIED_BEFORE.exists() else 0
+
+
+async def _migrate(release: Release) -> int:
+    url = os.environ["DATABASE_URL"]
+    try:
+        database = await psycopg.AsyncConnection.connect(
+            url, autocommit=True, connect_timeout=CONNECT_SECONDS
+        )
+        async with database:
+            count = await migrate(database, release.migrations)
+    except (MigrateError, psycopg.Error) as error:
+        return _fail(f"cannot migrate: {error}")
+    _say(f"{count} migrations applied, {len(release.migrations)} embedded")
+    return 0
+
+
+async def _serve(behaviour: Behaviour, ended: asyncio.Event) -> None:
+    size = int(os.environ.get("DB_POOL_MAX_CONNECTIONS", "8"))
+    server = Server(Pool(os.environ["DATABASE_URL"], size))
+    if behaviour.die_after_seconds:
+
+        def die() -> None:
+            DIED_BEFORE.touch()
+            _say("fatal: out of file descriptors")
+            ended.set()
+
+        asyncio.get_running_loop().call_later(behaviour.die_after_seconds, die)
+    await server.serve(int(os.environ.get("SERVER_PORT", "8080")), ended)
+
+
+async def _reaches_storage() -> bool:
+    place = urlsplit(os.environ.get("S3_ENDPOINT", "http://storage:8080"))
+    try:
+        _, writer = await asyncio.wait_for(
+            asyncio.open_connection(place.hostname, place.port), REACH_SECONDS
+        )
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _fail(text: str) -> int:
+    _say(text)
+    return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(asyncio.run(run(sys.argv[1])))

