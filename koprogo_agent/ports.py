@@ -100,6 +100,9 @@ class Images(Protocol):
             NeedsOperator: the registry wants credentials that are missing or wrong.
         """
 
+    def root(self) -> Path:
+        """The folder in which the engine keeps images and volumes."""
+
     def remove(self, reference: str) -> None:
         """Removes an image unless a container uses it; absent already is success."""
 
@@ -171,6 +174,9 @@ class Stack(Protocol):
 
     def stop(self, project_name: str, services: Sequence[str]) -> None:
         """Stops the containers of these services and waits until they have stopped."""
+
+    def discard(self, project_name: str, services: Sequence[str]) -> None:
+        """Stops and removes the containers of these services; their volumes stay."""
 
     def run(
         self, project: Project, service: str, command: Sequence[str], timeout: float
@@ -316,6 +322,12 @@ class Files(Protocol):
     def staged(self, release: str) -> Mapping[str, bytes] | None:
         """The files kept under a release's name, or None when there are none."""
 
+    def staged_path(self, release: str, path: str) -> Path:
+        """Where a file of a staged release lies."""
+
+    def releases(self) -> tuple[str, ...]:
+        """The names under which files are kept."""
+
     def unstage(self, release: str) -> None:
         """Forgets a release's files; absent already is success."""
 
@@ -328,6 +340,9 @@ class Files(Protocol):
 
     def laid(self) -> str | None:
         """The release whose files the stack's folder holds whole, or None."""
+
+    def stack_path(self, path: str) -> Path:
+        """Where a release's file lies once it is laid."""
 
     def read_stack_file(self, path: str) -> bytes | None:
         """A file below the stack's folder as it is now, or None when there is none."""

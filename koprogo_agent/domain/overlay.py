@@ -11,31 +11,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
+from koprogo_agent.domain.deployment import ServicePin
 from koprogo_agent.domain.gate import Expectation
 
 RELEASE_LABEL = "be.koprogo.agent.release"
 REHEARSAL_LABEL = "be.koprogo.agent.rehearsal"
 
 Model = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Pin:
-    """How one service runs in a deployment.
-
-    Attributes:
-        image: the image reference that the service is created with.
-        definition: hash of everything that defines its container.
-        release: value of the agent's label, or None for a container that the agent did not make.
-    """
-
-    image: str
-    definition: str
-    release: str | None
 
 
 def services(model: Model) -> Mapping[str, Mapping[str, Any]]:
@@ -70,32 +55,21 @@ def _below(source: str, root: str) -> str | None:
     return None if relative == "." else relative
 
 
-def pin(
-    model: Model,
-    references: Mapping[str, str],
-    files: Mapping[str, str],
-    root: str,
-    release: str,
-    before: Mapping[str, Pin],
-) -> dict[str, Pin]:
-    """How every service of a model runs.
+def define(
+    model: Model, images: Mapping[str, str], files: Mapping[str, str], root: str
+) -> dict[str, str]:
+    """A hash, for every service of a model, of all that defines its container.
 
     Args:
         model: the rendered compose model, without any pins.
-        references: service -> pinned image reference, for the images of the release.
-        files: path -> SHA-256 of the release's files.
+        images: service -> the image reference that it runs with.
+        files: path -> SHA-256 of the files that are laid in the stack's folder.
         root: the stack's folder.
-        release: the tag.
-        before: the pins of what runs now.
     """
-    pins = {}
-    for name, service in services(model).items():
-        image = references.get(name, str(service.get("image", "")))
-        definition = _definition(service, image, _mounted(service, model, files, root))
-        old = before.get(name)
-        unchanged = old is not None and old.definition == definition
-        pins[name] = Pin(image, definition, old.release if old and unchanged else release)
-    return pins
+    return {
+        name: _definition(service, images[name], _mounted(service, model, files, root))
+        for name, service in services(model).items()
+    }
 
 
 def _mounted(
@@ -116,13 +90,13 @@ def _definition(service: Mapping[str, Any], image: str, mounted: Mapping[str, st
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def override(pins: Mapping[str, Pin]) -> bytes:
+def override(pins: Mapping[str, ServicePin]) -> bytes:
     """The compose file that pins images and carries the agent's labels (JSON is YAML)."""
     entries: dict[str, Any] = {}
-    for name, entry in sorted(pins.items()):
-        entries[name] = {"image": entry.image}
-        if entry.release is not None:
-            entries[name]["labels"] = {RELEASE_LABEL: entry.release}
+    for name, pin in sorted(pins.items()):
+        entries[name] = {"image": pin.image}
+        if pin.release is not None:
+            entries[name]["labels"] = {RELEASE_LABEL: pin.release}
     return json.dumps({"services": entries}, indent=1, sort_keys=True).encode()
 
 

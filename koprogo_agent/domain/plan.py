@@ -176,17 +176,19 @@ def way_back(plan: Plan, reached: Step) -> tuple[Action, ...]:
     data = [Action(step, Direction.UNDO) for step in (Step.POINT, Step.RESTORE)]
     pair = [action for action in data if action.step in reached_steps]
     cleaning = [Action(step, Direction.UNDO) for step in (Step.PULL, Step.STAGE)]
+    committed = Step.COMMIT in reached_steps
     return (
         *([Action(Step.FENCE)] if plan.fenced else []),
         *pair,
         *_images_back(plan),
+        *([Action(Step.COMMIT, Direction.UNDO)] if committed else []),
         *[action for action in cleaning if action.step in plan.steps],
     )
 
 
 def way_back_without_data(plan: Plan) -> tuple[Action, ...]:
     """The way back when users have written since: the old images on the present data."""
-    return _images_back(plan)
+    return (*_images_back(plan), Action(Step.COMMIT, Direction.UNDO))
 
 
 def way_on(plan: Plan) -> tuple[Action, ...]:

@@ -1,0 +1,128 @@
+"""What a step is given: the operation, the world, the settings; and the projects it acts on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from koprogo_agent.domain.deployment import Deployment
+from koprogo_agent.domain.machine import Truth
+from koprogo_agent.domain.plan import Step
+from koprogo_agent.domain.trust import VerifiedRelease
+from koprogo_agent.ports import DatabaseAt, Project
+from koprogo_agent.settings import Settings
+from koprogo_agent.update.journal import Journal
+from koprogo_agent.update.operation import Facts, Operation
+from koprogo_agent.update.world import Watcher, World
+
+PINS = "pins.json"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One action's circumstances.
+
+    Attributes:
+        release: the verified release; only there while nothing has stopped, which is when it
+            is needed.
+    """
+
+    operation: Operation
+    world: World
+    settings: Settings
+    journal: Journal
+    watcher: Watcher
+    release: VerifiedRelease | None = None
+
+    @property
+    def database(self) -> DatabaseAt:
+        """Where the application's PostgreSQL is."""
+        return DatabaseAt(self.settings.stack.project, self.settings.database.service)
+
+    @property
+    def target(self) -> Deployment:
+        """What is to run; known from the step `pull` on."""
+        if self.operation.target is None:
+            raise AssertionError("a step that needs the target runs after the step that makes it")
+        return self.operation.target
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a step's probe finds: whether its effect is there, and what it would have learned."""
+
+    truth: Truth
+    facts: Facts = field(default_factory=dict)
+
+
+class StepWork(Protocol):
+    """The contract of a step; each module of `update.steps` is one.
+
+    `do` and `undo` may be repeated: after a crash they find their own half-made effect and go on
+    from there, or make it anew.
+    """
+
+    def do(self, job: Job) -> Facts | None:
+        """Has the effect, and returns what was learned; None: not yet at its end, call again."""
+
+    def undo(self, job: Job) -> Facts:
+        """Takes the effect back; nothing to take back is success."""
+
+    def probe(self, job: Job) -> Found:
+        """Whether the effect is there, asked of the machine itself."""
+
+
+def project(settings: Settings, files: Sequence[Path], image_tag: str, *more: Path) -> Project:
+    """The operator's compose project with these release files and further files after them."""
+    stack = settings.stack
+    folder = stack.directory / Path(stack.compose_files[0]).parent
+    return Project(
+        name=stack.project,
+        directory=folder,
+        files=(*files, *stack.overrides, *more),
+        env_files=stack.env_files,
+        environment={stack.image_tag_variable: image_tag},
+    )
+
+
+def staged_project(job: Job, deployment: Deployment, *more: Path) -> Project:
+    """The project of a deployment whose files are staged; its pins only if given."""
+    files = job.world.files
+    paths = [files.staged_path(deployment.tag, path) for path in deployment.compose_files]
+    return project(job.settings, paths, deployment.image_tag, *more)
+
+
+def laid_project(job: Job, deployment: Deployment, override: Path) -> Project:
+    """The project of a deployment as it runs: laid files, and its pins."""
+    paths = [job.world.files.stack_path(path) for path in deployment.compose_files]
+    return project(job.settings, paths, deployment.image_tag, override)
+
+
+def model_of(job: Job, deployment: Deployment) -> Mapping[str, Any]:
+    """The rendered compose model of a deployment, without its pins."""
+    return job.world.stack.render(staged_project(job, deployment))
+
+
+def previous_of(job: Job) -> Deployment:
+    """What ran before; only asked on a way back, which an installation does not have."""
+    if job.operation.previous is None:
+        raise AssertionError("there is no way back to nothing")
+    return job.operation.previous
+
+
+def closed_services(job: Job) -> frozenset[str]:
+    """The services that stay stopped for now: the ingress, until it is opened again."""
+    state = job.operation.state
+    steps = [action.step for action in state.actions]
+    opens = Step.UNFENCE in steps and Step.UNFENCE not in steps[: state.position]
+    return frozenset(job.settings.stack.ingress) if opens else frozenset()
+
+
+def opened_services(job: Job) -> list[str]:
+    """Those of the ingress and the writers that run."""
+    stack = job.settings.stack
+    fenced = {*stack.ingress, *stack.writers}
+    containers = job.world.stack.containers(stack.project)
+    return [one.service for one in containers if one.service in fenced and one.state == "running"]

@@ -1,0 +1,138 @@
+"""Looks at a stack until the gate opens or gives up: the one place where the gate is sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from koprogo_agent.domain.gate import (
+    Container,
+    Expectation,
+    GatePolicy,
+    Judgement,
+    Sample,
+    Verdict,
+    judge,
+)
+from koprogo_agent.errors import RetryLater, StepFailed
+from koprogo_agent.ports import DatabaseAt, HttpProbe
+from koprogo_agent.settings import Settings
+from koprogo_agent.settings.sections import Probe
+from koprogo_agent.update.world import Watcher, World
+
+_LOG_LINES = 20
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is looked at.
+
+    Attributes:
+        project: name of the compose project.
+        expected: what must be true of its containers.
+        inside: probes that ask a container directly, as while the ingress is closed.
+        outside: probes that ask as a user would.
+        database: whose work moves the deadline, or None.
+    """
+
+    project: str
+    expected: Expectation
+    inside: tuple[Probe, ...] = ()
+    outside: tuple[Probe, ...] = ()
+    database: DatabaseAt | None = None
+
+
+def gate_policy(settings: Settings) -> GatePolicy:
+    """The operator's gate."""
+    gate = settings.gate
+    return GatePolicy(
+        gate.samples, gate.interval, gate.deadline, gate.max_deadline, gate.max_restarts
+    )
+
+
+def inside(settings: Settings, services: Iterable[str]) -> tuple[Probe, ...]:
+    """The probes that ask one of these services directly."""
+    known = set(services)
+    return tuple(probe for probe in settings.probe if probe.service in known)
+
+
+def outside(settings: Settings) -> tuple[Probe, ...]:
+    """The probes that ask through the ingress."""
+    return tuple(probe for probe in settings.probe if probe.url is not None)
+
+
+def wait_until_healthy(world: World, look: Look, policy: GatePolicy, watcher: Watcher) -> float:
+    """Samples until the gate opens.
+
+    Returns:
+        Seconds that it took.
+
+    Raises:
+        StepFailed: the gate gave up (code `gate.failed`); the message ends with the last lines
+            that the failing container printed.
+    """
+    began = world.clock.monotonic()
+    samples: list[Sample] = []
+    while True:
+        samples.append(take(world, look, world.clock.monotonic() - began))
+        judgement = judge(samples, look.expected, policy)
+        match judgement.verdict:
+            case Verdict.HEALTHY:
+                return samples[-1].at
+            case Verdict.FAILED:
+                raise _failed(world, judgement, samples[-1])
+            case Verdict.NOT_YET:
+                watcher.goes_on(judgement.reason, 0, 0)
+                world.clock.wait(policy.interval)
+
+
+def take(world: World, look: Look, at: float) -> Sample:
+    """One look at the stack."""
+    containers = world.stack.containers(look.project)
+    answers = {
+        **{probe.name: _ask_inside(world, probe, containers) for probe in look.inside},
+        **{probe.name: world.prober.ask(_outer(probe)) for probe in look.outside},
+    }
+    return Sample(at, containers, answers, _mark(world, look.database))
+
+
+def _mark(world: World, database: DatabaseAt | None) -> str:
+    if database is None:
+        return ""
+    try:
+        return world.database.progress_mark(database)
+    except RetryLater:
+        # A database that does not answer makes no progress; what is wrong shows in the sample.
+        return ""
+
+
+def _ask_inside(world: World, probe: Probe, containers: tuple[Container, ...]) -> str | None:
+    for container in containers:
+        if container.service == probe.service:
+            address = world.stack.address(container.id)
+            if address is None:
+                return f"{probe.service} has no address"
+            host = f"[{address}]" if ":" in address else address
+            url = f"http://{host}:{probe.port}{probe.path}"
+            return world.prober.ask(_question(probe, url))
+    return f"{probe.service} has no container"
+
+
+def _outer(probe: Probe) -> HttpProbe:
+    return _question(probe, probe.url or "")
+
+
+def _question(probe: Probe, url: str) -> HttpProbe:
+    return HttpProbe(probe.name, url, probe.host, probe.status, probe.contains)
+
+
+def _failed(world: World, judgement: Judgement, sample: Sample) -> StepFailed:
+    service = judgement.reason.split(" ", 1)[0].rstrip(":")
+    printed = [
+        world.stack.logs(container.id, _LOG_LINES).strip()
+        for container in sample.containers
+        if container.service == service
+    ]
+    last = printed[0].rsplit("\n", 1)[-1][:300] if printed and printed[0] else ""
+    tail = f"; it last printed: {last}" if last else ""
+    return StepFailed(f"the stack is not healthy: {judgement.reason}{tail}", code="gate.failed")

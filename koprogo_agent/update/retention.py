@@ -1,0 +1,19 @@
+"""Which backups are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from koprogo_agent.ports import Dump
+from koprogo_agent.settings.sections import Backup
+
+DAILY = "daily"
+UPDATE = "update"
+MANUAL = "manual"
+
+
+def superfluous(dumps: Sequence[Dump], settings: Backup) -> Iterable[Dump]:
+    """The backups that go: all but the newest few of each sort. Those made by hand all stay."""
+    for sort, keep in ((DAILY, settings.keep_daily), (UPDATE, settings.keep_updates)):
+        of_sort = [dump for dump in dumps if dump.path.name.startswith(f"{sort}-")]
+        yield from of_sort[:-keep]

@@ -1,0 +1,61 @@
+"""Migrate: the release's migrations, where they are not part of the backend's own start."""
+
+from __future__ import annotations
+
+from koprogo_agent.domain.gate import Expectation
+from koprogo_agent.domain.machine import Truth
+from koprogo_agent.domain.overlay import override
+from koprogo_agent.domain.plan import Kind, Migrates
+from koprogo_agent.errors import StepFailed
+from koprogo_agent.ports import Project
+from koprogo_agent.update.job import Found, Job, staged_project
+from koprogo_agent.update.looking import Look, gate_policy, wait_until_healthy
+from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.steps.pull import CANDIDATE
+
+_TAIL = 300
+
+
+def do(job: Job) -> Facts:
+    """Runs them on the real data, with the files and images of the release."""
+    pins = job.world.files.write_override(CANDIDATE, override(job.target.pins))
+    project = staged_project(job, job.target, pins)
+    if job.operation.kind is Kind.INSTALL:
+        _start_database(job, project)
+    began = job.world.clock.monotonic()
+    run(job, project)
+    return {"seconds": job.world.clock.monotonic() - began}
+
+
+def undo(job: Job) -> Facts:  # noqa: ARG001 - the contract of a step
+    """The rollback point undoes migrations."""
+    return {}
+
+
+def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
+    """Nobody can tell how far a migration of another program came: the point goes back."""
+    return Found(Truth.UNCLEAR)
+
+
+def run(job: Job, project: Project) -> None:
+    """Runs the migrations in a project: the real one, or that of the rehearsal.
+
+    Raises:
+        StepFailed: they failed or did not end in time.
+    """
+    migration = job.settings.migration
+    if Migrates(migration.kind) is Migrates.AT_START:
+        return
+    result = job.world.stack.run(project, migration.service, migration.command, migration.timeout)
+    if result.exit_code:
+        raise StepFailed(
+            f"the migration exited {result.exit_code}: {result.output.strip()[-_TAIL:]}",
+            code="migration.failed",
+        )
+
+
+def _start_database(job: Job, project: Project) -> None:
+    service = job.settings.database.service
+    job.world.stack.up(project, (service,))
+    look = Look(project.name, Expectation(frozenset({service})))
+    wait_until_healthy(job.world, look, gate_policy(job.settings), job.watcher)

@@ -1,0 +1,117 @@
+"""Pull: the images by digest; the deployment is complete once they are here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+
+from koprogo_agent.domain.deployment import Deployment, ServicePin
+from koprogo_agent.domain.machine import Truth
+from koprogo_agent.domain.overlay import define, override, repository
+from koprogo_agent.domain.plan import Kind, Step
+from koprogo_agent.errors import StepFailed
+from koprogo_agent.ports import LocalImage, PullProgress
+from koprogo_agent.update.job import Found, Job, model_of, staged_project
+from koprogo_agent.update.operation import Facts
+
+CANDIDATE = "candidate.json"
+
+
+def do(job: Job) -> Facts:
+    """Brings what is absent, pins what the release chooses, and has compose check the result."""
+    pulled = 0
+    for reference in sorted({pin.image for pin in job.target.pins.values()}):
+        if job.world.images.find(reference) is None or _floats(job, reference):
+            pulled += _pull(job, reference).size
+    if job.operation.kind not in {Kind.INSTALL, Kind.UPDATE}:
+        return {"bytes": pulled}
+    target = _pinned(job)
+    path = job.world.files.write_override(CANDIDATE, override(target.pins))
+    job.world.stack.render(staged_project(job, target, path))
+    return {"bytes": pulled, "target": asdict(target)}
+
+
+def undo(job: Job) -> Facts:
+    """Removes what only this pull brought."""
+    for reference, operation in job.journal.images_brought().items():
+        if operation == job.operation.id:
+            job.world.images.remove(reference)
+            job.journal.forget_image(reference)
+    return {}
+
+
+def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
+    """What is here already is not pulled twice: it is done again."""
+    return Found(Truth.NOT_DONE)
+
+
+def _floats(job: Job, reference: str) -> bool:
+    """Whether the reference is a tag that the release chooses: it is resolved at pull time."""
+    chosen = (job.operation.fact(Step.STAGE, "references") or {}).values()
+    return reference in chosen and "@" not in reference
+
+
+def _pull(job: Job, reference: str) -> LocalImage:
+    known = job.world.images.find(reference)
+
+    def tell(progress: PullProgress) -> None:
+        job.watcher.goes_on(repository(reference), progress.received, progress.total)
+
+    image = job.world.images.pull(reference, tell)
+    if known is None:
+        job.journal.brought(_by_digest(image, reference), job.operation)
+    return image
+
+
+def _by_digest(image: LocalImage, reference: str) -> str:
+    """The digest reference of a pulled image; a registry that gives none cannot be pinned."""
+    if "@" in reference:
+        return reference
+    for digest in image.digests:
+        if repository(digest) == repository(reference):
+            return digest
+    raise StepFailed(f"{reference} has no digest in its registry", code="registry.no_digest")
+
+
+def _pinned(job: Job) -> Deployment:
+    """The target with digests for the release's images, and labels for what it changes."""
+    references: Mapping[str, str] = job.operation.fact(Step.STAGE, "references") or {}
+    images = {
+        name: _reference(job, name, one.image) if name in references else one.image
+        for name, one in job.target.pins.items()
+    }
+    target = replace(
+        job.target, pins={name: ServicePin(image, job.target.tag) for name, image in images.items()}
+    )
+    previous = job.operation.previous
+    if previous is None:
+        return target
+    before, after = _definitions(job, previous), _definitions(job, target)
+    unchanged = {name for name in before if before[name] == after.get(name)}
+    kept = {name: previous.pins[name] for name in unchanged}
+    return replace(target, pins={**target.pins, **kept})
+
+
+def _definitions(job: Job, deployment: Deployment) -> dict[str, str]:
+    """How its services are defined, as the compose of today renders them."""
+    images = {name: one.image for name, one in deployment.pins.items()}
+    root = str(job.settings.stack.directory)
+    return define(model_of(job, deployment), images, deployment.files, root)
+
+
+def _reference(job: Job, service: str, reference: str) -> str:
+    """The digest reference; or the way it is written now, where that is the same image already.
+
+    An image written in another way is a change to compose: it would restart an adopted container
+    whose image the release does not change.
+    """
+    local = job.world.images.find(reference)
+    if local is None:
+        raise AssertionError(f"{reference} was pulled")
+    wanted = _by_digest(local, reference)
+    previous = job.operation.previous
+    now = previous.pins.get(service) if previous else None
+    if now is None or repository(now.image) != repository(wanted):
+        return wanted
+    running = job.world.images.find(now.image)
+    return now.image if running is not None and wanted in running.digests else wanted

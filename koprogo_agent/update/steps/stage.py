@@ -1,0 +1,171 @@
+"""Stage: the release's files, from git objects, checked against the manifest and by compose."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from dotenv import dotenv_values
+
+from koprogo_agent.domain.deployment import Deployment, ServicePin
+from koprogo_agent.domain.machine import Truth
+from koprogo_agent.domain.overlay import mounted_paths, repository, services
+from koprogo_agent.domain.trust import VerifiedRelease
+from koprogo_agent.errors import NeedsOperator, Refused, StepFailed
+from koprogo_agent.update.job import Found, Job, model_of, project, staged_project
+from koprogo_agent.update.operation import Facts
+
+_PROBE_TAG = "koprogo-agent-asks"
+"""A value that no image tag has: what changes with it is what the release chooses."""
+
+
+def do(job: Job) -> Facts:
+    """Stages the files, and drafts the deployment with image references as the release says."""
+    release = _release(job)
+    draft = _stage_files(job, release)
+    _check_variables(job, draft)
+    model = model_of(job, draft)
+    references = _references(job, release, draft, model)
+    if not references:
+        raise StepFailed(
+            f"no service of the compose files runs an image of {release.tag}",
+            code="stage.no_image",
+            advice="compare stack.compose_files in the configuration with the release",
+        )
+    pins = {
+        name: ServicePin(references.get(name, str(service.get("image", ""))), None)
+        for name, service in services(model).items()
+    }
+    target = asdict(draft) | {"pins": {name: asdict(one) for name, one in pins.items()}}
+    return {"target": target, "references": references, "files": len(draft.files)}
+
+
+def undo(job: Job) -> Facts:
+    """Forgets the files, unless they are those of a deployment that is still needed."""
+    needed = {kept.tag for kept in (job.operation.previous, job.journal.installed) if kept}
+    if job.operation.tag not in needed:
+        job.world.files.unstage(job.operation.tag)
+    return {}
+
+
+def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
+    """Staging is cheap: it is done again."""
+    return Found(Truth.NOT_DONE)
+
+
+def _release(job: Job) -> VerifiedRelease:
+    if job.release is None:
+        raise AssertionError("only a verified release is staged")
+    return job.release
+
+
+def _stage_files(job: Job, release: VerifiedRelease) -> Deployment:
+    manifest = release.manifest
+    if manifest is not None:
+        files = {path: _signed_file(job, release, path) for path in manifest.files}
+        missing = [p for p in job.settings.stack.compose_files if p not in files]
+        if missing:
+            raise NeedsOperator(
+                f"release {release.tag} has no compose file {missing[0]}",
+                code="stage.compose_file",
+                advice="correct stack.compose_files in the configuration",
+            )
+        job.world.files.stage(release.tag, files)
+        return _draft(job, release, files)
+    read = job.world.source.read_file
+    files = {path: read(release.commit, path) for path in job.settings.stack.compose_files}
+    job.world.files.stage(release.tag, files)
+    mounted = _mounted_files(job, release, model_of(job, _draft(job, release, files)))
+    job.world.files.stage(release.tag, files | mounted)
+    return _draft(job, release, files | mounted)
+
+
+def _signed_file(job: Job, release: VerifiedRelease, path: str) -> bytes:
+    content = job.world.source.read_file(release.commit, path)
+    expected = release.manifest.files[path] if release.manifest else ""
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise Refused(
+            f"{path} of {release.tag} has SHA-256 {found}; the signed manifest says {expected}",
+            code="file.mismatch",
+        )
+    return content
+
+
+def _mounted_files(
+    job: Job, release: VerifiedRelease, model: Mapping[str, Any]
+) -> dict[str, bytes]:
+    """What the compose files mount by relative path is exported from the tag with them."""
+    root = str(job.settings.stack.directory)
+    mounts = {path for one in services(model).values() for path in mounted_paths(one, model, root)}
+    source = job.world.source
+    paths = {path for mount in mounts for path in source.list_files(release.commit, mount)}
+    return {path: source.read_file(release.commit, path) for path in sorted(paths)}
+
+
+def _draft(job: Job, release: VerifiedRelease, files: Mapping[str, bytes]) -> Deployment:
+    manifest = release.manifest
+    folder = manifest.migrations.path if manifest else job.settings.migration.path
+    image_tag = job.settings.stack.image_tag
+    return Deployment(
+        tag=release.tag,
+        fingerprint=release.fingerprint,
+        oid=release.oid,
+        commit=release.commit,
+        counter=manifest.counter if manifest else 0,
+        image_tag=image_tag.format(tag=release.tag, version=release.version),
+        files={path: hashlib.sha256(content).hexdigest() for path, content in files.items()},
+        compose_files=job.settings.stack.compose_files,
+        pins={},
+        migrations=job.world.source.tree_id(release.commit, folder),
+        works_with=manifest.migrations.works_with if manifest else (),
+    )
+
+
+def _references(
+    job: Job, release: VerifiedRelease, draft: Deployment, model: Mapping[str, Any]
+) -> dict[str, str]:
+    """Service -> image reference, for the images that the release chooses."""
+    if release.manifest is not None:
+        by_repository = {image.repository: image for image in release.manifest.images.values()}
+        return {
+            name: by_repository[repository(str(service.get("image", "")))].reference
+            for name, service in services(model).items()
+            if repository(str(service.get("image", ""))) in by_repository
+        }
+    paths = [job.world.files.staged_path(draft.tag, path) for path in draft.compose_files]
+    other = services(job.world.stack.render(project(job.settings, paths, _PROBE_TAG)))
+    return {
+        name: str(service.get("image", ""))
+        for name, service in services(model).items()
+        if service.get("image") != other[name].get("image")
+    }
+
+
+def _check_variables(job: Job, draft: Deployment) -> None:
+    """Every variable that the new files need must have a value, unless the old ones lacked it."""
+    known = {*_operator_variables(job), *staged_project(job, draft).environment}
+    lacking = set(_needed(job, draft)) - known
+    previous = job.operation.previous
+    if lacking and previous is not None:
+        lacking -= set(_needed(job, previous))
+    if lacking:
+        names = ", ".join(sorted(lacking))
+        where = ", ".join(map(str, job.settings.stack.env_files)) or "the env file"
+        raise NeedsOperator(
+            f"release {draft.tag} needs a value for {names}",
+            code="env.variable_missing",
+            advice=f"add a line NAME=value for each to {where}",
+        )
+
+
+def _needed(job: Job, deployment: Deployment) -> Iterable[str]:
+    variables = job.world.stack.variables(staged_project(job, deployment))
+    return [one.name for one in variables if one.required or not one.default]
+
+
+def _operator_variables(job: Job) -> Iterable[str]:
+    for path in job.settings.stack.env_files:
+        yield from dotenv_values(path, interpolate=False)

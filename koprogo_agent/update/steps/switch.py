@@ -1,0 +1,69 @@
+"""Switch: the files and containers of one deployment take the place of another's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from koprogo_agent.domain.deployment import Deployment
+from koprogo_agent.domain.machine import Truth
+from koprogo_agent.domain.overlay import RELEASE_LABEL, expectation, levels, override
+from koprogo_agent.domain.plan import Kind
+from koprogo_agent.update.job import PINS, Found, Job, closed_services, laid_project, model_of
+from koprogo_agent.update.looking import Look, gate_policy, wait_until_healthy
+from koprogo_agent.update.operation import Facts
+
+
+def do(job: Job) -> Facts:
+    """Brings up the target."""
+    return _apply(job, job.target, job.operation.previous)
+
+
+def undo(job: Job) -> Facts:
+    """Brings up what was there before; where nothing was, stops what the target started."""
+    previous = job.operation.previous
+    if previous is None or job.operation.kind is Kind.INSTALL:
+        job.world.stack.discard(job.settings.stack.project, sorted(job.target.pins))
+        return {}
+    return _apply(job, previous, job.target)
+
+
+def probe(job: Job) -> Found:
+    """Whether the target's files are laid and its containers made from its images."""
+    files_laid = job.world.files.laid() == job.target.tag
+    containers = {
+        one.service: one for one in job.world.stack.containers(job.settings.stack.project)
+    }
+    expected = set(job.target.pins) - closed_services(job)
+    as_pinned = expected <= containers.keys() and all(
+        containers[name].image == job.target.pins[name].image
+        and containers[name].labels.get(RELEASE_LABEL) == job.target.pins[name].release
+        and containers[name].state == "running"
+        for name in expected - _ending(job)
+    )
+    return Found(Truth.DONE if files_laid and as_pinned else Truth.NOT_DONE)
+
+
+def _ending(job: Job) -> frozenset[str]:
+    return expectation(model_of(job, job.target)).ending
+
+
+def _apply(job: Job, deployment: Deployment, other: Deployment | None) -> Facts:
+    """Lays the files, then starts level by level: what others need is ready before they start."""
+    began = job.world.clock.monotonic()
+    job.world.files.lay(deployment.tag)
+    pins = job.world.files.write_override(PINS, override(deployment.pins))
+    project = laid_project(job, deployment, pins)
+    model = model_of(job, deployment)
+    names = [name for name in deployment.pins if name not in closed_services(job)]
+    order = levels(model, names, job.settings.stack.writers)
+    policy = replace(gate_policy(job.settings), samples=1)
+    for index, level in enumerate(order):
+        job.world.stack.up(project, level)
+        if index + 1 < len(order):
+            expected = expectation(model, set(model["services"]) - set(level))
+            look = Look(project.name, expected)
+            wait_until_healthy(job.world, look, policy, job.watcher)
+    dropped = sorted(set(other.pins) - set(deployment.pins)) if other else []
+    if dropped:
+        job.world.stack.discard(project.name, dropped)
+    return {"seconds": job.world.clock.monotonic() - began}

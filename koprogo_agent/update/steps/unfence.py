@@ -1,0 +1,39 @@
+"""Unfence: the ingress opens, and the stack answers as its users ask it."""
+
+from __future__ import annotations
+
+from koprogo_agent.domain.deployment import Deployment
+from koprogo_agent.domain.machine import Truth
+from koprogo_agent.domain.overlay import expectation, override
+from koprogo_agent.update.job import PINS, Found, Job, laid_project, model_of, previous_of
+from koprogo_agent.update.looking import Look, gate_policy, outside, wait_until_healthy
+from koprogo_agent.update.operation import Facts
+
+
+def do(job: Job) -> Facts:
+    """Opens the target to users."""
+    return _open(job, job.target)
+
+
+def undo(job: Job) -> Facts:
+    """Opens what was there before to users again."""
+    return _open(job, previous_of(job))
+
+
+def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
+    """Opening what is open already changes nothing: it is done again, and asked again."""
+    return Found(Truth.NOT_DONE)
+
+
+def _open(job: Job, deployment: Deployment) -> Facts:
+    began = job.world.clock.monotonic()
+    pins = job.world.files.write_override(PINS, override(deployment.pins))
+    ingress = [name for name in job.settings.stack.ingress if name in deployment.pins]
+    job.world.stack.up(laid_project(job, deployment, pins), ingress)
+    look = Look(
+        project=job.settings.stack.project,
+        expected=expectation(model_of(job, deployment)),
+        outside=outside(job.settings),
+    )
+    wait_until_healthy(job.world, look, gate_policy(job.settings), job.watcher)
+    return {"seconds": job.world.clock.monotonic() - began}
