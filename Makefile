@@ -1,0 +1,70 @@
+# Everything that a developer or a build machine types. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
+	command -v $$p >/dev/null && $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+	2>/dev/null && { echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+# Universal: one file for every platform and every CPython from 3.11 on, told apart by markers.
+LOCK := .lock-venv/bin/uv pip compile --quiet --universal --python-version 3.11 --upgrade \
+	--generate-hashes --no-emit-index-url --no-header
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /|/' | column -t -s '|'
+
+.PHONY: setup
+setup: ## get the programs that the lab needs (as root on Debian or Ubuntu)
+	@scripts/setup.sh
+
+.PHONY: venv
+venv: $(VENV)/.stamp ## make .venv from the hashed lock
+
+$(VENV)/.stamp: requirements-dev.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo 'no python3 of 3.11 or later with venv found; type: make setup' >&2; exit 2; }
+	@rm -f $@
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/pip install --quiet --require-hashes -r requirements-dev.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: check
+check: venv ## lint, types, layers, unit and simulation tests: under a minute
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q tests/unit tests/simulation
+
+.PHONY: test
+test: setup ## everything, from a clean clone: under 15 minutes on 2 cores
+	@$(MAKE) --no-print-directory check
+	$(BIN)/pytest -q tests --ignore=tests/unit --ignore=tests/simulation
+
+.PHONY: demo
+demo: setup ## the whole story on a terminal; KEEP=1 leaves it running
+	@$(MAKE) --no-print-directory venv
+	@$(BIN)/python -m tests.demo
+
+.PHONY: bench
+bench: setup ## measured figures, as ratios in one run
+	@$(MAKE) --no-print-directory venv
+	@$(BIN)/python -m tests.bench
+
+.PHONY: lock
+lock: ## write the hashed locks anew from pyproject.toml
+	$(PYTHON) -m venv --clear .lock-venv
+	.lock-venv/bin/pip install --quiet uv
+	$(LOCK) --extra dev --output-file requirements-dev.lock pyproject.toml
+	$(LOCK) --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
+	@rm -rf .lock-venv
+
+.PHONY: clean
+clean: ## remove what these targets made in this folder
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
