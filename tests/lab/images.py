@@ -105,6 +105,12 @@ def _backend_base() -> tuple[Layer, str]:
     return tree.layer(), executable
 
 
+def backend_base() -> Image:
+    """The part that all versions of the backend share."""
+    layer, executable = _backend_base()
+    return Image((layer,), Settings(entrypoint=(executable,)))
+
+
 def backend(files: dict[str, bytes], version: str, ballast: bytes = b"") -> Image:
     """The backend of one version: `files` are what is baked in below /app/release.
 

@@ -152,9 +152,7 @@ class Tree:
         return out.getvalue()
 
 
-def push(
-    image: Image, registry: Registry, repository: str, tags: Sequence[str] = ()
-) -> Pushed:
+def push(image: Image, registry: Registry, repository: str, tags: Sequence[str] = ()) -> Pushed:
     """Store an image and an index that names it, as a multi-platform build does; tag the index."""
     config = json.dumps(_configuration(image)).encode()
     for layer in image.layers:

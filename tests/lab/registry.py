@@ -33,7 +33,16 @@ class Credentials:
     @property
     def basic(self) -> str:
         """The value of an Authorization header."""
-        return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+        return f"Basic {self._packed}"
+
+    @property
+    def _packed(self) -> str:
+        return base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
+
+    def write_docker_config(self, directory: Path, registry: str) -> None:
+        """Write what `docker login` would have, for DOCKER_CONFIG."""
+        known = {"auths": {registry: {"auth": self._packed}}}
+        (directory / "config.json").write_text(json.dumps(known))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +107,9 @@ class Registry:
         connection.request(method, path, body, (headers or {}) | self._authorization())
         answer = connection.getresponse()
         with contextlib.closing(connection):
-            return Reply(answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read())
+            return Reply(
+                answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+            )
 
     def put_blob(self, repository: str, blob: bytes) -> None:
         """Store a layer or an image configuration; does nothing when it is there."""
@@ -159,9 +170,7 @@ class Registry:
             if chunked:
                 headers["Transfer-Encoding"] = "chunked"
             body = exchange.body() if chunked or "Content-Length" in exchange.headers else None
-            upstream.request(
-                exchange.command, exchange.path, body, headers, encode_chunked=chunked
-            )
+            upstream.request(exchange.command, exchange.path, body, headers, encode_chunked=chunked)
             _pass_on(upstream.getresponse(), exchange)
 
 

@@ -40,15 +40,18 @@ class Repository:
 
     def read(self, kind: str, name: str) -> bytes:
         """The raw bytes of an object."""
-        return run(
-            ["git", "--git-dir", str(self.path), "cat-file", kind, name], env=_clean()
-        )
+        return run(["git", "--git-dir", str(self.path), "cat-file", kind, name], env=_clean())
 
-    def tree(self, files: Mapping[str, bytes], links: Mapping[str, str] | None = None) -> str:
-        """Write a tree with these files and symbolic links; its id."""
+    def tree(
+        self,
+        files: Mapping[str, bytes],
+        links: Mapping[str, str] | None = None,
+        folders: Mapping[str, str] | None = None,
+    ) -> str:
+        """Write a tree with these files, symbolic links and (by tree id) top folders; its id."""
         entries = {path: (FILE, data) for path, data in files.items()}
         entries |= {path: (LINK, target.encode()) for path, target in (links or {}).items()}
-        return self._tree(entries)
+        return self._tree(entries, folders or {})
 
     def commit(self, tree: str, parents: Sequence[str], message: str, when: int) -> str:
         """Write a commit made at `when` (seconds since the epoch); its id."""
@@ -64,7 +67,7 @@ class Repository:
         """Remove a ref."""
         self.git("update-ref", "-d", ref)
 
-    def _tree(self, entries: Mapping[str, tuple[str, bytes]]) -> str:
+    def _tree(self, entries: Mapping[str, tuple[str, bytes]], known: Mapping[str, str]) -> str:
         folders: dict[str, dict[str, tuple[str, bytes]]] = {}
         here: list[tuple[str, str, str]] = []
         for path, (mode, data) in entries.items():
@@ -73,7 +76,8 @@ class Repository:
                 folders.setdefault(head, {})[rest] = (mode, data)
             else:
                 here.append((head, mode, self.store("blob", data)))
-        here += [(name, FOLDER, self._tree(inside)) for name, inside in folders.items()]
+        here += [(name, FOLDER, self._tree(inside, {})) for name, inside in folders.items()]
+        here += [(name, FOLDER, identity) for name, identity in known.items()]
         # Git orders a folder as if its name ended in a slash.
         here.sort(key=lambda entry: entry[0] + ("/" if entry[1] == FOLDER else ""))
         raw = b"".join(

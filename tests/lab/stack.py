@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
@@ -45,6 +44,7 @@ class Stack:
 
     name: str
     docker_host: str
+    docker_config: Path
     directory: Path
     registry: str
     http_port: int
@@ -86,7 +86,12 @@ class Stack:
         files = [word for path in COMPOSE_FILES for word in ("-f", str(tree / path))]
         program = [compose_program(), "--progress", "quiet", "-p", self.name]
         command = [*program, "--env-file", str(self.env_file), *files]
-        environment = {"DOCKER_HOST": self.docker_host, "PATH": os.environ["PATH"], **(env or {})}
+        environment = {
+            "DOCKER_HOST": self.docker_host,
+            "DOCKER_CONFIG": str(self.docker_config),
+            "PATH": os.environ["PATH"],
+            **(env or {}),
+        }
         return run([*command, *words], env=environment, seconds=UP_SECONDS * 2).decode()
 
     def up(self, tree: Path, env: Mapping[str, str] | None = None) -> None:
@@ -133,11 +138,6 @@ class Stack:
         rows = self.psql("SELECT version FROM _sqlx_migrations ORDER BY version")
         return [int(row) for row in rows.splitlines()]
 
-    def remove(self) -> None:
-        """Remove every container, network and volume that carries the stack's name."""
-        with self._client() as client:
-            remove_project(client, self.name)
-
     @contextmanager
     def _client(self) -> Iterator[docker.DockerClient]:
         with closing(docker.DockerClient(base_url=self.docker_host, timeout=60)) as client:
@@ -145,17 +145,3 @@ class Stack:
 
     def _label(self) -> str:
         return f"com.docker.compose.project={self.name}"
-
-
-def remove_project(client: docker.DockerClient, name: str) -> None:
-    """Remove what Compose made for a project, and what else was named after it."""
-    for container in client.containers.list(all=True, ignore_removed=True):
-        labels = json.dumps(container.labels)
-        if name in labels or (container.name or "").startswith(name):
-            container.remove(force=True, v=True)
-    for network in client.networks.list():
-        if (network.name or "").startswith(name):
-            network.remove()
-    for volume in client.volumes.list():
-        if volume.name.startswith(name):
-            volume.remove(force=True)

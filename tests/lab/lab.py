@@ -1,0 +1,182 @@
+"""The whole lab: engine, registry, origin, keys, publisher and stack, brought up and tidied away."""
+
+from __future__ import annotations
+
+import atexit
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+from tests.lab import tidy
+from tests.lab.ca import Authority
+from tests.lab.engine import Engine
+from tests.lab.keys import Keys
+from tests.lab.origin import Origin
+from tests.lab.processes import free_port
+from tests.lab.registry import Credentials, Registry
+from tests.lab.releases import Publisher, Release
+from tests.lab.stack import Stack
+
+CREDENTIALS = Credentials("koprogo", "hunter2")
+
+
+class Lab:
+    """Everything that a test, the demo or a benchmark needs, inside a `with` block.
+
+    Everything made on the engine carries `name`, and all of it goes at the end: also after an
+    exception, Ctrl-C or SIGTERM. What a lab that was killed outright has left behind, the next
+    one removes.
+
+    Attributes:
+        name: unique; the Compose project's name too.
+        root: a folder for anything; goes with the lab.
+        engine: the Docker engine in use; `engine.host` is for DOCKER_HOST.
+        registry: images live here; `registry.front` can be told to fail.
+        origin: the git server; `origin.front` can be told to fail.
+        keys: signing keys, trusted and not.
+        publisher: makes releases.
+        stack: the one instance on this machine.
+    """
+
+    root: Path
+    engine: Engine
+    authority: Authority
+    registry: Registry
+    origin: Origin
+    keys: Keys
+    publisher: Publisher
+    stack: Stack
+
+    def __init__(
+        self,
+        engine: Engine | None = None,
+        *,
+        credentials: Credentials | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """Say what it is to be like.
+
+        Args:
+            engine: one that is up already and is left alone; else one is found or started.
+            credentials: makes the registry private, with TLS and this user and password.
+            settings: more variables for the stack's env file.
+        """
+        self.name = tidy.new_name()
+        self._given = engine
+        self._credentials = credentials
+        self._settings = settings or {}
+        self._exits = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Bring everything up; the stack itself waits for a release."""
+        with ExitStack() as exits:
+            exits.enter_context(_ended_by_sigterm())
+            self.root = Path(tempfile.mkdtemp(prefix="kpl", dir="/tmp"))  # noqa: S108 - short paths
+            exits.callback(shutil.rmtree, self.root, ignore_errors=True)
+            self._start_servers(exits)
+            self.engine = self._given or exits.enter_context(Engine())
+            tidy.after_the_dead(self.engine)
+            exits.callback(tidy.after, self.name, self.registry.address, self.engine)
+            self.keys = Keys.create(self.root / "k")
+            exits.callback(self.keys.close)
+            self.publisher = Publisher(self.origin.repository, self.registry, self.keys.ssh)
+            if self.engine.owned and self._credentials is None:
+                tidy.keep_layers(self.engine, self.registry.address)
+            self.stack = self._new_stack()
+            self._exits = exits.pop_all()
+        atexit.register(self._exits.close)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Remove all that was made; a second Ctrl-C does not cut this short."""
+        with _undisturbed():
+            self._exits.close()
+        atexit.unregister(self._exits.close)
+
+    @property
+    def docker_config(self) -> Path:
+        """For DOCKER_CONFIG: knows the registry's password if it has one."""
+        return self.stack.docker_config
+
+    def export(self, release: Release, directory: Path) -> Path:
+        """Write a release's whole tree into a directory, as an operator's `git clone` would."""
+        for path, data in release.draft.tree_files.items():
+            file = directory / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+        return directory
+
+    def install(self, release: Release) -> Path:
+        """Bring the stack up by hand, without an agent; gives the tree that it runs from."""
+        tree = self.export(release, self.stack.directory / "tree")
+        self.stack.write_env(release.tag)
+        self.stack.up(tree)
+        return tree
+
+    def _start_servers(self, exits: ExitStack) -> None:
+        self.authority = Authority.create(self.root / "ca", "lab")
+        stranger = Authority.create(self.root / "ca", "stranger")
+        tls = (self.authority.server(), stranger.server()) if self._credentials else None
+        self.registry = exits.enter_context(
+            Registry(self.root / "registry", tls=tls, credentials=self._credentials)
+        )
+        self.origin = exits.enter_context(Origin(self.root / "origin", self.authority, stranger))
+
+    def _new_stack(self) -> Stack:
+        config = self.root / "docker"
+        config.mkdir()
+        if self._credentials:
+            self._credentials.write_docker_config(config, self.registry.address)
+        return Stack(
+            name=self.name,
+            docker_host=self.engine.host,
+            docker_config=config,
+            directory=self.root / "stack",
+            registry=self.registry.address,
+            http_port=free_port(),
+            settings=self._settings,
+        )
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM unwind as Ctrl-C does; only the main thread can arrange that."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def unwind(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGTERM, unwind)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ignore Ctrl-C and SIGTERM for a while."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {
+        number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

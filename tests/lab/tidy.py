@@ -1,0 +1,86 @@
+"""Leaves an engine as it was found: after a lab, and after labs that were killed."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import docker
+from docker.errors import APIError
+
+from tests.lab.engine import Engine
+
+PREFIX = "kplab"
+NAME = re.compile(PREFIX + r"-(\d+)-[0-9a-f]{4}")
+KEPT = "koprogo-lab-layers"
+FIXED = ("postgres:15", "haproxy:2.6", "storage:1", "backend-base:1")
+
+
+def new_name() -> str:
+    """A name for a lab, with the process in it that answers for it."""
+    return f"{PREFIX}-{os.getpid()}-{os.urandom(2).hex()}"
+
+
+def after(name: str, registry: str, engine: Engine) -> None:
+    """Remove what the lab of this name and registry made on the engine."""
+    if engine.owned and not engine.answers():
+        engine.start()
+    with closing(engine.client()) as client:
+        _remove_project(client, name)
+        _remove_images(client, f"{registry}/")
+        if engine.owned:
+            client.images.prune()
+
+
+def after_the_dead(engine: Engine) -> None:
+    """Remove what labs left behind whose process is gone."""
+    with closing(engine.client()) as client:
+        for name in {match.group(0) for match in map(NAME.match, _names(client)) if match}:
+            if not Path(f"/proc/{name.split('-')[1]}").exists():
+                _remove_project(client, name)
+
+
+def keep_layers(engine: Engine, registry: str) -> None:
+    """Have an own engine keep the big layers under names of its own, for the next lab's pulls."""
+    with closing(engine.client()) as client:
+        for name in FIXED:
+            image = client.images.pull(f"{registry}/lab/{name}")
+            image.tag(KEPT, name.partition(":")[0])
+            client.images.remove(f"{registry}/lab/{name}")
+
+
+def _names(client: docker.DockerClient) -> Iterator[str]:
+    """Every name on the engine that a lab can have given."""
+    for container in client.containers.list(all=True, ignore_removed=True):
+        yield container.name or ""
+    for network in client.networks.list():
+        yield network.name or ""
+    for volume in client.volumes.list():
+        yield volume.name
+
+
+def _remove_project(client: docker.DockerClient, name: str) -> None:
+    """Remove containers, networks and volumes of a project, and what was named after it."""
+    for container in client.containers.list(all=True, ignore_removed=True):
+        project = container.labels.get("com.docker.compose.project", "")
+        if name in ((container.name or "")[: len(name)], project[: len(name)]):
+            container.remove(force=True, v=True)
+    for network in client.networks.list():
+        if (network.name or "").startswith(name):
+            network.remove()
+    for volume in client.volumes.list():
+        if volume.name.startswith(name):
+            volume.remove(force=True)
+
+
+def _remove_images(client: docker.DockerClient, prefix: str) -> None:
+    """Forget every name below `prefix`; an image without another name goes."""
+    for image in client.images.list(all=True):
+        for name in [*image.tags, *(image.attrs.get("RepoDigests") or [])]:
+            if name.startswith(prefix):
+                # Removing a tag can take the digest's name with it.
+                with suppress(APIError):
+                    client.images.remove(name)
