@@ -52,6 +52,9 @@ class Source(Protocol):
 class Signatures(Protocol):
     """The trusted keys, and the tools that check signatures with them."""
 
+    def state(self) -> str:
+        """A value that changes whenever the trusted keys change."""
+
     def check(self, tag: SignedTag, at: datetime) -> Signer:
         """Who signed the tag, judged at an instant of our own clock.
 

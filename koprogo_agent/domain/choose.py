@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from koprogo_agent.domain.manifest import Manifest
@@ -21,6 +21,7 @@ class Waits(StrEnum):
     STEP = "step"
     HOLD = "hold"
     MANUAL = "manual"
+    BACKOFF = "backoff"
     WINDOW = "window"
 
 
@@ -35,6 +36,7 @@ class Circumstances:
         channel: the channel that the operator chose.
         quarantined: fingerprints of releases that failed here.
         held: why the agent changes nothing, or an empty string.
+        postponed: fingerprint -> why the next try of a release is later, and when.
         automatic: whether the agent installs releases by itself.
         window_open: whether the operator's update window is open.
     """
@@ -44,6 +46,7 @@ class Circumstances:
     agent: Version
     channel: str
     quarantined: frozenset[str]
+    postponed: Mapping[str, str] = field(default_factory=dict)
     held: str = ""
     automatic: bool = True
     window_open: bool = True
@@ -74,16 +77,12 @@ class Choice:
 def choose(releases: Iterable[VerifiedRelease], here: Circumstances) -> Choice:
     """The newest release that may be installed now, and the reasons against the newer ones.
 
-    A release that one cannot come to directly (`upgrade_from`) is passed over in favour of a lower
+    The releases come newest first and are taken one by one, so that none is verified in vain. A
+    release that one cannot come to directly (`upgrade_from`) is passed over in favour of a lower
     one that is the step towards it.
     """
-    newer = sorted(
-        (release for release in releases if is_newer(release.version, here)),
-        key=lambda release: release.version,
-        reverse=True,
-    )
     reasons: list[Reason] = []
-    for release in newer:
+    for release in releases:
         reason = why_not(release, here)
         if reason is None:
             return Choice(release, tuple(reasons))
@@ -133,4 +132,6 @@ def _passing(release: VerifiedRelease, here: Circumstances) -> tuple[Waits, str]
     security = release.manifest is not None and release.manifest.severity == "security"
     if not here.window_open and not security:
         return Waits.WINDOW, "the update window is closed"
+    if release.fingerprint in here.postponed:
+        return Waits.BACKOFF, here.postponed[release.fingerprint]
     return None

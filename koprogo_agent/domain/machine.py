@@ -54,6 +54,7 @@ class State:
         position: index of the action that is being carried out.
         tries: how often this action was begun before.
         cause: why the course is not `FORWARD`.
+        failed: the step at which it turned back.
         opened: whether users may have written since the rollback point was made.
     """
 
@@ -63,6 +64,7 @@ class State:
     position: int = 0
     tries: int = 0
     cause: Failure | None = None
+    failed: Step | None = None
     opened: bool = False
 
     @property
@@ -244,7 +246,15 @@ def _turn_back(state: State, failure: Failure) -> tuple[State, Command]:
     if failure.transient:
         # It will be tried again: what was pulled need not be pulled twice.
         actions = tuple(action for action in actions if action.step is not Step.PULL)
-    back = replace(state, course=Course.BACK, actions=actions, position=0, tries=0, cause=failure)
+    back = replace(
+        state,
+        course=Course.BACK,
+        actions=actions,
+        position=0,
+        tries=0,
+        cause=failure,
+        failed=state.action.step,
+    )
     return (back, Carry()) if actions else (back, End(_outcome(back)))
 
 

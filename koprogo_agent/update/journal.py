@@ -36,16 +36,11 @@ class Event:
 
 @dataclass(frozen=True)
 class PastOperation:
-    """An operation that has ended, for the history."""
+    """An operation that has ended."""
 
-    id: int
-    kind: Kind
-    tag: str
-    started: datetime
+    operation: Operation
     ended: datetime
     outcome: Outcome
-    state: State
-    facts: Mapping[Step, Facts]
 
 
 class Journal:
@@ -148,19 +143,7 @@ class Journal:
     def live(self) -> Operation | None:
         """The operation that has not ended, or None."""
         row = self._one("SELECT * FROM operation WHERE ended IS NULL")
-        if row is None:
-            return None
-        return Operation(
-            id=row["id"],
-            kind=Kind(row["kind"]),
-            tag=row["tag"],
-            fingerprint=row["fingerprint"],
-            previous=_load(Deployment, row["previous"]) if row["previous"] else None,
-            target=_load(Deployment, row["target"]) if row["target"] else None,
-            state=_load(State, row["state"]),
-            started=datetime.fromisoformat(row["started"]),
-            facts=_load_facts(row["facts"]),
-        )
+        return None if row is None else _operation(row)
 
     def past(self, limit: int) -> list[PastOperation]:
         """The operations that have ended, newest first."""
@@ -169,14 +152,7 @@ class Journal:
         )
         return [
             PastOperation(
-                id=row["id"],
-                kind=Kind(row["kind"]),
-                tag=row["tag"],
-                started=datetime.fromisoformat(row["started"]),
-                ended=datetime.fromisoformat(row["ended"]),
-                outcome=Outcome(row["outcome"]),
-                state=_load(State, row["state"]),
-                facts=_load_facts(row["facts"]),
+                _operation(row), datetime.fromisoformat(row["ended"]), Outcome(row["outcome"])
             )
             for row in rows
         ]
@@ -232,6 +208,20 @@ class Journal:
         return self._store.connection.execute(query, values).fetchall()
 
 
+def _operation(row: sqlite3.Row) -> Operation:
+    return Operation(
+        id=row["id"],
+        kind=Kind(row["kind"]),
+        tag=row["tag"],
+        fingerprint=row["fingerprint"],
+        previous=_load(Deployment, row["previous"]) if row["previous"] else None,
+        target=_load(Deployment, row["target"]) if row["target"] else None,
+        state=_load(State, row["state"]),
+        started=datetime.fromisoformat(row["started"]),
+        facts=_load_facts(row["facts"]),
+    )
+
+
 def _put(connection: sqlite3.Connection, name: str, value: object) -> None:
     if value is None:
         connection.execute("DELETE FROM value WHERE name = ?", (name,))
@@ -265,6 +255,12 @@ def _save(connection: sqlite3.Connection, operation: Operation) -> None:
             operation.id,
         ),
     )
+
+
+def deployment_from(document: Mapping[str, Any]) -> Deployment:
+    """A deployment from its JSON form, as steps hand it on among their facts."""
+    value: Deployment = _adapter(Deployment).validate_python(document)
+    return value
 
 
 _ADAPTERS: dict[type, TypeAdapter[Any]] = {}

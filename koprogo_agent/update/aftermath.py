@@ -1,0 +1,151 @@
+"""What the end of an operation means: quarantine, waiting, HELD, and who is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from koprogo_agent.domain.machine import Course, Outcome
+from koprogo_agent.domain.plan import Kind, Step
+from koprogo_agent.errors import AgentError, Failure
+from koprogo_agent.settings import Settings
+from koprogo_agent.update.journal import Journal
+from koprogo_agent.update.memory import Memory
+from koprogo_agent.update.runner import Ran
+from koprogo_agent.update.standing import Held, HeldBy, Standing
+from koprogo_agent.update.world import World
+
+log = structlog.get_logger()
+
+_FIRST_WAIT = timedelta(minutes=2)
+_LONGEST_WAIT = timedelta(hours=1)
+_MOST_TRANSIENT_ROLLBACKS = 2
+
+
+@dataclass(frozen=True)
+class Postponed:
+    """A release that is tried again later.
+
+    Attributes:
+        tries: how often it was tried.
+        until: when it is tried again.
+        failure: what stood in the way.
+    """
+
+    tries: int
+    until: datetime
+    failure: Failure
+
+
+@dataclass(frozen=True)
+class Aftermath:
+    """Draws the consequences."""
+
+    world: World
+    settings: Settings
+    journal: Journal
+    memory: Memory
+    standing: Standing
+
+    def of(self, ran: Ran) -> None:
+        """Draws the consequences of an operation that has ended."""
+        operation, cause = ran.operation, ran.operation.state.cause
+        now = self.world.clock.now()
+        log.info("operation.ended", kind=operation.kind, tag=operation.tag, outcome=ran.outcome)
+        match ran.outcome:
+            case Outcome.COMMITTED:
+                self._forget_postponed(operation.fingerprint)
+                self._tell(f"{operation.tag} is installed and healthy", "")
+            case Outcome.HELD:
+                self._hold(ran, now)
+            case Outcome.ROLLED_BACK | Outcome.CANCELLED | Outcome.POSTPONED if cause:
+                self._failed(ran, cause, now)
+
+    def waiting(self, now: datetime) -> dict[str, str]:
+        """Fingerprint -> why a release waits for its next try, and until when."""
+        return {
+            fingerprint: f"{one.failure.message}; next try at {one.until:%H:%M} UTC"
+            for fingerprint, one in self._postponed().items()
+            if one.until > now
+        }
+
+    def _failed(self, ran: Ran, cause: Failure, now: datetime) -> None:
+        operation = ran.operation
+        if operation.kind in {Kind.INSTALL, Kind.UPDATE} and self._is_to_blame(ran, cause):
+            step = str(operation.state.failed)
+            self.memory.quarantine(operation.fingerprint, operation.tag, step, cause, now)
+            self._forget_postponed(operation.fingerprint)
+            news = True
+        else:
+            news = self._postpone(operation.fingerprint, cause, now)
+        if ran.outcome is Outcome.ROLLED_BACK:
+            runs = operation.previous.tag if operation.previous else "nothing"
+            self._tell(f"{operation.tag} was taken back; {runs} runs", cause.message)
+        elif news:
+            self._tell(f"{operation.tag} is not installed", f"{cause.message}\n{cause.advice}")
+
+    def _is_to_blame(self, ran: Ran, cause: Failure) -> bool:
+        """The release failed; or what is transient made it fail in production time and again."""
+        if cause.blames_release:
+            return True
+        if ran.outcome is not Outcome.ROLLED_BACK:
+            return False
+        same = [
+            one
+            for one in self.journal.past(20)
+            if one.outcome is Outcome.ROLLED_BACK
+            and one.operation.fingerprint == ran.operation.fingerprint
+        ]
+        return len(same) >= _MOST_TRANSIENT_ROLLBACKS
+
+    def _hold(self, ran: Ran, now: datetime) -> None:
+        operation, state = ran.operation, ran.operation.state
+        cause = state.cause.message if state.cause else "it failed"
+        reason = f"{operation.tag} failed at step {state.action}: {cause}"
+        backup = operation.fact(Step.BACKUP, "path")
+        keeps = f"the backup from before is {backup}; " if backup else ""
+        advice = f"{keeps}look: koprogo-agent status; once it is mended: koprogo-agent resume"
+        self.standing.hold(Held(HeldBy.AGENT, reason, advice, now))
+        if operation.target is not None and state.course is Course.ONWARD:
+            # Users have written with the new version: it is what is here now.
+            self.journal.commit(operation.target, operation.previous)
+        self._open(ran)
+        self._tell("the agent needs you", f"{reason}\n{advice}")
+
+    def _open(self, ran: Ran) -> None:
+        """Starts what a fence stopped: what may yet recover by itself is not to be kept down.
+
+        Not while the data has yet to go back: what users then write would be lost.
+        """
+        if ran.operation.state.action.step not in {Step.SWITCH, Step.GATE, Step.UNFENCE}:
+            return
+        stack = self.settings.stack
+        try:
+            self.world.stack.start(stack.project, stack.writers)
+            self.world.stack.start(stack.project, stack.ingress)
+        except AgentError as error:
+            log.error("held.cannot_open", code=error.code, why=error.message)
+
+    def _postpone(self, fingerprint: str, cause: Failure, now: datetime) -> bool:
+        """Later, and each time later still; tells whether what stands in the way is new."""
+        postponed = self._postponed()
+        known = postponed.get(fingerprint)
+        tries = known.tries + 1 if known else 1
+        wait = min(_FIRST_WAIT * 2 ** min(tries - 1, 10), _LONGEST_WAIT)
+        wait = max(wait, timedelta(seconds=cause.after or 0))
+        postponed[fingerprint] = Postponed(tries, now + wait, cause)
+        self.journal.put("postponed", postponed)
+        return known is None or known.failure.code != cause.code
+
+    def _forget_postponed(self, fingerprint: str) -> None:
+        postponed = self._postponed()
+        if postponed.pop(fingerprint, None) is not None:
+            self.journal.put("postponed", postponed)
+
+    def _postponed(self) -> dict[str, Postponed]:
+        return self.journal.get(dict[str, Postponed], "postponed") or {}
+
+    def _tell(self, title: str, body: str) -> None:
+        self.world.notifier.tell(f"KoproGo: {title}", body.strip())

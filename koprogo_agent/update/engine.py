@@ -1,0 +1,205 @@
+"""One tick: observe, decide, act. The same engine serves `run`, `update`, `rollback` and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from koprogo_agent import __version__
+from koprogo_agent.domain.choose import Choice, Circumstances, choose, is_newer
+from koprogo_agent.domain.drift import applied, differences
+from koprogo_agent.domain.machine import Outcome
+from koprogo_agent.domain.tags import TagRef
+from koprogo_agent.domain.trust import VerifiedRelease
+from koprogo_agent.domain.versions import parse_version
+from koprogo_agent.domain.windows import open_at
+from koprogo_agent.errors import AgentError, Failure, Refused
+from koprogo_agent.settings import Settings
+from koprogo_agent.update.adoption import Adoption
+from koprogo_agent.update.aftermath import Aftermath
+from koprogo_agent.update.backups import Backups
+from koprogo_agent.update.journal import Journal
+from koprogo_agent.update.memory import Memory
+from koprogo_agent.update.planning import order_heal, order_update
+from koprogo_agent.update.releases import Offer, Releases, offers
+from koprogo_agent.update.runner import Order, Ran, Runner
+from koprogo_agent.update.standing import Standing
+from koprogo_agent.update.world import Watcher, World
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a poll brought: what is offered, newest first, and what may be installed now."""
+
+    offers: tuple[Offer, ...]
+    choice: Choice
+
+
+class Engine:
+    """Keeps one stack current.
+
+    Attributes:
+        world: the outside systems.
+        settings: the operator's.
+        journal: what must not be forgotten.
+        memory: what is remembered of releases.
+        standing: what the agent knows of itself.
+        releases: verification.
+        backups: backups besides those of an update.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        settings: Settings,
+        journal: Journal,
+        watcher: Watcher,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self.world = world
+        self.settings = settings
+        self.journal = journal
+        self.memory = Memory(journal.store)
+        self.standing = Standing(journal)
+        self.releases = Releases(world, settings, self.memory)
+        self.backups = Backups(world, settings, journal)
+        self._adoption = Adoption(world, settings, self.releases)
+        self._runner = Runner(world, settings, journal, watcher, stopping)
+        self._aftermath = Aftermath(world, settings, journal, self.memory, self.standing)
+        self._stopping = stopping
+
+    def tick(self) -> Ran | None:
+        """Does what is to be done now; None when that was only to look.
+
+        Raises:
+            AgentError: the tick could not be finished; the next one tries again.
+        """
+        ran = self.finish()
+        if ran is not None and ran.outcome is None:
+            return ran
+        candidate = self.look().choice.candidate
+        if self._stopping():
+            return ran
+        if candidate is not None:
+            return self.install(candidate)
+        healed = self._heal()
+        self.backups.daily()
+        return healed or ran
+
+    def finish(self) -> Ran | None:
+        """Goes on with an operation that was cut off, if there is one."""
+        operation = self.journal.live()
+        if operation is None:
+            return None
+        log.info("operation.resumes", tag=operation.tag, action=str(operation.state.action))
+        return self._settle(self._runner.resume(operation))
+
+    def look(self) -> Seen:
+        """Polls, adopts what runs if nothing is known to be installed, and chooses."""
+        refs = self._poll()
+        found = offers(refs)
+        self._note_moved(refs)
+        if self.journal.installed is None:
+            self._adopt(found)
+        choice = self.choose(found, self.circumstances())
+        self.standing.chose(choice)
+        return Seen(tuple(found), choice)
+
+    def choose(self, found: list[Offer], here: Circumstances) -> Choice:
+        """Verifies what is newer than the installed release, and chooses."""
+        newer = (offer for offer in found if is_newer(offer.version, here))
+        return choose(self.releases.trusted(newer, self.journal.floor), here)
+
+    def circumstances(self) -> Circumstances:
+        """What is known here when a release is chosen."""
+        installed, floor = self.journal.installed, self.journal.floor
+        policy, now = self.settings.policy, self.world.clock.now()
+        held = self.standing.held
+        return Circumstances(
+            installed=installed.version if installed else None,
+            floor=parse_version(floor.version) if floor else None,
+            agent=parse_version(__version__),
+            channel=self.settings.trust.channel,
+            quarantined=frozenset(self.memory.quarantined()),
+            postponed=self._aftermath.waiting(now),
+            held=f"{held.reason}; {held.advice}" if held else "",
+            automatic=policy.automatic,
+            window_open=open_at(policy.windows, now.astimezone()),
+        )
+
+    def install(self, release: VerifiedRelease) -> Ran:
+        """Brings a release here, or takes everything back."""
+        order = order_update(self.world, self.settings, release, self.journal.installed)
+        return self.carry_out(order, release)
+
+    def carry_out(self, order: Order, release: VerifiedRelease | None = None) -> Ran:
+        """Carries out an order and draws its consequences."""
+        steps = [str(step) for step in order.plan.steps]
+        log.info("operation.begins", kind=order.plan.kind, tag=order.tag, steps=steps)
+        return self._settle(self._runner.start(order, release))
+
+    def drift(self) -> tuple[str, ...]:
+        """How the stack differs from what was applied, in words."""
+        installed = self.journal.installed
+        if installed is None:
+            return ()
+        containers = self.world.stack.containers(self.settings.stack.project)
+        found = differences(self.standing.applied, containers)
+        if self.world.files.laid() not in {None, installed.tag}:
+            return (*found, "the files in the stack's folder are not those of the release")
+        return found
+
+    def _poll(self) -> tuple[TagRef, ...]:
+        now = self.world.clock.now()
+        try:
+            refs = self.world.source.list_tags()
+        except AgentError as error:
+            self.standing.poll_failed(Failure.of(error), now)
+            raise
+        self.standing.poll_succeeded(now)
+        return refs
+
+    def _note_moved(self, refs: tuple[TagRef, ...]) -> None:
+        for ref in self.releases.moved(refs):
+            try:
+                self.releases.verify(ref, None)
+            except Refused as error:
+                log.debug("tag.refused", tag=ref.name, code=error.code)
+
+    def _adopt(self, found: list[Offer]) -> None:
+        deployment = self._adoption.find(found)
+        if deployment is None:
+            return
+        self.journal.adopt(deployment)
+        self._remember_applied()
+        self.journal.record("stack.adopted", self.world.clock.now(), tag=deployment.tag)
+        log.info("stack.adopted", tag=deployment.tag, services=sorted(deployment.pins))
+
+    def _heal(self) -> Ran | None:
+        """Reports how the stack differs from what was applied, and puts it right if told to."""
+        installed = self.journal.installed
+        if installed is None or self.standing.held is not None:
+            return None
+        found = self.drift()
+        if self.standing.drifted(found, self.world.clock.now()):
+            log.warning("stack.drifted", differences=found)
+            self.world.notifier.tell("KoproGo: the stack was changed", "\n".join(found))
+        if not found or self.settings.policy.drift == "report":
+            return None
+        return self.carry_out(order_heal(installed))
+
+    def _settle(self, ran: Ran) -> Ran:
+        if ran.outcome is None:
+            return ran
+        if ran.outcome in {Outcome.COMMITTED, Outcome.ROLLED_BACK}:
+            self._remember_applied()
+        self._aftermath.of(ran)
+        return ran
+
+    def _remember_applied(self) -> None:
+        containers = self.world.stack.containers(self.settings.stack.project)
+        self.standing.apply(applied(containers))

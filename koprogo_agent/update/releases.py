@@ -1,0 +1,127 @@
+"""Observe: what the source offers, which of it is trusted, and what was refused."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import structlog
+
+from koprogo_agent import __version__
+from koprogo_agent.domain.deployment import Floor
+from koprogo_agent.domain.tags import TagRef, read_tag
+from koprogo_agent.domain.trust import Memory as TrustMemory
+from koprogo_agent.domain.trust import TrustPolicy, VerifiedRelease, verify
+from koprogo_agent.domain.versions import Version, parse_tag, parse_version
+from koprogo_agent.errors import Refused
+from koprogo_agent.settings import Settings
+from koprogo_agent.update.memory import Memory
+from koprogo_agent.update.world import World
+
+log = structlog.get_logger()
+
+_MOST_VERIFIED = 20
+"""Tags looked at in one tick: a source full of bad tags must not keep the agent busy for ever."""
+
+_PASSING = {"trust.not_yet", "trust.expired"}
+"""Refusals that depend on the time of day: judged anew at each poll."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A ref whose name is a version."""
+
+    ref: TagRef
+    version: Version
+
+
+def offers(refs: Iterable[TagRef]) -> list[Offer]:
+    """The refs whose names are versions, newest first; others are no releases."""
+    found = []
+    for ref in refs:
+        try:
+            found.append(Offer(ref, parse_tag(ref.name)))
+        except Refused:
+            continue  # `nightly`, `docs-2026`: a repository may have tags that are not ours
+    return sorted(found, key=lambda offer: offer.version, reverse=True)
+
+
+class Releases:
+    """Verifies tags, each object once, and remembers what was refused."""
+
+    def __init__(self, world: World, settings: Settings, memory: Memory) -> None:
+        self._world = world
+        self._settings = settings
+        self._memory = memory
+
+    def trusted(
+        self, candidates: Iterable[Offer], floor: Floor | None
+    ) -> Iterator[VerifiedRelease]:
+        """The verified releases among the offers, in their order; the rest is refused."""
+        for count, offer in enumerate(candidates):
+            if count >= _MOST_VERIFIED:
+                log.warning("source.many_tags", most=_MOST_VERIFIED)
+                return
+            try:
+                yield self.verify(offer.ref, floor)
+            except Refused as error:
+                log.debug("tag.refused", tag=offer.ref.name, code=error.code)
+
+    def verify(self, ref: TagRef, floor: Floor | None) -> VerifiedRelease:
+        """Applies every rule to one tag.
+
+        Raises:
+            Refused: a rule is broken; the bytes are kept as evidence, and the refusal is logged
+                once.
+            RetryLater: the source cannot be reached.
+        """
+        trust = self._trust_state()
+        known = self._memory.refusal(ref, trust)
+        if known is not None:
+            raise Refused(known.message, code=known.code)
+        raw: bytes | None = None
+        try:
+            # A name that is no version is refused before anything is fetched under it.
+            parse_tag(ref.name)
+            raw = self._world.source.fetch(ref)
+            return self._judge(ref, raw, floor)
+        except Refused as error:
+            self._refuse(ref, error, trust, raw)
+            raise
+
+    def moved(self, refs: Iterable[TagRef]) -> list[TagRef]:
+        """The tags that point at another object than when they were first seen."""
+        seen = self._memory.sightings()
+        return [ref for ref in refs if ref.name in seen and seen[ref.name].oid != ref.oid]
+
+    def _judge(self, ref: TagRef, raw: bytes, floor: Floor | None) -> VerifiedRelease:
+        now = self._world.clock.now()
+        tag = read_tag(ref, raw)
+        sighting = self._memory.sight(ref, now)
+        signer = self._world.signatures.check(tag, sighting.first_seen)
+        remembered = TrustMemory(
+            floor_version=parse_version(floor.version) if floor else None,
+            floor_counter=floor.counter if floor else 0,
+            first_oid=sighting.oid,
+        )
+        trust = self._settings.trust
+        policy = TrustPolicy(trust.product, trust.require_manifest)
+        return verify(tag, signer, sighting.first_seen, policy, remembered, now)
+
+    def _refuse(self, ref: TagRef, error: Refused, trust: str, raw: bytes | None) -> None:
+        if error.code in _PASSING:
+            return
+        now = self._world.clock.now()
+        if self._memory.refuse(ref, error, trust, now, raw):
+            log.error("tag.refused", tag=ref.name, oid=ref.oid, code=error.code, why=error.message)
+            self._world.notifier.tell(f"KoproGo: release {ref.name} was refused", error.message)
+
+    def _trust_state(self) -> str:
+        """Changes with everything that a refusal depends on besides the bytes and the time."""
+        parts = (
+            __version__,
+            self._settings.trust.model_dump_json(),
+            self._world.signatures.state(),
+        )
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

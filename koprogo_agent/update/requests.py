@@ -1,0 +1,129 @@
+"""What an operator may ask of the engine, besides what it does by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from koprogo_agent.domain.choose import Circumstances, is_newer, why_not
+from koprogo_agent.domain.machine import Outcome
+from koprogo_agent.domain.trust import VerifiedRelease
+from koprogo_agent.errors import Failure, NeedsOperator, Refused
+from koprogo_agent.update.engine import Engine
+from koprogo_agent.update.planning import order_restore, order_rollback
+from koprogo_agent.update.runner import Order, Ran
+from koprogo_agent.update.standing import Held, HeldBy
+
+
+@dataclass(frozen=True)
+class Requests:
+    """The operator's word stands above policy, windows and waiting; never above trust."""
+
+    engine: Engine
+
+    def candidate(self, tag: str | None) -> VerifiedRelease | None:
+        """The release that would be installed now: the named one, or the newest possible.
+
+        Raises:
+            Refused: the named release may not be installed.
+        """
+        found = list(self.engine.look().offers)
+        here = self._permitted()
+        if tag is None:
+            return self.engine.choose(found, here).candidate
+        named = [one for one in found if one.ref.name == tag]
+        if not named:
+            raise Refused(
+                f"the source has no release {tag}",
+                code="choose.unknown",
+                advice="see what it has: koprogo-agent check",
+            )
+        if not is_newer(named[0].version, here):
+            raise Refused(
+                f"{tag} is not newer than what runs here ({here.installed})",
+                code="choose.older",
+                advice="to go back to the last good release: koprogo-agent rollback",
+            )
+        release = self.engine.releases.verify(named[0].ref, self.engine.journal.floor)
+        reason = why_not(release, here)
+        if reason is not None:
+            raise Refused(f"{tag} is not installed: {reason.detail}", code=f"choose.{reason.waits}")
+        return release
+
+    def update(self, tag: str | None) -> Ran | None:
+        """Finishes what was cut off, then installs; None when there was nothing to do."""
+        ran = self.engine.finish()
+        if ran is not None:
+            return ran
+        self.require_not_held()
+        release = self.candidate(tag)
+        return self.engine.install(release) if release else None
+
+    def rollback_order(self) -> Order:
+        """What `rollback` would do.
+
+        Raises:
+            Refused: it is not possible; the advice says what is.
+        """
+        return order_rollback(self.engine.journal.installed, self.engine.journal.previous)
+
+    def rollback(self) -> Ran:
+        """Puts the last good release back and quarantines the one that was left."""
+        ran = self.engine.finish()
+        if ran is not None:
+            return ran
+        left = self.engine.journal.installed
+        ran = self.engine.carry_out(self.rollback_order())
+        if ran.outcome is Outcome.COMMITTED and left is not None:
+            failure = Failure("Refused", "operator.rollback", "the operator went back from it")
+            now = self.engine.world.clock.now()
+            self.engine.memory.quarantine(left.fingerprint, left.tag, "rollback", failure, now)
+        return ran
+
+    def restore(self, name: str) -> Ran:
+        """Puts a backup back, with the release that it belongs to."""
+        ran = self.engine.finish()
+        if ran is not None:
+            return ran
+        dump = self.engine.backups.find(name)
+        target = self.engine.backups.release_of(Path(dump.path))
+        order = order_restore(dump.path, self.engine.journal.installed, target)
+        return self.engine.carry_out(order)
+
+    def hold(self, reason: str) -> None:
+        """Nothing is changed until `resume`."""
+        now = self.engine.world.clock.now()
+        advice = "to let it go on: koprogo-agent resume"
+        self.engine.standing.hold(Held(HeldBy.OPERATOR, reason, advice, now))
+
+    def resume(self) -> bool:
+        """Lets the agent go on; tells whether it was held."""
+        return self.engine.standing.resume(self.engine.world.clock.now())
+
+    def retry(self, tag: str) -> None:
+        """Takes a release out of quarantine.
+
+        Raises:
+            Refused: it is not in quarantine.
+        """
+        if not self.engine.memory.forgive(tag):
+            raise Refused(
+                f"{tag} is not in quarantine",
+                code="quarantine.absent",
+                advice="see what waits and why: koprogo-agent why",
+            )
+
+    def require_not_held(self) -> None:
+        """Refuses while the agent is held.
+
+        Raises:
+            NeedsOperator: it is.
+        """
+        held = self.engine.standing.held
+        if held is not None:
+            raise NeedsOperator(
+                f"nothing is changed: {held.reason}", code="agent.held", advice=held.advice
+            )
+
+    def _permitted(self) -> Circumstances:
+        return replace(self.engine.circumstances(), automatic=True, window_open=True, postponed={})

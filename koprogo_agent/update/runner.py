@@ -1,0 +1,190 @@
+"""Runs one operation: decide, write down, carry out, again. The only caller of the machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import assert_never
+
+import structlog
+
+from koprogo_agent.domain.deployment import Deployment
+from koprogo_agent.domain.machine import (
+    Broke,
+    Carry,
+    Command,
+    End,
+    Event,
+    Finished,
+    Found,
+    Outcome,
+    Pause,
+    Probe,
+    Resumed,
+    Unfinished,
+    begin,
+    decide,
+)
+from koprogo_agent.domain.plan import Direction, Plan, Step
+from koprogo_agent.domain.trust import VerifiedRelease
+from koprogo_agent.errors import AgentError, Failure, StepFailed
+from koprogo_agent.settings import Settings
+from koprogo_agent.update.job import Job
+from koprogo_agent.update.journal import Journal, deployment_from
+from koprogo_agent.update.operation import Facts, Operation
+from koprogo_agent.update.table import WORK
+from koprogo_agent.update.world import Watcher, World
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How far an operation came.
+
+    Attributes:
+        operation: as it is in the journal now.
+        outcome: how it ended, or None when it goes on later.
+        failure: why it does not go on now, when something transient stands in the way.
+    """
+
+    operation: Operation
+    outcome: Outcome | None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be done.
+
+    Attributes:
+        tag: the release that it brings.
+        fingerprint: what is quarantined when that release fails.
+        target: what is to run, where that is known beforehand.
+        facts: what is known beforehand, by step.
+    """
+
+    plan: Plan
+    tag: str
+    fingerprint: str
+    previous: Deployment | None
+    target: Deployment | None = None
+    facts: Mapping[Step, Facts] = field(default_factory=dict)
+
+
+class Runner:
+    """Carries operations through, so that any of them may be cut off at any instant."""
+
+    def __init__(
+        self,
+        world: World,
+        settings: Settings,
+        journal: Journal,
+        watcher: Watcher,
+        stopping: Callable[[], bool],
+    ) -> None:
+        self._world = world
+        self._settings = settings
+        self._journal = journal
+        self._watcher = watcher
+        self._stopping = stopping
+
+    def start(self, order: Order, release: VerifiedRelease | None = None) -> Ran:
+        """Begins an operation and runs it until it ends, pauses, or the agent is to stop."""
+        state, command = begin(order.plan)
+        operation = self._journal.begin(
+            Operation(
+                id=0,
+                kind=order.plan.kind,
+                tag=order.tag,
+                fingerprint=order.fingerprint,
+                previous=order.previous,
+                target=order.target,
+                state=state,
+                started=self._world.clock.now(),
+                facts=order.facts,
+            )
+        )
+        return self._run(operation, command, release)
+
+    def resume(self, operation: Operation) -> Ran:
+        """Goes on with an operation that was found in the journal."""
+        operation, command = self._decide(operation, Resumed())
+        return self._run(operation, command, None)
+
+    def _run(self, operation: Operation, command: Command, release: VerifiedRelease | None) -> Ran:
+        while True:
+            match command:
+                case Carry():
+                    if self._stopping():
+                        return Ran(operation, None)
+                    operation, event = self._carry(operation, release)
+                case Probe():
+                    operation, event = self._probe(operation)
+                case Pause(failure=failure):
+                    return Ran(operation, None, failure)
+                case End(outcome=outcome):
+                    self._journal.end(operation, outcome, self._world.clock.now())
+                    return Ran(operation, outcome)
+                case _:
+                    assert_never(command)
+            operation, command = self._decide(operation, event)
+
+    def _decide(self, operation: Operation, event: Event) -> tuple[Operation, Command]:
+        state, command = decide(operation.state, event)
+        operation = replace(operation, state=state)
+        self._journal.save(operation)
+        return operation, command
+
+    def _carry(
+        self, operation: Operation, release: VerifiedRelease | None
+    ) -> tuple[Operation, Event]:
+        action = operation.state.action
+        work = WORK[action.step]
+        job = self._job(operation, release)
+        self._watcher.begins(action, operation.tag)
+        began = self._world.clock.monotonic()
+        try:
+            facts = work.do(job) if action.direction is Direction.DO else work.undo(job)
+        except AgentError as error:
+            return self._broke(operation, Failure.of(error))
+        except Exception as error:  # a bug of ours must not leave a stack down either
+            log.exception("step.bug", step=str(action))
+            bug = StepFailed(f"the agent has a fault: {error!r}", code="agent.bug")
+            return self._broke(operation, Failure.of(bug))
+        if facts is None:
+            return operation, Unfinished()
+        self._watcher.finished(action, self._world.clock.monotonic() - began, facts)
+        if action.direction is Direction.DO:
+            operation = _learn(operation, action.step, facts)
+        return operation, Finished(wrote=bool(facts.get("wrote")))
+
+    def _broke(self, operation: Operation, failure: Failure) -> tuple[Operation, Event]:
+        self._watcher.broke(operation.state.action, failure)
+        if operation.state.tries:
+            # The same failure again: what is away needs a moment to come back.
+            self._world.clock.wait(self._settings.gate.interval * 2**operation.state.tries)
+        return operation, Broke(failure)
+
+    def _probe(self, operation: Operation) -> tuple[Operation, Event]:
+        step = operation.state.action.step
+        try:
+            found = WORK[step].probe(self._job(operation, None))
+        except AgentError as error:
+            return self._broke(operation, Failure.of(error))
+        if found.facts:
+            operation = _learn(operation, step, found.facts)
+        return operation, Found(found.truth)
+
+    def _job(self, operation: Operation, release: VerifiedRelease | None) -> Job:
+        return Job(operation, self._world, self._settings, self._journal, self._watcher, release)
+
+
+def _learn(operation: Operation, step: Step, facts: Facts) -> Operation:
+    known = dict(facts)
+    target = known.pop("target", None)
+    return replace(
+        operation,
+        target=deployment_from(target) if target else operation.target,
+        facts={**operation.facts, step: known},
+    )
