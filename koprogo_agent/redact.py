@@ -17,12 +17,16 @@ _SHORTEST_SECRET = 4
 _NAMES = "pass(?:word|wd|phrase)|secret|token|authorization|credential|api[_-]?key|private[_-]?key"
 _SECRET_NAME = re.compile(f"(?i){_NAMES}")
 _PATTERNS = (
-    # user:password@ in a URL; the second form allows a slash in the password, and spares a port.
-    (re.compile(r"(://)[^\s/@'\"]*(?:@[^\s/@'\"]*)*@"), rf"\1{MASK}@"),
-    (re.compile(r"(://)[^\s/@:'\"]*:(?!\d{1,5}(?:[/?#\s]|$))[^\s'\"]*@"), rf"\1{MASK}@"),
+    # user:password@ in a URL; the second form allows a slash in the password, and spares a port. Lengths are
+    # bounded, so that no text from outside can make this slow.
+    (re.compile(r"(://)[^\s/@'\"]{0,500}(?:@[^\s/@'\"]{0,500}){0,9}@"), rf"\1{MASK}@"),
+    (
+        re.compile(r"(://)[^\s/@:'\"]{0,500}:(?!\d{1,5}(?:[/?#\s]|$))[^\s'\"]{0,500}@"),
+        rf"\1{MASK}@",
+    ),
     (
         re.compile(
-            rf"(?i)((?:{_NAMES})s?(?:_[a-z0-9]+)*['\"]?\s*[=:]\s*)(?:(?:bearer|basic)\s+)?"
+            rf"(?i)((?:{_NAMES})s?(?:_[a-z0-9]{{1,20}}){{0,4}}['\"]?\s*[=:]\s*)(?:(?:bearer|basic)\s+)?"
             r"(?:\"[^\"]*\"|'[^']*'|[^\s,;&'\"]+)"
         ),
         rf"\1{MASK}",
