@@ -17,11 +17,11 @@ _SHORTEST_SECRET = 4
 _NAMES = "pass(?:word|wd|phrase)|secret|token|authorization|credential|api[_-]?key|private[_-]?key"
 _SECRET_NAME = re.compile(f"(?i){_NAMES}")
 _PATTERNS = (
-    # user:password@ in a URL; the second form allows a slash in the password, and spares a port. Lengths are
-    # bounded, so that no text from outside can make this slow.
-    (re.compile(r"(://)[^\s/@'\"]{0,500}(?:@[^\s/@'\"]{0,500}){0,9}@"), rf"\1{MASK}@"),
+    # user:password@ in a URL; the second form allows a slash in the password, and spares a port.
+    # Lengths are bounded, so that no text from outside can make this slow.
+    (re.compile(r"(://)[^\s/@'\"]{0,4000}(?:@[^\s/@'\"]{0,4000}){0,9}@"), rf"\1{MASK}@"),
     (
-        re.compile(r"(://)[^\s/@:'\"]{0,500}:(?!\d{1,5}(?:[/?#\s]|$))[^\s'\"]{0,500}@"),
+        re.compile(r"(://)[^\s/@:'\"]{0,500}:(?!\d{1,5}(?:[/?#\s]|$))[^\s'\"]{0,2000}@"),
         rf"\1{MASK}@",
     ),
     (
