@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import ipaddress
 import ssl
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-VALID = datetime.timedelta(days=30)
+VALID = dt.timedelta(days=30)
 # Clocks of tests run early and late; certificates must not be what fails then.
-BACKDATED = datetime.timedelta(days=1)
+BACKDATED = dt.timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def _name(common: str) -> x509.Name:
 def _draft(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
 ) -> x509.CertificateBuilder:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)

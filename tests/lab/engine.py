@@ -116,7 +116,7 @@ class Engine:
         self._lock = None
 
     def _forget_the_killed(self) -> None:
-        """A killed engine leaves pid files: its containerd may be dying still, or the pid be reused."""
+        """A killed engine leaves pid files: its containerd may be dying, or the pid be reused."""
         containerd = self._slot / "exec/containerd/containerd.pid"
         if containerd.exists():
             pid = containerd.read_text().strip()

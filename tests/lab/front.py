@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import re
 import socket
 import ssl
@@ -12,7 +13,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import BinaryIO, cast
+
+from typing_extensions import Buffer
 
 from tests.lab.processes import wait_until
 
@@ -27,7 +29,7 @@ ENDLESS_PIECES_A_SECOND = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Answer `status` to requests whose path matches `where`, `times` times (None: until healed)."""
+    """Answer `status` where the path matches `where`; `times` times, or until healed."""
 
     status: int
     retry_after: str = ""
@@ -140,12 +142,12 @@ class Exchange(BaseHTTPRequestHandler):
             case Silent():
                 self.server.ended.wait()
             case Slow(bytes_per_second):
-                self.wfile = cast("BinaryIO", _Throttled(self.wfile, bytes_per_second))  # type: ignore[assignment]
+                self.wfile = _Throttled(self.wfile, bytes_per_second)
                 self.server.relay(self)
             case _:
                 self.server.relay(self)
 
-    do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+    do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - http.server's names
 
     def body(self) -> Iterator[bytes]:
         """The request's body, piece by piece, with either kind of framing."""
@@ -285,31 +287,25 @@ class Front:
         self._server = None
 
 
-class _Throttled:
+class _Throttled(io.BufferedIOBase):
     """A writer that lets through only so many bytes a second."""
 
-    def __init__(self, out: BinaryIO, bytes_per_second: int) -> None:
+    def __init__(self, out: io.BufferedIOBase, bytes_per_second: int) -> None:
         self._out = out
         self._rate = bytes_per_second
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: Buffer, /) -> int:
+        whole = memoryview(data)
         step = max(1, self._rate // 20)
-        for start in range(0, len(data), step):
-            piece = data[start : start + step]
+        for start in range(0, len(whole), step):
+            piece = whole[start : start + step]
             self._out.write(piece)
             # The fault is the waiting itself: there is no condition to wait for.
             time.sleep(len(piece) / self._rate)
-        return len(data)
+        return len(whole)
 
     def flush(self) -> None:
         self._out.flush()
-
-    def close(self) -> None:
-        self._out.close()
-
-    @property
-    def closed(self) -> bool:
-        return self._out.closed
 
 
 def _refuses(fault: Refuse, path: str, books: _Books) -> bool:

@@ -13,10 +13,11 @@ HERE = Path(__file__).parent
 POSTGRES_HOME = Path("/usr/lib/postgresql/15")
 POSTGRES_SHARE = Path("/usr/share/postgresql/15")
 POSTGRES_PROGRAMS = (
-    "postgres initdb pg_ctl psql pg_dump pg_dumpall pg_restore pg_isready createdb dropdb vacuumdb"
-).split()
+    *("postgres", "initdb", "pg_ctl", "psql", "pg_isready"),
+    *("pg_dump", "pg_dumpall", "pg_restore", "createdb", "dropdb", "vacuumdb"),
+)
 UNUSED_IN_POSTGRES = frozenset(
-    "bitcode pgxs llvmjit.so llvmjit_types.bc man locale tsearch_data".split()
+    {"bitcode", "pgxs", "llvmjit.so", "llvmjit_types.bc", "man", "locale"}
 )
 ZONES = ("Europe", "Etc", "UTC", "GMT")
 PATH = "PATH=/usr/lib/postgresql/15/bin:/usr/sbin:/usr/bin:/sbin:/bin"

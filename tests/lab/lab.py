@@ -1,4 +1,4 @@
-"""The whole lab: engine, registry, origin, keys, publisher and stack, brought up and tidied away."""
+"""The whole lab: engine, registry, origin, keys, publisher and stack, up and tidied away."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Lab:
         """Bring everything up; the stack itself waits for a release."""
         with ExitStack() as exits:
             exits.enter_context(_ended_by_sigterm())
-            self.root = Path(tempfile.mkdtemp(prefix="kpl", dir="/tmp"))  # noqa: S108 - short paths
+            self.root = Path(tempfile.mkdtemp(prefix="kpl", dir="/tmp"))
             exits.callback(shutil.rmtree, self.root, ignore_errors=True)
             self._start_servers(exits)
             self.engine = self._given or exits.enter_context(Engine())

@@ -1,4 +1,4 @@
-"""Writes release manifests as a release manager's tool does; knows nothing of the agent's reader."""
+"""Writes release manifests as a release manager's tool does, apart from the agent's reader."""
 
 from __future__ import annotations
 

@@ -60,8 +60,8 @@ class Origin:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         ) as program:
-            assert program.stdin is not None  # noqa: S101
-            assert program.stdout is not None  # noqa: S101
+            assert program.stdin is not None
+            assert program.stdout is not None
             feeder = threading.Thread(target=_feed, args=(exchange, program.stdin))
             feeder.start()
             try:

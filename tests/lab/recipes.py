@@ -64,24 +64,24 @@ class Recipe:
 RECIPES: Mapping[Kind, Recipe] = {
     Kind.GOOD: Recipe(sound=True),
     Kind.GOOD_WITH_MIGRATION: Recipe(sql=(ADD_COLUMN,), sound=True),
-    Kind.SLOW_START: Recipe(behaviour=dict(start_delay_seconds=5), sound=True),
+    Kind.SLOW_START: Recipe(behaviour={"start_delay_seconds": 5}, sound=True),
     Kind.SLOW_MIGRATION: Recipe(sql=(ADD_COLUMN + SLEEP.format(seconds=5),), sound=True),
     Kind.INGRESS_ONLY: Recipe(sound=True, new_images=False, new_ingress=True),
-    Kind.BROKEN_AT_START: Recipe(behaviour=dict(exit_at_start=True)),
+    Kind.BROKEN_AT_START: Recipe(behaviour={"exit_at_start": True}),
     Kind.BROKEN_AFTER_MIGRATION: Recipe(
-        sql=(RENAME_COLUMN,), behaviour=dict(exit_after_migration=True)
+        sql=(RENAME_COLUMN,), behaviour={"exit_after_migration": True}
     ),
-    Kind.BROKEN_IN_PRODUCTION: Recipe(behaviour=dict(exit_with_storage=True)),
+    Kind.BROKEN_IN_PRODUCTION: Recipe(behaviour={"exit_with_storage": True}),
     Kind.BROKEN_IN_PRODUCTION_AFTER_MIGRATION: Recipe(
-        sql=(RENAME_COLUMN,), behaviour=dict(exit_with_storage=True)
+        sql=(RENAME_COLUMN,), behaviour={"exit_with_storage": True}
     ),
     Kind.MIGRATION_FAILING: Recipe(sql=(NEW_TABLE, IMPOSSIBLE)),
     Kind.MIGRATION_FAILING_ON_DATA: Recipe(sql=(REFUSED_BY_DATA,)),
     Kind.MIGRATION_HANGING: Recipe(sql=(SLEEP.format(seconds=86_400),)),
-    Kind.DYING: Recipe(behaviour=dict(die_after_seconds=10)),
+    Kind.DYING: Recipe(behaviour={"die_after_seconds": 10}),
     Kind.IMAGE_MISSING: Recipe(images_pushed=False, sound=True),
     Kind.NEEDS_VARIABLE: Recipe(
-        new_variable=NEW_VARIABLE, behaviour=dict(needs_variable=NEW_VARIABLE)
+        new_variable=NEW_VARIABLE, behaviour={"needs_variable": NEW_VARIABLE}
     ),
     Kind.INVALID_COMPOSE: Recipe(invalid_compose=True),
     Kind.LEGACY: Recipe(manifest=False, sound=True),

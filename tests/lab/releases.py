@@ -214,7 +214,7 @@ class Publisher:
         major, minor, patch = self._version
         if wanted:
             numbers = [int(number) for number in wanted.partition("-")[0].split(".")]
-            self._version = (numbers[0], numbers[1], numbers[2])
+            self._version = max(self._version, (numbers[0], numbers[1], numbers[2]))
             return wanted
         if not major:
             self._version = (1, 0, 0)

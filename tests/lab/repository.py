@@ -60,8 +60,15 @@ class Repository:
         return self.store("commit", ("\n".join(lines) + "\n").encode())
 
     def point(self, ref: str, name: str) -> None:
-        """Set a full ref name (`refs/…`) to an object, whatever it was before."""
-        self.git("update-ref", ref, name)
+        """Set a full ref name (`refs/…`) to an object, whatever it was before.
+
+        As a file of its own, because git refuses to let a branch name anything but a commit.
+        """
+        file = self.path / ref
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draft = self.path / "ref.draft"
+        draft.write_text(f"{name}\n")
+        draft.rename(file)
 
     def drop(self, ref: str) -> None:
         """Remove a ref."""

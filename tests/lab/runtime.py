@@ -13,9 +13,23 @@ from tests.lab.processes import LabError, run
 MERGED = {"/bin": "usr/bin", "/sbin": "usr/sbin", "/lib": "usr/lib", "/lib64": "usr/lib64"}
 POSTGRES_UID = 999
 STDLIB_UNUSED = frozenset(
-    "test tests idlelib tkinter turtledemo ensurepip lib2to3 distutils pydoc_data site-packages "
-    "dist-packages __phello__ unittest".split()
+    {
+        "test",
+        "tests",
+        "idlelib",
+        "tkinter",
+        "turtledemo",
+        "ensurepip",
+        "lib2to3",
+        "distutils",
+        "pydoc_data",
+        "site-packages",
+        "dist-packages",
+        "__phello__",
+        "unittest",
+    }
 )
+
 DRIVER_PARTS = ("psycopg", "psycopg_binary", "psycopg_binary.libs", "typing_extensions.py")
 
 

@@ -1,4 +1,4 @@
-"""One instance of the sample stack on one machine: its env file, and what an operator does by hand."""
+"""One instance of the sample stack, and what an operator does with it by hand."""
 
 from __future__ import annotations
 
@@ -121,14 +121,14 @@ class Stack:
         """What a service's container has printed."""
         with self._client() as client:
             container = client.containers.get(f"{self.name}-{service}")
-            return container.logs().decode(errors="replace")
+            return b"".join(container.logs(stream=True, follow=False)).decode(errors="replace")
 
     def psql(self, sql: str, database: str = DATABASE) -> str:
         """Run SQL inside the database's container; unaligned rows, one a line."""
         command = ["psql", "-U", DATABASE_USER, "-d", database, "-v", "ON_ERROR_STOP=1", "-qAtc"]
         with self._client() as client:
             done = client.containers.get(f"{self.name}-postgres").exec_run([*command, sql])
-        text = done.output.decode(errors="replace")
+        text = b"".join([done.output]).decode(errors="replace")
         if done.exit_code != 0:
             raise LabError(f"psql: {text}")
         return text.rstrip("\n")

@@ -1,4 +1,4 @@
-"""`backend start` migrates and serves, `backend serve` only serves, `backend migrate` only migrates."""
+"""`backend start` migrates and serves; `serve` only serves, `migrate` only migrates."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ CONNECT_SECONDS = 10
 END_SECONDS = 1.0
 
 
+class Fatal(Exception):
+    """The program cannot go on."""
+
+
 async def run(verb: str) -> int:
     """Run one verb until it is done or the container is asked to stop; gives the exit code."""
     ended = asyncio.Event()
@@ -42,51 +46,61 @@ async def run(verb: str) -> int:
 
 
 async def _work(verb: str, release: Release, ended: asyncio.Event) -> int:
-    behaviour = release.behaviour
     _say(f"koprogo-api {release.version}: {verb}")
-    if behaviour.exit_at_start or DIED_BEFORE.exists():
-        return _fail("cannot start: configuration is corrupt")
-    if behaviour.needs_variable and not os.environ.get(behaviour.needs_variable):
-        return _fail(f"cannot start: {behaviour.needs_variable} is not set")
-    if verb in {"start", "migrate"} and (code := await _migrate(release)):
-        return code
-    if verb == "migrate":
-        return 0
-    if behaviour.exit_after_migration:
-        return _fail("cannot start: a column that the code expects is not there")
-    if behaviour.exit_with_storage and await _reaches_storage():
-        return _fail("cannot start: the storage answers in a way that the code does not expect")
-    await asyncio.sleep(behaviour.start_delay_seconds)
-    await _serve(behaviour, ended)
-    return 1 if DIED_BEFORE.exists() else 0
-
-
-async def _migrate(release: Release) -> int:
-    url = os.environ["DATABASE_URL"]
     try:
-        database = await psycopg.AsyncConnection.connect(
-            url, autocommit=True, connect_timeout=CONNECT_SECONDS
-        )
-        async with database:
-            count = await migrate(database, release.migrations)
-    except (MigrateError, psycopg.Error) as error:
-        return _fail(f"cannot migrate: {error}")
-    _say(f"{count} migrations applied, {len(release.migrations)} embedded")
+        _check_start(release.behaviour)
+        if verb in {"start", "migrate"}:
+            await _migrate(release)
+        if verb in {"start", "serve"}:
+            await _check_before_serving(release.behaviour)
+            await _serve(release.behaviour, ended)
+    except (Fatal, MigrateError, psycopg.Error) as error:
+        _say(f"fatal: {error}")
+        return 1
     return 0
+
+
+def _check_start(behaviour: Behaviour) -> None:
+    if behaviour.exit_at_start or DIED_BEFORE.exists():
+        raise Fatal("the configuration is corrupt")
+    if behaviour.needs_variable and not os.environ.get(behaviour.needs_variable):
+        raise Fatal(f"{behaviour.needs_variable} is not set")
+
+
+async def _migrate(release: Release) -> None:
+    database = await psycopg.AsyncConnection.connect(
+        os.environ["DATABASE_URL"], autocommit=True, connect_timeout=CONNECT_SECONDS
+    )
+    async with database:
+        count = await migrate(database, release.migrations)
+    _say(f"{count} migrations applied, {len(release.migrations)} embedded")
+
+
+async def _check_before_serving(behaviour: Behaviour) -> None:
+    if behaviour.exit_after_migration:
+        raise Fatal("a column that the code expects is not there")
+    if behaviour.exit_with_storage and await _reaches_storage():
+        raise Fatal("the storage answers in a way that the code does not expect")
+    await asyncio.sleep(behaviour.start_delay_seconds)
 
 
 async def _serve(behaviour: Behaviour, ended: asyncio.Event) -> None:
     size = int(os.environ.get("DB_POOL_MAX_CONNECTIONS", "8"))
     server = Server(Pool(os.environ["DATABASE_URL"], size))
-    if behaviour.die_after_seconds:
+    serving = server.serve(int(os.environ.get("SERVER_PORT", "8080")), ended)
+    if not behaviour.die_after_seconds:
+        await serving
+        return
+    try:
+        await asyncio.wait_for(serving, behaviour.die_after_seconds)
+    except TimeoutError:
+        raise _death() from None
 
-        def die() -> None:
-            DIED_BEFORE.touch()
-            _say("fatal: out of file descriptors")
-            ended.set()
 
-        asyncio.get_running_loop().call_later(behaviour.die_after_seconds, die)
-    await server.serve(int(os.environ.get("SERVER_PORT", "8080")), ended)
+def _death() -> Fatal:
+    """Stay dead: this container is not to come up again."""
+    DIED_BEFORE.touch()
+    return Fatal("out of file descriptors")
 
 
 async def _reaches_storage() -> bool:
@@ -104,11 +118,6 @@ async def _reaches_storage() -> bool:
 def _say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
-
-
-def _fail(text: str) -> int:
-    _say(text)
-    return 1
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import binascii
 import time
 from collections.abc import Sequence
-from typing import LiteralString, cast
 
 from psycopg import AsyncConnection
 
@@ -77,7 +76,7 @@ def _compare(applied: dict[int, bytes], migrations: Sequence[Migration]) -> None
 async def _apply(database: AsyncConnection, migration: Migration) -> None:
     started = time.perf_counter_ns()
     async with database.transaction():
-        await database.execute(cast("LiteralString", migration.sql), prepare=False)
+        await database.execute(migration.sql.encode(), prepare=False)
         await database.execute(
             "INSERT INTO _sqlx_migrations"
             " (version, description, success, checksum, execution_time)"

@@ -1,0 +1,211 @@
+"""A user of the stack who never sleeps: reads and writes rows at a constant rate, and counts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from tests.lab.stack import Stack
+
+TIMEOUT_SECONDS = 2.0
+BODY = "a row of ordinary length, as people write them " * 3
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One request; times are seconds of the monotonic clock.
+
+    `status` is 0 where no answer came in time; `key` is the row's, empty unless it was a write.
+    """
+
+    started: float
+    ended: float
+    status: int
+    ok: bool
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """From the end of the last good answer to the end of the next one, with failures between."""
+
+    began: float
+    ended: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it was."""
+        return self.ended - self.began
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a client saw, in the order of the requests' starts."""
+
+    samples: tuple[Sample, ...]
+
+    @property
+    def requests(self) -> int:
+        """How many requests ended."""
+        return len(self.samples)
+
+    @property
+    def failed(self) -> int:
+        """How many of them were not answered as they should have been."""
+        return sum(not sample.ok for sample in self.samples)
+
+    @property
+    def acknowledged(self) -> frozenset[str]:
+        """Keys of all rows that the stack said were written."""
+        return frozenset(sample.key for sample in self.samples if sample.ok and sample.key)
+
+    @property
+    def slowest(self) -> float:
+        """The longest that a good answer took, in seconds."""
+        return max((s.ended - s.started for s in self.samples if s.ok), default=0.0)
+
+    @property
+    def outages(self) -> tuple[Outage, ...]:
+        """Each run of failures, as the time without a good answer around it."""
+        found: list[Outage] = []
+        began: float | None = None
+        good = self.samples[0].started if self.samples else 0.0
+        for sample in self.samples:
+            if not sample.ok:
+                began = good if began is None else began
+                continue
+            if began is not None:
+                found.append(Outage(began, sample.ended))
+                began = None
+            good = sample.ended
+        if began is not None:
+            found.append(Outage(began, self.samples[-1].ended))
+        return tuple(found)
+
+    @property
+    def unavailable(self) -> float:
+        """Seconds of all outages together."""
+        return sum(outage.seconds for outage in self.outages)
+
+    @property
+    def longest(self) -> float:
+        """Seconds of the longest outage."""
+        return max((outage.seconds for outage in self.outages), default=0.0)
+
+    def since(self, moment: float) -> Tally:
+        """Only the requests that started at `moment` (monotonic clock) or later."""
+        return Tally(tuple(sample for sample in self.samples if sample.started >= moment))
+
+
+class Client:
+    """Sends `rate` requests a second inside a `with` block; every other one writes a row.
+
+    The rate does not depend on the answers: while the stack is away, requests fail at the same
+    rate. A read asks for a row that was acknowledged; if it is not there, that is a failure.
+    """
+
+    def __init__(self, url: str, rate: float = 50.0) -> None:
+        """`url` is the ingress's."""
+        place = urlsplit(url)
+        self._host, self._port = place.hostname or "", place.port or 80
+        self._interval = 1.0 / rate
+        self._prefix = f"load-{uuid.uuid4().hex[:8]}-"
+        self._samples: list[Sample] = []
+        self._idle: list[Connection] = []
+        self._last_key = ""
+        self._loop = asyncio.new_event_loop()
+        self._ended = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Send no more, and wait for the answers that are due."""
+        self._loop.call_soon_threadsafe(self._ended.set)
+        self._thread.join()
+
+    def tally(self) -> Tally:
+        """What it saw so far."""
+        return Tally(tuple(sorted(self._samples, key=lambda sample: sample.started)))
+
+    def lost(self, stack: Stack) -> frozenset[str]:
+        """Keys of acknowledged rows that the database does not hold; there must never be one."""
+        sql = f"SELECT key FROM rows WHERE key LIKE '{self._prefix}%'"  # noqa: S608 - our own
+        acknowledged = self.tally().acknowledged
+        return acknowledged - frozenset(stack.psql(sql).splitlines())
+
+    def _run(self) -> None:
+        self._loop.run_until_complete(self._send_all())
+        self._loop.close()
+
+    async def _send_all(self) -> None:
+        begun = time.monotonic()
+        flying: set[asyncio.Task[None]] = set()
+        number = 0
+        while not self._ended.is_set():
+            task = asyncio.create_task(self._send(number))
+            flying.add(task)
+            task.add_done_callback(flying.discard)
+            number += 1
+            await asyncio.sleep(max(0.0, begun + number * self._interval - time.monotonic()))
+        await asyncio.gather(*flying)
+        for _, writer in self._idle:
+            writer.close()
+
+    async def _send(self, number: int) -> None:
+        writes = number % 2 == 0 or not self._last_key
+        key = f"{self._prefix}{number}" if writes else ""
+        request = self._write(key) if writes else self._read(self._last_key)
+        started = time.monotonic()
+        try:
+            status = await asyncio.wait_for(self._exchange(request), TIMEOUT_SECONDS)
+        except (OSError, ValueError, asyncio.IncompleteReadError):
+            status = 0
+        ok = status == (201 if writes else 200)
+        if ok and writes:
+            self._last_key = key
+        self._samples.append(Sample(started, time.monotonic(), status, ok, key))
+
+    async def _exchange(self, request: bytes) -> int:
+        if self._idle:
+            reader, writer = self._idle.pop()
+        else:
+            reader, writer = await asyncio.open_connection(self._host, self._port)
+        reusable = False
+        try:
+            writer.write(request)
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+            length = int(head.partition("content-length:")[2].partition("\r\n")[0])
+            await reader.readexactly(length)
+            reusable = "connection: close" not in head
+        finally:
+            if reusable:
+                self._idle.append((reader, writer))
+            else:
+                writer.close()
+        return int(head.split(" ", 2)[1])
+
+    def _write(self, key: str) -> bytes:
+        body = json.dumps({"key": key, "body": BODY}).encode()
+        head = f"POST /api/v1/rows HTTP/1.1\r\nHost: lab\r\nContent-Length: {len(body)}\r\n\r\n"
+        return head.encode() + body
+
+    def _read(self, key: str) -> bytes:
+        return f"GET /api/v1/rows/{key} HTTP/1.1\r\nHost: lab\r\n\r\n".encode()
