@@ -1,0 +1,128 @@
+"""Where this instance stands, derived from the journal: one answer for all who ask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from koprogo_agent.domain.deployment import Deployment
+from koprogo_agent.domain.machine import Outcome
+from koprogo_agent.update.journal import Journal
+from koprogo_agent.update.memory import Memory, Quarantined, Refusal
+from koprogo_agent.update.operation import Operation
+from koprogo_agent.update.standing import Drift, Held, HeldBy, Pending, Polls, Standing
+
+
+class StateName(StrEnum):
+    """The state of an instance in one word."""
+
+    CURRENT = "current"
+    UPDATING = "updating"
+    ROLLED_BACK = "rolled_back"
+    HELD = "held"
+    STALE = "stale"
+    PAUSED = "paused"
+    EMPTY = "empty"
+
+
+@dataclass(frozen=True)
+class Last:
+    """How the last operation ended."""
+
+    kind: str
+    tag: str
+    outcome: str
+    at: datetime
+    step: str | None
+    code: str | None
+    message: str | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """Everything that `status` shows."""
+
+    state: StateName
+    installed: str | None
+    previous: str | None
+    floor: str | None
+    live: Operation | None
+    last: Last | None
+    pending: Pending
+    polls: Polls
+    held: Held | None
+    drift: Drift | None
+    quarantined: tuple[Quarantined, ...]
+    refusals: tuple[Refusal, ...]
+
+    @property
+    def summary(self) -> str:
+        """One line."""
+        if self.live is not None:
+            return f"{self.live.kind} of {self.live.tag}: {self.live.state.action}"
+        if self.held is not None:
+            return f"{self.state}: {self.held.reason}"
+        return f"{self.state}: {self.installed or 'nothing is installed'}"
+
+
+def read_status(journal: Journal, stale_after: float, now: datetime) -> Status:
+    """Reads the status of an instance; `stale_after` in seconds."""
+    standing, memory = Standing(journal), Memory(journal.store)
+    installed, previous, floor = journal.installed, journal.previous, journal.floor
+    live, held, polls = journal.live(), standing.held, standing.polls
+    last = _last(journal)
+    state = _state(live, held)
+    if state is None and _is_stale(polls, stale_after, now):
+        state = StateName.STALE
+    return Status(
+        state=state or _resting_state(last, installed),
+        installed=installed.tag if installed else None,
+        previous=previous.tag if previous else None,
+        floor=floor.version if floor else None,
+        live=live,
+        last=last,
+        pending=standing.pending,
+        polls=polls,
+        held=held,
+        drift=standing.drift,
+        quarantined=tuple(memory.quarantined().values()),
+        refusals=tuple(memory.refusals()),
+    )
+
+
+def _state(live: Operation | None, held: Held | None) -> StateName | None:
+    """The state while something is going on or nothing may; otherwise None."""
+    if live is not None:
+        return StateName.UPDATING
+    if held is not None:
+        return StateName.HELD if held.by is HeldBy.AGENT else StateName.PAUSED
+    return None
+
+
+def _resting_state(last: Last | None, installed: Deployment | None) -> StateName:
+    if last is not None and last.outcome == Outcome.ROLLED_BACK:
+        return StateName.ROLLED_BACK
+    return StateName.CURRENT if installed else StateName.EMPTY
+
+
+def _is_stale(polls: Polls, stale_after: float, now: datetime) -> bool:
+    """Whether no poll has succeeded for too long."""
+    since = polls.failing_since
+    return since is not None and now - since >= timedelta(seconds=stale_after)
+
+
+def _last(journal: Journal) -> Last | None:
+    for past in journal.past(1):
+        state = past.operation.state
+        cause = state.cause
+        return Last(
+            kind=past.operation.kind,
+            tag=past.operation.tag,
+            outcome=past.outcome,
+            at=past.ended,
+            step=state.failed,
+            code=cause.code if cause else None,
+            message=cause.message if cause else None,
+        )
+    return None
