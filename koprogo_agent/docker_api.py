@@ -1,0 +1,136 @@
+"""The Docker engine of this machine, asked in two ways.
+
+`read` is what an idle daemon needs, in the standard library: importing the docker SDK (requests,
+urllib3) costs 13 MB of memory and 100 ms of CPU, and a poll with it three times the CPU; the whole
+daemon may have 45 MB and 60 ms. `client` is that SDK, for whoever acts or pulls.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from koprogo_agent.errors import NeedsOperator, RetryLater
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+_SCHEME = "unix://"
+_SECONDS = 15.0
+
+
+class _Connection(http.client.HTTPConnection):
+    """HTTP over the engine's socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("docker", timeout=_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(_SECONDS)
+        self.sock.connect(self._path)
+
+
+def socket_path(host: str) -> str:
+    """The path of the engine's socket.
+
+    Raises:
+        NeedsOperator: the engine is on another machine, where neither the stack's files nor its
+            containers' addresses are those of this one (code `engine.remote`).
+    """
+    if not host.startswith(_SCHEME):
+        raise NeedsOperator(
+            f"cannot work with the engine at {host}: it must be on this machine",
+            code="engine.remote",
+            advice=f"set the engine's address to {DEFAULT_HOST}",
+        )
+    return host.removeprefix(_SCHEME)
+
+
+def read(host: str, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON
+    """What the engine answers to a GET, or None where it has no such thing.
+
+    Args:
+        host: the engine's address, `unix://…`.
+        path: below the API's root.
+        query: parameters of the query.
+
+    Raises:
+        RetryLater: the engine does not answer (code `engine.unreachable`), or fails
+            (`engine.failed`).
+        NeedsOperator: the agent may not talk to it (code `engine.forbidden`).
+    """
+    with closing(_Connection(socket_path(host))) as connection:
+        try:
+            connection.request("GET", f"{path}?{urlencode(query)}")
+            answer = connection.getresponse()
+            body = answer.read()
+        except PermissionError as error:
+            raise _forbidden(host) from error
+        except (OSError, http.client.HTTPException) as error:
+            raise _unreachable(host, error) from error
+    if answer.status == http.HTTPStatus.NOT_FOUND:
+        return None
+    if answer.status != http.HTTPStatus.OK:
+        words = body.decode(errors="replace").strip()
+        raise RetryLater(f"the docker engine failed: {words[:300]}", code="engine.failed")
+    return json.loads(body)
+
+
+def check(host: str) -> None:
+    """Makes sure that the engine answers; raises as `read` does."""
+    read(host, "/version")
+
+
+@contextmanager
+def client(host: str, timeout: float = 60.0) -> Iterator[APIClient]:
+    """The docker SDK's low-level client, whose faults become ours.
+
+    Args:
+        host: the engine's address.
+        timeout: seconds to wait for the next bytes of an answer.
+
+    Raises:
+        RetryLater: the engine does not answer (code `engine.unreachable`), or refuses what is
+            asked of it in a way that the caller does not handle (code `engine.failed`).
+        NeedsOperator: the agent may not talk to it (code `engine.forbidden`).
+    """
+    from docker import APIClient  # noqa: PLC0415 - what an idle daemon does not need
+    from docker.errors import DockerException  # noqa: PLC0415
+    from requests import RequestException  # noqa: PLC0415
+    from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+    socket_path(host)
+    try:
+        with closing(APIClient(base_url=host, version="auto", timeout=int(timeout))) as api:
+            yield api
+    except (DockerException, RequestException, HTTPError, OSError) as error:
+        # the SDK wraps one cause in many classes: the engine itself can say whether it is there
+        check(host)
+        words = getattr(error, "explanation", None) or str(error)
+        raise RetryLater(
+            f"the docker engine failed: {words[:300]}", code="engine.failed"
+        ) from error
+
+
+def _unreachable(host: str, error: Exception) -> RetryLater:
+    return RetryLater(
+        f"the docker engine at {host} does not answer: {error}",
+        code="engine.unreachable",
+        advice="see `systemctl status docker`",
+    )
+
+
+def _forbidden(host: str) -> NeedsOperator:
+    return NeedsOperator(
+        f"the agent may not talk to the docker engine at {host}",
+        code="engine.forbidden",
+        advice="run the agent as root, or as a member of the group docker",
+    )
