@@ -1,0 +1,129 @@
+"""The daemon: a tick every three minutes, ended between steps and never inside one."""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import FrameType
+
+import structlog
+from apscheduler.schedulers.blocking import BlockingScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from koprogo_agent.domain.plan import Action
+from koprogo_agent.errors import AgentError, Failure, RetryLater
+from koprogo_agent.ports import Supervisor
+from koprogo_agent.settings import Settings
+from koprogo_agent.update.operation import Facts
+from koprogo_agent.wiring import Agent, open_agent
+
+log = structlog.get_logger()
+
+_EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+class DaemonWatcher:
+    """Tells the log and systemd how an operation goes on; every word of it is real progress."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+
+    def begins(self, action: Action, tag: str) -> None:
+        """Shows the step in `systemctl status`."""
+        self._supervisor.status(f"{tag}: {action}")
+        self._supervisor.alive()
+        log.info("step.begins", step=str(action), tag=tag)
+
+    def goes_on(self, note: str, done: int, total: int) -> None:
+        """Feeds the watchdog."""
+        self._supervisor.alive()
+        log.debug("step.goes_on", note=note, done=done, total=total)
+
+    def finished(self, action: Action, seconds: float, facts: Facts) -> None:
+        """Logs what the step learned."""
+        self._supervisor.alive()
+        log.info("step.done", step=str(action), seconds=round(seconds, 2), **_brief(facts))
+
+    def broke(self, action: Action, failure: Failure) -> None:
+        """Logs why the step failed."""
+        self._supervisor.alive()
+        log.error("step.failed", step=str(action), code=failure.code, why=failure.message)
+
+
+class Daemon:
+    """Ticks until it is told to stop."""
+
+    def __init__(self, settings: Settings, supervisor: Supervisor) -> None:
+        self._settings = settings
+        self._supervisor = supervisor
+        self._stopping = threading.Event()
+        self._not_before = _EPOCH
+        self._scheduler = BlockingScheduler(timezone=UTC)
+
+    def run(self) -> None:
+        """Runs until SIGTERM or SIGINT."""
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, self._stop)
+        watcher = DaemonWatcher(self._supervisor)
+        with open_agent(self._settings, watcher, self._stopping.is_set) as agent:
+            phase = phase_of(agent.instance, self._settings.source.interval)
+            self._scheduler.add_job(
+                lambda: self._tick(agent),
+                IntervalTrigger(
+                    seconds=int(self._settings.source.interval), start_date=_EPOCH + phase
+                ),
+                coalesce=True,
+                max_instances=1,
+                misfire_grace_time=None,
+            )
+            self._supervisor.ready()
+            log.info("agent.started", phase_seconds=phase.total_seconds())
+            # What was cut off is finished now, not three minutes from now.
+            self._tick(agent)
+            if not self._stopping.is_set():
+                self._scheduler.start()
+        self._supervisor.stopping()
+        log.info("agent.stopped")
+
+    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self._stopping.set()
+        if self._scheduler.running:
+            # Not from here: a signal handler must not wait for the tick that it interrupted.
+            threading.Thread(target=self._scheduler.shutdown).start()
+
+    def _tick(self, agent: Agent) -> None:
+        if agent.now() < self._not_before:
+            return
+        try:
+            with agent.lock():
+                agent.engine.tick()
+            self._supervisor.status(agent.summary())
+        except RetryLater as error:
+            self._wait_for(agent.now, error)
+            self._supervisor.status(f"waiting: {error.message}")
+            log.warning("tick.postponed", code=error.code, why=error.message)
+        except AgentError as error:
+            self._supervisor.status(f"needs you: {error.message}")
+            log.error("tick.failed", code=error.code, why=error.message, advice=error.advice)
+        except Exception:  # a fault of ours in one tick must not end all ticks
+            log.exception("tick.bug")
+            self._supervisor.status("a fault of the agent; see its log")
+        self._supervisor.alive()
+
+    def _wait_for(self, now: Callable[[], datetime], error: RetryLater) -> None:
+        """The other side asked us to come back later than the next tick."""
+        if error.after:
+            self._not_before = now() + timedelta(seconds=error.after)
+
+
+def phase_of(instance: str, interval: float) -> timedelta:
+    """When in the interval this instance polls: the same for ever, and different from others."""
+    number = int.from_bytes(hashlib.sha256(instance.encode()).digest()[:8])
+    return timedelta(seconds=number % int(interval))
+
+
+def _brief(facts: Facts) -> dict[str, object]:
+    return {name: value for name, value in facts.items() if isinstance(value, int | float | str)}

@@ -1,0 +1,86 @@
+"""Settings -> adapters -> engine. The only place that builds adapters."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from koprogo_agent.adapters.clock import SystemClock
+from koprogo_agent.adapters.compose import Compose
+from koprogo_agent.adapters.files import LocalFiles
+from koprogo_agent.adapters.git import GitSource
+from koprogo_agent.adapters.images import EngineImages
+from koprogo_agent.adapters.lock import agent_lock
+from koprogo_agent.adapters.notify import AppriseNotifier
+from koprogo_agent.adapters.postgres import ContainerPostgres
+from koprogo_agent.adapters.probes import HttpProber
+from koprogo_agent.adapters.signatures import TrustedKeys
+from koprogo_agent.settings import Settings
+from koprogo_agent.update.engine import Engine
+from koprogo_agent.update.journal import Journal
+from koprogo_agent.update.status import read_status
+from koprogo_agent.update.world import Watcher, World
+
+JOURNAL = "state.db"
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A built agent.
+
+    Attributes:
+        engine: does the work.
+        settings: the operator's.
+        instance: random name of this instance, made once.
+    """
+
+    engine: Engine
+    settings: Settings
+    instance: str
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Held by whoever acts: only one agent at a time."""
+        return agent_lock(self.settings.state.run_directory)
+
+    def now(self) -> datetime:
+        """The wall clock."""
+        return self.engine.world.clock.now()
+
+    def summary(self) -> str:
+        """Where this instance stands, in one line."""
+        stale_after = self.settings.policy.poll_stale_after
+        return read_status(self.engine.journal, stale_after, self.now()).summary
+
+
+def build_world(settings: Settings) -> World:
+    """The real outside systems."""
+    state = settings.state.directory
+    return World(
+        source=GitSource(settings.source, state / "mirror.git"),
+        signatures=TrustedKeys(settings.trust.directory),
+        images=EngineImages(settings.stack.docker_host),
+        stack=Compose(settings.stack.docker_host),
+        database=ContainerPostgres(settings.stack.docker_host),
+        prober=HttpProber(),
+        files=LocalFiles(state, settings.stack.directory, settings.backup.directory),
+        clock=SystemClock(),
+        notifier=AppriseNotifier(settings.notify.urls),
+    )
+
+
+@contextmanager
+def open_agent(
+    settings: Settings, watcher: Watcher, stopping: Callable[[], bool]
+) -> Iterator[Agent]:
+    """Opens the journal and builds the engine around the real world."""
+    world = build_world(settings)
+    journal = Journal(settings.state.directory / JOURNAL, world.clock.now())
+    try:
+        instance = journal.get(str, "instance") or secrets.token_hex(16)
+        journal.put("instance", instance)
+        yield Agent(Engine(world, settings, journal, watcher, stopping), settings, instance)
+    finally:
+        journal.close()
