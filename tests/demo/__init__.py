@@ -1,0 +1,1 @@
+"""The whole story on a terminal, on real parts: `make demo`."""
