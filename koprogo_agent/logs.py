@@ -31,11 +31,6 @@ Logger = structlog.typing.FilteringBoundLogger
 _PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
 _MAX_TEXT = 8000
 _MAX_DEPTH = 6
-# Control characters, and those that nobody sees or that turn the order of a text round.
-_RANGES = ((0, 0x20), (0x7F, 0xA0), (0x200B, 0x2010), (0x2028, 0x202F), (0x2066, 0x206A))
-_ESCAPES = {code: f"\\u{code:04x}" for first, end in _RANGES for code in range(first, end)}
-_ESCAPES |= {ord("\n"): "\\n", ord("\t"): "\\t"}
-_ESCAPES_BUT_LINES = {code: text for code, text in _ESCAPES.items() if code != ord("\n")}
 
 
 def get_logger(**bound: object) -> Logger:
@@ -85,7 +80,7 @@ class _Cleaner:
         trace = event.pop("exception", None)
         clean = {self._text(key): self._entry(key, value, 0) for key, value in event.items()}
         if trace is not None:
-            clean["exception"] = self._redact(str(trace)).translate(_ESCAPES_BUT_LINES)
+            clean["exception"] = redact.printable(self._redact(str(trace)), keep_lines=True)
         return clean
 
     def _entry(self, key: object, value: object, depth: int) -> object:
@@ -109,7 +104,7 @@ class _Cleaner:
         return self._text(str(value))  # a SecretStr says asterisks here, by itself
 
     def _text(self, value: str) -> str:
-        return self._redact(value).translate(_ESCAPES)
+        return redact.printable(self._redact(value))
 
     def _redact(self, value: str) -> str:
         # Looks at twice of what it keeps: a secret that the first cut halves falls to the second.

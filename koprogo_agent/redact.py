@@ -1,4 +1,4 @@
-"""Takes secrets out of text before anyone sees it (DESIGN, section 7).
+"""Makes text fit to be seen: without secrets, without effects on a terminal (DESIGN, section 7).
 
 The last line of defence for everything that leaves the process as words: logs, messages, reports.
 Whoever handles a secret must not write it down in the first place; this catches what another
@@ -38,6 +38,12 @@ _PATTERNS = (
     ),
 )
 
+# Control characters, and those that nobody sees or that turn the order of a text round.
+_RANGES = ((0, 0x20), (0x7F, 0xA0), (0x200B, 0x2010), (0x2028, 0x202F), (0x2066, 0x206A))
+_ESCAPES = {code: f"\\u{code:04x}" for first, end in _RANGES for code in range(first, end)}
+_ESCAPES |= {ord("\n"): "\\n", ord("\t"): "\\t"}
+_ESCAPES_BUT_LINES = {code: text for code, text in _ESCAPES.items() if code != ord("\n")}
+
 
 def is_secret_name(name: str) -> bool:
     """Whether a key of this name holds something that nobody may read."""
@@ -52,3 +58,13 @@ def text(value: str, secrets: Iterable[str] = ()) -> str:
     for pattern, replacement in _PATTERNS:
         value = pattern.sub(replacement, value)
     return value
+
+
+def printable(value: str, *, keep_lines: bool = False) -> str:
+    """A text in which control characters are seen and have no effect.
+
+    Args:
+        value: the text, possibly from outside.
+        keep_lines: whether line ends stay line ends.
+    """
+    return value.translate(_ESCAPES_BUT_LINES if keep_lines else _ESCAPES)

@@ -101,16 +101,21 @@ class Settings(BaseSettings):
         return tuple(url.get_secret_value() for url in self.notify.urls)
 
 
+def locate(path: Path | None = None) -> Path:
+    """The file that `load` reads: the given one, `KOPROGO_AGENT_CONFIG`, or the default."""
+    return path or Path(os.environ.get(faults.CONFIG_VARIABLE) or DEFAULT_PATH)
+
+
 def load(path: Path | None = None) -> Settings:
     """Reads the settings.
 
     Args:
-        path: the file; None means `KOPROGO_AGENT_CONFIG`, else `/etc/koprogo-agent/config.toml`.
+        path: the file; None means the one that `locate` finds.
 
     Raises:
         NeedsOperator: anything is wrong (code `config.invalid`); the message lists every fault.
     """
-    file = path or Path(os.environ.get(faults.CONFIG_VARIABLE) or DEFAULT_PATH)
+    file = locate(path)
     document = faults.read_toml(file)
     found = faults.find_unknown(Settings, document, os.environ)
     known: dict[str, Any] = {

@@ -1,0 +1,64 @@
+"""`koprogo-agent config`: check and show the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from koprogo_agent.cli import render
+from koprogo_agent.cli.exits import code_of
+from koprogo_agent.cli.options import AsJson, ConfigPath
+from koprogo_agent.errors import NeedsOperator
+from koprogo_agent.settings import Settings, load, locate
+
+app = typer.Typer(help="Check and show the configuration.", no_args_is_help=True)
+
+
+@app.command()
+def check(config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Say whether the configuration is right, and every fault in it."""
+    file = str(locate(config))
+    try:
+        load(config)
+    except NeedsOperator as error:
+        if not as_json:
+            raise
+        said = {"valid": False, "file": file, "message": error.message, "advice": error.advice}
+        render.as_json(said)
+        raise typer.Exit(code_of(error)) from None
+    if as_json:
+        render.as_json({"valid": True, "file": file})
+    else:
+        render.line(f"the configuration in {file} is valid")
+
+
+@app.command()
+def show(config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Show what is in force, from file, environment and defaults; secrets are masked."""
+    document = load(config).model_dump(mode="json")
+    if as_json:
+        render.as_json(document)
+    else:
+        title = f"{locate(config)} (* differs from the default)"
+        render.table(title, ("key", "value", "meaning"), _rows(document))
+
+
+def _rows(document: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """One row a key; what differs from the default is marked."""
+    for section, field in Settings.model_fields.items():
+        if not isinstance(field.default, BaseModel):
+            default = [entry.model_dump(mode="json") for entry in field.default]
+            yield _row(section, field, document[section], default)
+            continue
+        defaults = field.default.model_dump(mode="json")
+        for key, inner in type(field.default).model_fields.items():
+            yield _row(f"{section}.{key}", inner, document[section][key], defaults[key])
+
+
+def _row(key: str, field: FieldInfo, value: object, default: object) -> tuple[str, ...]:
+    mark = "" if value == default else " *"
+    return f"{key}{mark}", render.value(value), field.description or ""

@@ -1,0 +1,57 @@
+"""What the exit code says, and how a person is told of an error."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from enum import IntEnum
+
+from koprogo_agent import redact
+from koprogo_agent.errors import AgentError, NeedsOperator, Refused, RetryLater
+
+
+class Exit(IntEnum):
+    """The exit codes of every verb."""
+
+    DONE = 0
+    """Done, or nothing to do."""
+    FAILED = 1
+    USAGE = 2
+    """Wrong words on the command line, or a wrong configuration."""
+    REFUSED = 3
+    """A rule of trust or policy says no."""
+    ROLLED_BACK = 4
+    OPERATOR = 5
+    """Only a person can mend it."""
+    LATER = 75
+    """Transient: the same command may succeed later (EX_TEMPFAIL of sysexits.h)."""
+
+
+def code_of(error: AgentError) -> Exit:
+    """The exit code for an error that ended a verb."""
+    match error:
+        case RetryLater():
+            return Exit.LATER
+        case Refused():
+            return Exit.REFUSED
+        case NeedsOperator():
+            return Exit.USAGE if error.code.startswith("config.") else Exit.OPERATOR
+        case _:
+            return Exit.FAILED
+
+
+def tell(error: AgentError) -> None:
+    """Writes an error to standard error: what happened, and what to type next."""
+    _write(f"koprogo-agent: {error.message}")
+    if error.advice:
+        _write(f"what to do: {error.advice}")
+
+
+def tell_fault() -> None:
+    """Writes the exception that is being handled, which nobody foresaw, as a fault of ours."""
+    _write(traceback.format_exc().rstrip())
+    _write("koprogo-agent: this is a fault of the agent itself; please report the lines above")
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(redact.printable(redact.text(text), keep_lines=True) + "\n")

@@ -1,0 +1,39 @@
+"""The entry point: runs one verb and turns how it ended into an exit code.
+
+Nothing heavy is imported here: good looks on a terminal cost memory that a daemon has not got.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from koprogo_agent.cli.exits import Exit, code_of, tell, tell_fault
+from koprogo_agent.errors import AgentError
+
+
+def main() -> None:
+    """What `koprogo-agent` calls."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs the verb that the arguments name and gives the exit code."""
+    try:
+        return _verb(arguments)
+    except AgentError as error:
+        tell(error)
+        return code_of(error)
+    except Exception:  # noqa: BLE001 - the last one who can catch it; the daemon has its own
+        tell_fault()
+        return Exit.FAILED
+
+
+def _verb(arguments: Sequence[str]) -> int:
+    from koprogo_agent.cli.app import app  # noqa: PLC0415 - see above
+
+    try:
+        app(list(arguments), prog_name="koprogo-agent")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else Exit.DONE
+    return Exit.DONE
