@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from tests.lab.stack import Stack
 
 TIMEOUT_SECONDS = 2.0
+PATIENCE_SECONDS = 0.5
 BODY = "a row of ordinary length, as people write them " * 3
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -36,7 +37,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """From the end of the last good answer to the end of the next one, with failures between."""
+    """A time in which users were not served."""
 
     began: float
     ended: float
@@ -49,7 +50,7 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What a client saw, in the order of the requests' starts."""
+    """What a client saw, in the order in which the requests were sent."""
 
     samples: tuple[Sample, ...]
 
@@ -75,21 +76,23 @@ class Tally:
 
     @property
     def outages(self) -> tuple[Outage, ...]:
-        """Each run of failures, as the time without a good answer around it."""
-        found: list[Outage] = []
-        began: float | None = None
-        good = self.samples[0].started if self.samples else 0.0
+        """Times without service: from the start of a failed request to the next good answer.
+
+        A good answer that took longer than `PATIENCE_SECONDS` is such a time as well; times that
+        overlap are one.
+        """
+        spans: list[Outage] = []
+        failing: float | None = None
         for sample in self.samples:
             if not sample.ok:
-                began = good if began is None else began
+                failing = sample.started if failing is None else failing
                 continue
-            if began is not None:
-                found.append(Outage(began, sample.ended))
-                began = None
-            good = sample.ended
-        if began is not None:
-            found.append(Outage(began, self.samples[-1].ended))
-        return tuple(found)
+            if failing is not None or sample.ended - sample.started > PATIENCE_SECONDS:
+                spans.append(Outage(sample.started if failing is None else failing, sample.ended))
+            failing = None
+        if failing is not None:
+            spans.append(Outage(failing, self.samples[-1].ended))
+        return _merged(spans)
 
     @property
     def unavailable(self) -> float:
@@ -104,6 +107,17 @@ class Tally:
     def since(self, moment: float) -> Tally:
         """Only the requests that started at `moment` (monotonic clock) or later."""
         return Tally(tuple(sample for sample in self.samples if sample.started >= moment))
+
+
+def _merged(spans: list[Outage]) -> tuple[Outage, ...]:
+    merged: list[Outage] = []
+    for span in sorted(spans, key=lambda each: each.began):
+        if merged and span.began <= merged[-1].ended:
+            before = merged.pop()
+            merged.append(Outage(before.began, max(before.ended, span.ended)))
+        else:
+            merged.append(span)
+    return tuple(merged)
 
 
 class Client:

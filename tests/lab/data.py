@@ -19,7 +19,7 @@ FILL_LEDGER = """
 SET synchronous_commit = off;
 SET session_replication_role = replica;
 INSERT INTO ledger (id, building_id, booked_on, cents, memo)
-SELECT n, 1 + n % {buildings}, DATE '2020-01-01' + (n % 2000)::int, (n * 7919) % 1000000,
+SELECT n, 1 + n % {buildings}, DATE '2020-01-01' + (n % 2000)::int, (n * 7919::bigint) % 1000000,
        'Invoice ' || md5(n::text) || ' ' || repeat(md5((n / 3)::text), 8)
 FROM generate_series({first}, {last}) AS n
 """

@@ -74,7 +74,7 @@ class Pushed:
 
     repository: str
     digest: str
-    index: bytes
+    index: bytes = field(repr=False)
 
     @property
     def name(self) -> str:

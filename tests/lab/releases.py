@@ -6,7 +6,7 @@ import json
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.lab import images, oci
@@ -55,10 +55,10 @@ class Draft:
     commit: str
     counter: int
     images: Mapping[str, Pushed]
-    files: Mapping[str, bytes]
-    tree_files: Mapping[str, bytes]
+    files: Mapping[str, bytes] = field(repr=False)
+    tree_files: Mapping[str, bytes] = field(repr=False)
     migrations: tuple[int, ...]
-    manifest: Manifest
+    manifest: Manifest = field(repr=False)
 
     @property
     def tag(self) -> str:

@@ -128,7 +128,8 @@ class Stack:
         command = ["psql", "-U", DATABASE_USER, "-d", database, "-v", "ON_ERROR_STOP=1", "-qAtc"]
         with self._client() as client:
             done = client.containers.get(f"{self.name}-postgres").exec_run([*command, sql])
-        text = b"".join([done.output]).decode(errors="replace")
+        assert isinstance(done.output, bytes)
+        text = done.output.decode(errors="replace")
         if done.exit_code != 0:
             raise LabError(f"psql: {text}")
         return text.rstrip("\n")
