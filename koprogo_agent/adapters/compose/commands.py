@@ -1,0 +1,97 @@
+"""The compose command line: what is typed, and in which environment. Nothing is run here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from koprogo_agent.ports import Project
+
+_PASSED_ON = ("PATH", "HOME", "DOCKER_CONFIG")
+_NEVER_FETCH = ("--no-build", "--pull", "never")
+_VERSION = re.compile(r"v?(\d+)\.\d+")
+OLDEST_MAJOR = 2
+
+Program = tuple[str, ...]
+PROGRAMS: tuple[Program, ...] = (("docker", "compose"), ("docker-compose",))
+"""Ways to call Compose, best first: the plugin is what Docker's own packages install."""
+
+
+def passed_on(own: Mapping[str, str]) -> dict[str, str]:
+    """What compose gets of the agent's own environment: how to find its plugin and credentials.
+
+    With more, a variable of the daemon could fill in a `${VARIABLE}` of the compose files.
+    """
+    return {name: own[name] for name in _PASSED_ON if name in own}
+
+
+def environment(project: Project, passed: Mapping[str, str], host: str) -> dict[str, str]:
+    """The whole environment of a command; the project cannot choose another engine."""
+    return {**project.environment, **passed, "DOCKER_HOST": host}
+
+
+def version(program: Program) -> list[str]:
+    """Prints the version of Compose."""
+    return [*program, "version", "--short"]
+
+
+def major(printed: str) -> int | None:
+    """The major version in what `version` printed, or None where it is not a version."""
+    found = _VERSION.match(printed.strip())
+    return int(found[1]) if found else None
+
+
+def config(program: Program, project: Project) -> list[str]:
+    """Prints the resolved model."""
+    return [*_base(program, project), "config", "--format", "json"]
+
+
+def variables(program: Program, project: Project) -> list[str]:
+    """Prints the variables that the files use; Compose before 2.28 cannot."""
+    return [*_base(program, project), "config", "--variables", "--format", "json"]
+
+
+def up(program: Program, project: Project, services: Sequence[str]) -> list[str]:
+    """Creates, recreates and starts.
+
+    Never with `--remove-orphans`: an operator may run containers of their own from another file
+    in the same folder, which compose counts to the same project. Services that a release drops
+    are discarded by name.
+    """
+    return [*_base(program, project), "up", "--detach", *_NEVER_FETCH, *_only(services)]
+
+
+def create(program: Program, project: Project, services: Sequence[str]) -> list[str]:
+    """Creates and recreates without starting; `compose create` would include dependencies."""
+    return [*_base(program, project), "up", "--no-start", *_NEVER_FETCH, *_only(services)]
+
+
+def run(
+    program: Program, project: Project, service: str, command: Sequence[str], name: str
+) -> list[str]:
+    """Starts a one-off container, and returns while it runs."""
+    options = ["--detach", "--no-deps", "--no-TTY", "--name", name]
+    return [*_base(program, project), "run", *options, "--", service, *command]
+
+
+def one_off_name(project_name: str, service: str) -> str:
+    """The name of the agent's one-off container of a service.
+
+    Always the same, so that what a killed agent left behind is found, and cannot run twice.
+    """
+    return f"{project_name}-{service}-koprogo-agent-once"
+
+
+def _base(program: Program, project: Project) -> list[str]:
+    return [
+        *program,
+        *("--ansi", "never"),
+        *("--project-name", project.name),
+        *("--project-directory", str(project.directory)),
+        *(part for path in project.files for part in ("--file", str(path))),
+        *(part for path in project.env_files for part in ("--env-file", str(path))),
+    ]
+
+
+def _only(services: Sequence[str]) -> list[str]:
+    return ["--no-deps", "--", *services] if services else []

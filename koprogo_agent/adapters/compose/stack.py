@@ -1,0 +1,273 @@
+"""The port `Stack` on a real Docker Compose and a real engine."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from math import ceil
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from koprogo_agent import docker_api, process
+from koprogo_agent.adapters.compose import commands, containers, failures, leftovers, variables
+from koprogo_agent.adapters.compose.containers import PROJECT, Entry
+from koprogo_agent.domain.gate import Container
+from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
+from koprogo_agent.ports import Project, RunResult, Variable
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+_QUICK = 60.0
+_UP_SECONDS = 900.0
+_STOP_SECONDS = 10
+"""What the engine grants a container that does not say how long it takes to stop."""
+_OUTPUT_LINES = 200
+_OUTPUT_BYTES = 1 << 16
+_OUTPUT_LIMIT = 8 << 20
+_ROOT = Path("/")
+
+
+class ComposeStack:
+    """Docker Compose through its command line; its containers through the engine's API.
+
+    Args:
+        host: the engine's address, `unix://…`; compose is sent to the same one, whatever docker
+            context is chosen on this machine.
+        environment: where PATH, HOME and DOCKER_CONFIG for compose come from.
+        up_seconds: how long bringing services up may take, the stopping of old ones included.
+    """
+
+    def __init__(
+        self,
+        host: str = docker_api.DEFAULT_HOST,
+        environment: Mapping[str, str] | None = None,
+        up_seconds: float = _UP_SECONDS,
+    ) -> None:
+        self._host = host
+        self._environment = commands.passed_on(os.environ if environment is None else environment)
+        self._up_seconds = up_seconds
+
+    @cached_property
+    def program(self) -> commands.Program:
+        """How Compose is called on this machine.
+
+        Raises:
+            NeedsOperator: there is no Compose 2 or later (code `compose.not_found`).
+        """
+        found = []
+        for program in commands.PROGRAMS:
+            printed = self._version(program)
+            major = commands.major(printed)
+            if major is not None and major >= commands.OLDEST_MAJOR:
+                return program
+            if major is not None:
+                found.append(f"{' '.join(program)} {printed}")
+        raise failures.no_compose(found)
+
+    def render(self, project: Project) -> dict[str, Any]:
+        """The resolved model, its values as containers will see them.
+
+        Compose prints every `$` doubled, so that its output can be fed back; here they are single
+        again, and whoever writes a compose file doubles them.
+        """
+        done = self._ask(commands.config(self.program, project), project)
+        if done.returncode:
+            raise failures.of_files(done.stderr)
+        model: dict[str, Any] = json.loads(done.stdout.replace(b"$$", b"$"))
+        return model
+
+    def variables(self, project: Project) -> tuple[Variable, ...]:
+        """The variables that the compose files use: compose's own list, or a reading of them."""
+        done = self._ask(commands.variables(self.program, project), project)
+        listed = None if done.returncode else variables.listed(done.stdout)
+        return variables.scanned(project.files) if listed is None else listed
+
+    def containers(self, project_name: str) -> tuple[Container, ...]:
+        """The containers of the project's services; costs a poll about 0.2 ms for each."""
+        return tuple(containers.observed(self._host, project_name))
+
+    def up(self, project: Project, services: Sequence[str] = ()) -> None:
+        """Creates and starts services.
+
+        Raises:
+            StepFailed: the files are invalid (`compose.invalid`), or a container does not start or
+                one that it waits for is unhealthy (`compose.up_failed`).
+            NeedsOperator: a variable or env file is missing (`compose.variable_missing`,
+                `compose.env_file_missing`), or the disk is full (`disk.full`).
+            RetryLater: the engine does not answer (`engine.unreachable`), or an image has gone
+                since it was pulled (`image.absent`).
+        """
+        self._bring(commands.up(self.program, project, services), project)
+
+    def create(self, project: Project, services: Sequence[str]) -> None:
+        """Creates services without starting them; raises as `up` does."""
+        if services:
+            self._bring(commands.create(self.program, project, services), project)
+
+    def start(self, project_name: str, services: Sequence[str]) -> None:
+        """Starts existing containers.
+
+        Raises:
+            StepFailed: one does not start (code `container.start_failed`).
+        """
+        from docker.errors import APIError  # noqa: PLC0415 - what an idle daemon does not need
+
+        def start(api: APIClient, entry: Entry) -> None:
+            try:
+                api.start(entry.id)
+            except APIError as error:
+                raise StepFailed(
+                    f"{entry.service} does not start: {error.explanation}",
+                    code="container.start_failed",
+                ) from error
+
+        self._each(project_name, services, start)
+
+    def stop(self, project_name: str, services: Sequence[str]) -> None:
+        """Stops services in this order, each container within its own time.
+
+        A one-off container that a killed agent left behind is ended too: it may write as well.
+        """
+        self._each(project_name, services, self._stop)
+        self._end_one_offs(project_name, services)
+
+    def discard(self, project_name: str, services: Sequence[str]) -> None:
+        """Stops and removes the containers of these services; their volumes stay."""
+
+        def discard(api: APIClient, entry: Entry) -> None:
+            self._stop(api, entry)
+            _unless_gone(api.remove_container, entry.id, force=True)
+
+        self._each(project_name, services, discard)
+        self._end_one_offs(project_name, services)
+
+    def run(
+        self, project: Project, service: str, command: Sequence[str], timeout: float
+    ) -> RunResult:
+        """Runs a one-off container under a name of its own, and removes it whatever happens.
+
+        Raises:
+            StepFailed: the time ran out (code `run.timeout`), or it could not be started: as `up`.
+        """
+        name = commands.one_off_name(project.name, service)
+        leftovers.end_one_offs(self._host, project.name, name)
+        try:
+            self._bring(commands.run(self.program, project, service, command, name), project)
+            return RunResult(self._wait(name, timeout), self.logs(name, _OUTPUT_LINES))
+        finally:
+            leftovers.end_one_offs(self._host, project.name, name)
+
+    def address(self, container: str) -> str | None:
+        """An IP address at which this host reaches the container, or None while it has none."""
+        return containers.address(self._host, container)
+
+    def logs(self, container: str, lines: int) -> str:
+        """The end of what a container printed; empty where it is gone or its driver keeps none."""
+        from docker.errors import APIError  # noqa: PLC0415 - what an idle daemon does not need
+
+        with docker_api.client(self._host) as api:
+            try:
+                printed: bytes = api.logs(container, tail=lines)
+            except APIError:
+                return ""
+        return printed[-_OUTPUT_BYTES:].decode(errors="replace")
+
+    def down(self, project_name: str) -> None:
+        """Removes all that the engine has of a scratch project, killing what runs."""
+        label = {"label": f"{PROJECT}={project_name}"}
+        with docker_api.client(self._host) as api:
+            for entry in containers.entries(self._host, project_name):
+                _unless_gone(api.remove_container, entry.id, v=True, force=True)
+            for network in api.networks(filters=label):
+                _unless_gone(api.remove_network, network["Id"])
+            for volume in api.volumes(filters=label)["Volumes"] or ():
+                _unless_gone(api.remove_volume, volume["Name"], force=True)
+
+    def _version(self, program: commands.Program) -> str:
+        try:
+            done = process.run(commands.version(program), env=self._environment, timeout=_QUICK)
+        except (NeedsOperator, process.Overrun):
+            return ""
+        return "" if done.returncode else done.stdout.decode(errors="replace").strip()
+
+    def _ask(self, argv: Sequence[str], project: Project) -> process.Completed:
+        try:
+            return self._compose(argv, project, _QUICK)
+        except process.TimedOut as error:
+            raise RetryLater(f"compose is too slow: {error}", code="compose.timeout") from error
+        except process.TooMuchOutput as error:
+            raise StepFailed(f"the model is too large: {error}", code="compose.invalid") from error
+
+    def _bring(self, argv: Sequence[str], project: Project) -> None:
+        """Has compose create or start something, and finds out why where it could not."""
+        leftovers.settle_recreated(self._host, project.name)
+        try:
+            done = self._compose(argv, project, self._up_seconds)
+        except process.Overrun as error:
+            docker_api.check(self._host)
+            words = f"{error}; it last said: {failures.last_words(error.stderr)}"
+            raise StepFailed(words, code="compose.up_failed") from error
+        if done.returncode:
+            # asked one by one: compose's exit code is the same for all of them
+            docker_api.check(self._host)
+            self.render(project)
+            raise failures.of_start(done.stderr)
+
+    def _compose(self, argv: Sequence[str], project: Project, timeout: float) -> process.Completed:
+        for path in project.env_files:
+            if not path.exists():
+                raise failures.missing_env_file(str(path))
+        env = commands.environment(project, self._environment, self._host)
+        return process.run(argv, env=env, timeout=timeout, limit_output=_OUTPUT_LIMIT, cwd=_ROOT)
+
+    def _each(
+        self, project_name: str, services: Sequence[str], act: Callable[[APIClient, Entry], None]
+    ) -> None:
+        entries = containers.of_services(self._host, project_name)
+        with docker_api.client(self._host) as api:
+            for service in services:
+                for entry in entries:
+                    if entry.service == service:
+                        act(api, entry)
+
+    def _stop(self, api: APIClient, entry: Entry) -> None:
+        told = containers.details(self._host, entry.id)
+        if told is None:
+            return
+        granted = told["Config"].get("StopTimeout")
+        # said aloud, so that the SDK waits for the answer for as long
+        _unless_gone(api.stop, entry.id, timeout=_STOP_SECONDS if granted is None else granted)
+
+    def _end_one_offs(self, project_name: str, services: Sequence[str]) -> None:
+        for service in services:
+            name = commands.one_off_name(project_name, service)
+            leftovers.end_one_offs(self._host, project_name, name)
+
+    def _wait(self, container: str, timeout: float) -> int:
+        from requests import ConnectionError as Broken  # noqa: PLC0415 - not for an idle daemon
+        from requests import Timeout  # noqa: PLC0415
+
+        deadline = monotonic() + timeout
+        with docker_api.client(self._host) as api:
+            try:
+                code: int = api.wait(container, timeout=ceil(timeout))["StatusCode"]
+            except (Broken, Timeout) as error:
+                if monotonic() < deadline:
+                    raise
+                words = f"{container} did not end within {timeout:g} s"
+                raise StepFailed(words, code="run.timeout") from error
+        return code
+
+
+def _unless_gone(act: Callable[..., object], name: str, **options: object) -> None:
+    """Does something to what may have gone already."""
+    from docker.errors import NotFound  # noqa: PLC0415 - what an idle daemon does not need
+
+    try:
+        act(name, **options)
+    except NotFound:
+        return
