@@ -20,7 +20,7 @@ from koprogo_agent.backup_record import read_record
 from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater
 from koprogo_agent.ports import DatabaseAt, Dump
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,47}")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,53}")
 _PARTIAL = "_partial"
 _SYSTEM = frozenset({"postgres", "template0", "template1"})
 _TRIES = 6

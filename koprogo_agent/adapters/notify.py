@@ -1,0 +1,78 @@
+"""Tells the operator through apprise: mail, chat, push, whatever the operator configured.
+
+It runs as a program of its own: apprise brings some hundred modules that the small daemon would
+carry for ever, some of its services know no time limit, and what it prints may hold an address.
+Addresses are secrets: they go through standard input, and nothing that is said there is logged.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+import structlog
+from pydantic import SecretStr
+
+from koprogo_agent import process
+from koprogo_agent.errors import AgentError
+
+_SECONDS = 60.0
+
+_log = structlog.get_logger(__name__)
+
+
+class AppriseNotifier:
+    """Implements `ports.Notifier`."""
+
+    def __init__(self, urls: Sequence[SecretStr], seconds: float = _SECONDS) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            urls: apprise's addresses.
+            seconds: within which all of them must be told; what takes longer is given up.
+        """
+        self._urls = urls
+        self._seconds = seconds
+
+    def tell(self, title: str, body: str) -> None:
+        """Sends a message to every address. Never raises; failures are logged by number."""
+        if not self._urls:
+            return
+        urls = [url.get_secret_value() for url in self._urls]
+        message = json.dumps({"urls": urls, "title": title, "body": body})
+        argv = (sys.executable, "-m", __name__)
+        try:
+            done = process.run(argv, env=os.environ, timeout=self._seconds, stdin=message.encode())
+        except process.Overrun:
+            _log.warning("notify.failed", why=f"not all told within {self._seconds:g} s")
+        except (AgentError, OSError) as error:
+            _log.warning("notify.failed", why=str(error))
+        else:
+            if done.returncode:
+                _log.warning("notify.failed", channels=_failed(done.stdout))
+
+
+def _failed(printed: bytes) -> str:
+    """The numbers of the addresses that were not told, as `main` prints them."""
+    words = printed.decode(errors="replace").split()
+    return ", ".join(word for word in words if word.isdecimal()) or "all"
+
+
+def main() -> int:
+    """Sends the message on standard input; prints the numbers of the addresses that failed."""
+    import apprise  # noqa: PLC0415 - only this process pays for it
+
+    message = json.load(sys.stdin)
+    failed = []
+    for number, url in enumerate(message["urls"], start=1):
+        channel = apprise.Apprise()
+        if not (channel.add(url) and channel.notify(message["body"], message["title"])):
+            failed.append(str(number))
+    sys.stdout.write(" ".join(failed))
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

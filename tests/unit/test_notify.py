@@ -1,0 +1,101 @@
+"""Messages to the operator, sent to a real HTTP server."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from pydantic import SecretStr
+from structlog.testing import capture_logs
+
+from koprogo_agent.adapters.notify import AppriseNotifier
+
+
+class Channel(ThreadingHTTPServer):
+    """A web hook that keeps what it gets, or that never answers."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        """Listen on the loopback."""
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.got: list[dict[str, str]] = []
+        self.silent = threading.Event()
+        self.ended = threading.Event()
+
+    def url(self, secret: str) -> SecretStr:
+        """Its address for apprise, with a secret in it."""
+        return SecretStr(f"json://user:{secret}@127.0.0.1:{self.server_port}/")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Channel
+
+    def do_POST(self) -> None:
+        """Take one message."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.server.silent.is_set():
+            self.server.ended.wait()
+        self.server.got.append(json.loads(body))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def channel() -> Iterator[Channel]:
+    """A web hook, served."""
+    with Channel() as served:
+        thread = threading.Thread(target=served.serve_forever, daemon=True)
+        thread.start()
+        yield served
+        served.ended.set()
+        served.shutdown()
+
+
+def test_the_operator_is_told(channel: Channel) -> None:
+    """Title and body arrive, and nothing is logged."""
+    with capture_logs() as logs:
+        AppriseNotifier([channel.url("hush-hush")]).tell("HELD", "see koprogo-agent status")
+    assert [(got["title"], got["message"]) for got in channel.got] == [
+        ("HELD", "see koprogo-agent status")
+    ]
+    assert logs == []
+
+
+def test_a_dead_channel_does_not_silence_the_others(channel: Channel) -> None:
+    """Failures are logged by number, without the address, and the other channels are told."""
+    urls = [
+        SecretStr("json://user:hush-hush@127.0.0.1:1/"),
+        channel.url("hush-hush"),
+        SecretStr("nonsense://hush-hush"),
+    ]
+    with capture_logs() as logs:
+        AppriseNotifier(urls).tell("title", "body")
+    assert len(channel.got) == 1
+    assert [(log["event"], log["channels"]) for log in logs] == [("notify.failed", "1, 3")]
+    assert "hush-hush" not in str(logs)
+
+
+def test_a_channel_that_hangs_is_given_up(channel: Channel) -> None:
+    """A server that never answers costs a bounded time."""
+    channel.silent.set()
+    before = time.monotonic()
+    with capture_logs() as logs:
+        AppriseNotifier([channel.url("hush-hush")], seconds=1.0).tell("title", "body")
+    assert time.monotonic() - before < 4
+    assert [log["event"] for log in logs] == ["notify.failed"]
+    assert "hush-hush" not in str(logs)
+
+
+def test_no_channel_is_no_work() -> None:
+    """Without addresses nothing is run."""
+    before = time.monotonic()
+    AppriseNotifier([]).tell("title", "body")
+    assert time.monotonic() - before < 0.1
