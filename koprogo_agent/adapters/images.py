@@ -1,0 +1,239 @@
+"""Images of the engine and the registries behind it: the port `Images`, on the docker SDK."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from koprogo_agent import docker_api
+from koprogo_agent.errors import AgentError, NeedsOperator, Refused, RetryLater
+from koprogo_agent.ports import LocalImage, PullProgress
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+_STALL_SECONDS = 120.0
+_LONGEST = 300
+_DEFAULT_TAG = "latest"
+_DEFAULT_REGISTRY = "docker.io"
+
+_AFTER = re.compile(r"(?i)retry[- ]after:? (?P<seconds>\d+)")
+_DISK_FULL = re.compile("no space left on device")
+_LIMITED = re.compile(r"(?i)toomanyrequests|too many requests|\b429\b|rate limit")
+_DENIED = re.compile(
+    r"(?i)unauthorized|authentication required|no basic auth credentials|\bdenied\b|\b40[13]\b"
+)
+_MISSING = re.compile(r"(?i)manifest unknown|name unknown|\bnot found\b|no matching manifest")
+
+
+class RegistryImages:
+    """Images, as the engine of this machine holds and pulls them.
+
+    Credentials are those of the docker configuration (`docker login`, credential helpers), read
+    anew for each pull; the SDK hands them to the engine, and they are never logged.
+
+    Args:
+        host: the engine's address, `unix://…`.
+        docker_config: the folder with docker's `config.json`, or None for the user's own
+            (`DOCKER_CONFIG`, `~/.docker`).
+        stall_seconds: how long a pull may go on without a sign of progress.
+    """
+
+    def __init__(
+        self,
+        host: str = docker_api.DEFAULT_HOST,
+        docker_config: Path | None = None,
+        stall_seconds: float = _STALL_SECONDS,
+    ) -> None:
+        self._host = host
+        self._docker_config = docker_config
+        self._stall_seconds = stall_seconds
+
+    def find(self, reference: str) -> LocalImage | None:
+        """The local image for a reference (tag, digest or id), without asking a registry."""
+        told = docker_api.read(self._host, f"/images/{reference}/json")
+        if told is None:
+            return None
+        return LocalImage(told["Id"], tuple(told.get("RepoDigests") or ()), told["Size"])
+
+    def pull(self, reference: str, progress: Callable[[PullProgress], None]) -> LocalImage:
+        """Pulls by tag or digest.
+
+        Raises:
+            RetryLater: `registry.rate_limited`, `registry.image_missing`, or
+                `registry.unreachable`, which is also a pull that stands still.
+            NeedsOperator: `registry.unauthorized`, `disk.full`.
+            Refused: the engine gave another image than the digest names (`image.wrong_digest`).
+        """
+        from docker.errors import APIError, DockerException  # noqa: PLC0415 - not for an idle daemon
+        from requests import RequestException  # noqa: PLC0415
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+        repository, version = split(reference)
+        layers = _Layers(reference)
+        with docker_api.client(self._host, self._stall_seconds) as api:
+            try:
+                for event in self._events(api, repository, version):
+                    if "error" in event:
+                        raise fault(reference, event["error"])
+                    if layers.take(event):
+                        progress(layers.progress)
+            except APIError as error:
+                raise fault(reference, error.explanation or str(error)) from error
+            except (RequestException, HTTPError, TimeoutError) as error:
+                docker_api.check(self._host)
+                raise _stalled(reference, self._stall_seconds) from error
+            except DockerException as error:
+                raise _unreadable_credentials(error) from error
+        return self._pulled(reference)
+
+    def remove(self, reference: str) -> None:
+        """Removes an image unless a container uses it, running or not; absent is success."""
+        from docker.errors import APIError  # noqa: PLC0415 - what an idle daemon does not need
+
+        found = self.find(reference)
+        if found is None or self._is_used(found):
+            return
+        with docker_api.client(self._host) as api:
+            try:
+                api.remove_image(reference)
+            except APIError as error:
+                # gone meanwhile, or in use since: both are as they should be
+                if error.status_code not in {404, 409}:
+                    raise
+
+    def _events(self, api: APIClient, repository: str, version: str) -> Iterable[Mapping[str, Any]]:
+        if self._docker_config is not None:
+            api.reload_config(dockercfg_path=str(self._docker_config / "config.json"))
+        _limit_silence(api, self._stall_seconds)
+        events: Iterable[Mapping[str, Any]] = api.pull(
+            repository, tag=version, stream=True, decode=True
+        )
+        return events
+
+    def _pulled(self, reference: str) -> LocalImage:
+        found = self.find(reference)
+        if found is None:
+            # an engine that is restarted in the middle ends the stream without a word
+            raise RetryLater(f"the pull of {reference} broke off", code="registry.unreachable")
+        _, at, digest = reference.partition("@")
+        if at and not any(one.endswith(f"@{digest}") for one in found.digests):
+            raise Refused(
+                f"the engine holds another image than {reference}", code="image.wrong_digest"
+            )
+        return found
+
+    def _is_used(self, image: LocalImage) -> bool:
+        filters = json.dumps({"ancestor": [image.id]})
+        return bool(docker_api.read(self._host, "/containers/json", all="1", filters=filters))
+
+
+def split(reference: str) -> tuple[str, str]:
+    """Repository and version of a reference: the digest where it has one, else the tag.
+
+    Without a tag the engine would pull every tag of the repository.
+    """
+    name, at, digest = reference.partition("@")
+    head, colon, tag = name.rpartition(":")
+    tagged = bool(colon) and "/" not in tag
+    repository = head if tagged else name
+    return repository, digest if at else (tag if tagged else _DEFAULT_TAG)
+
+
+def registry(reference: str) -> str:
+    """The registry's name, as `docker login` wants it."""
+    first, slash, _ = reference.partition("/")
+    named = bool(slash) and ("." in first or ":" in first or first == "localhost")
+    return first if named else _DEFAULT_REGISTRY
+
+
+def fault(reference: str, words: str) -> AgentError:
+    """What the engine's words about a failed pull mean.
+
+    The engine passes on neither status nor headers of the registry, so words are all there is.
+    """
+    words = words.strip()[:_LONGEST]
+    if _DISK_FULL.search(words):
+        return NeedsOperator(
+            f"the disk is full: {words}",
+            code="disk.full",
+            advice="make room; `docker system df` shows what docker uses",
+        )
+    if _LIMITED.search(words):
+        wait = _AFTER.search(words)
+        return RetryLater(
+            f"{registry(reference)} limits how often images may be pulled: {words}",
+            code="registry.rate_limited",
+            after=float(wait["seconds"]) if wait else None,
+        )
+    if _DENIED.search(words):
+        return NeedsOperator(
+            f"{registry(reference)} does not let this machine pull {reference}: {words}",
+            code="registry.unauthorized",
+            advice=f"docker login {registry(reference)}",
+        )
+    if _MISSING.search(words):
+        return RetryLater(
+            f"{registry(reference)} does not have {reference} (yet): {words}",
+            code="registry.image_missing",
+        )
+    return RetryLater(
+        f"cannot pull {reference} from {registry(reference)}: {words}",
+        code="registry.unreachable",
+    )
+
+
+class _Layers:
+    """Progress of the layers of one pull, added up."""
+
+    def __init__(self, reference: str) -> None:
+        self._reference = reference
+        self._received: dict[str, int] = {}
+        self._total: dict[str, int] = {}
+
+    @property
+    def progress(self) -> PullProgress:
+        return PullProgress(
+            self._reference, sum(self._received.values()), sum(self._total.values())
+        )
+
+    def take(self, event: Mapping[str, Any]) -> bool:
+        """Takes an event of the engine; says whether it moved anything."""
+        layer, status = event.get("id", ""), event.get("status", "")
+        detail = event.get("progressDetail") or {}
+        before = self.progress
+        if status == "Downloading" and detail.get("total", 0) > 0:
+            self._total[layer] = detail["total"]
+            self._received[layer] = detail["current"]
+        elif status in {"Download complete", "Pull complete"} and layer in self._total:
+            self._received[layer] = self._total[layer]
+        return self.progress != before
+
+
+def _limit_silence(api: APIClient, seconds: float) -> None:
+    """Has the client give up on an answer that stands still; the SDK waits for ever for a pull."""
+    send = api.send
+
+    def limited(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as requests declares it
+        return send(*args, **{**kwargs, "timeout": kwargs.get("timeout") or seconds})
+
+    api.send = limited  # type: ignore[method-assign]
+
+
+def _stalled(reference: str, seconds: float) -> RetryLater:
+    return RetryLater(
+        f"the pull of {reference} broke off, or stood still for {seconds:g} s",
+        code="registry.unreachable",
+        advice=f"check the connection to {registry(reference)}",
+    )
+
+
+def _unreadable_credentials(error: Exception) -> NeedsOperator:
+    return NeedsOperator(
+        f"cannot read docker's credentials: {str(error)[:_LONGEST]}",
+        code="registry.unauthorized",
+        advice="check the file config.json in ~/.docker, and the credential helper that it names",
+    )
