@@ -1,0 +1,226 @@
+"""Docker Compose: reads compose files (JSON is YAML), and makes containers of services."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+
+from koprogo_agent.domain.gate import Container
+from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
+from koprogo_agent.ports import Project, RunResult, Variable
+from tests.simulation.disk import Disk
+from tests.simulation.images import Program, SimImages
+from tests.simulation.machine import Box, Machine
+
+_VARIABLE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-?])([^}]*))?\})")
+_HASHED_OUT = ("depends_on", "scale")
+
+
+class SimStack:
+    """The stack port."""
+
+    def __init__(self, machine: Machine, images: SimImages, disk: Disk) -> None:
+        self._machine = machine
+        self._images = images
+        self._disk = disk
+
+    def render(self, project: Project) -> dict[str, Any]:
+        """The resolved model."""
+        known: dict[str, str] = {}
+        for path in project.env_files:
+            known |= {name: value or "" for name, value in _dotenv(path).items()}
+        known |= project.environment
+        texts = tuple(self._text(path) for path in project.files)
+        return _render(texts, frozenset(known.items()), project.directory)
+
+    def variables(self, project: Project) -> tuple[Variable, ...]:
+        """The variables used."""
+        found = {}
+        for path in project.files:
+            for name, kind, value in _VARIABLE.findall(self._text(path)):
+                if name:
+                    default = value if kind.endswith("-") else ""
+                    found[name] = Variable(name, default, kind.endswith("?"))
+        return tuple(found.values())
+
+    def containers(self, project_name: str) -> tuple[Container, ...]:
+        """The containers of services."""
+        now = self._machine.clock.seconds
+        return tuple(box.seen(now) for box in self._machine.of(project_name) if not box.one_off)
+
+    def up(self, project: Project, services: Sequence[str] = ()) -> None:
+        """Creates, recreates, starts."""
+        for box in self._made(project, services):
+            self._machine.start(box)
+            self._machine.middle("up")
+
+    def create(self, project: Project, services: Sequence[str]) -> None:
+        """Creates and recreates."""
+        for _ in self._made(project, services):
+            self._machine.middle("create")
+
+    def start(self, project_name: str, services: Sequence[str]) -> None:
+        """Starts what exists."""
+        for box in self._in_order(project_name, services):
+            self._machine.start(box)
+            self._machine.middle("start")
+
+    def stop(self, project_name: str, services: Sequence[str]) -> None:
+        """Stops; one-off containers of the services too."""
+        for box in self._in_order(project_name, services):
+            self._machine.stop(box)
+            if box.one_off:
+                self._machine.remove(box)
+            self._machine.middle("stop")
+
+    def discard(self, project_name: str, services: Sequence[str]) -> None:
+        """Removes containers."""
+        for box in self._in_order(project_name, services):
+            self._machine.remove(box)
+            self._machine.middle("discard")
+
+    def run(
+        self, project: Project, service: str, command: Sequence[str], timeout: float
+    ) -> RunResult:
+        """A one-off container."""
+        machine = self._machine
+        for left in self._one_offs(project.name, service):
+            machine.remove(left)
+        spec = dict(self.render(project)["services"][service])
+        spec |= {"restart": "no", "hash": _hash(spec)}
+        if command:
+            spec["command"] = list(command)
+        box = machine.make(project.name, service, self._program(spec), spec)
+        box.one_off = True
+        machine.start(box)
+        machine.middle("run")
+        began = machine.clock.seconds
+        while box.state == "running" and machine.clock.seconds - began < timeout:
+            machine.pass_time(1.0)
+        ended = box.state != "running"
+        machine.remove(box)
+        if not ended:
+            raise StepFailed(f"{service} did not end within {timeout:g} s", code="run.timeout")
+        return RunResult(box.exit_code, "\n".join(box.printed))
+
+    def address(self, container: str) -> str | None:
+        """Where a running container is reached."""
+        running = (box for box in self._machine.boxes if box.state == "running")
+        return next((f"box-{box.id}" for box in running if box.id == container), None)
+
+    def logs(self, container: str, lines: int) -> str:
+        """What it printed."""
+        boxes = (box for box in self._machine.boxes if box.id == container)
+        return next(("\n".join(box.printed[-lines:]) for box in boxes), "")
+
+    def down(self, project_name: str) -> None:
+        """Nothing of the project is left."""
+        for box in self._machine.of(project_name):
+            self._machine.remove(box)
+            self._machine.middle("down")
+        self._machine.servers.pop(project_name, None)
+
+    # --- inside
+
+    def _text(self, path: Path) -> str:
+        content = self._disk.texts.get(path)
+        if content is None:
+            raise NeedsOperator(f"there is no {path}", code="compose.file_missing")
+        return content.decode()
+
+    def _made(self, project: Project, services: Sequence[str]) -> Iterator[Box]:
+        """The containers of services, those anew whose definition or image changed."""
+        machine, model = self._machine, self.render(project)["services"]
+        for name in services or model:
+            spec = {**model[name], "hash": _hash(model[name])}
+            program = self._program(spec)
+            box = machine.one(project.name, name)
+            if box and (box.definition, box.program) != (spec["hash"], program):
+                machine.remove(box)
+                machine.middle("recreate")
+                box = None
+            yield box or machine.make(project.name, name, program, spec)
+
+    def _program(self, spec: Mapping[str, Any]) -> Program:
+        program = self._images.program(spec["image"])
+        if program is None:
+            raise RetryLater(f"no such image: {spec['image']}", code="image.absent")
+        return program
+
+    def _in_order(self, project_name: str, services: Sequence[str]) -> list[Box]:
+        found = self._machine.of(project_name)
+        return [box for service in services for box in found if box.service == service]
+
+    def _one_offs(self, project_name: str, service: str) -> list[Box]:
+        return [box for box in self._in_order(project_name, (service,)) if box.one_off]
+
+
+@lru_cache(maxsize=64)
+def _dotenv_of(path: Path, _mtime: int) -> dict[str, str | None]:
+    return dotenv_values(path, interpolate=False)
+
+
+def _dotenv(path: Path) -> dict[str, str | None]:
+    return _dotenv_of(path, path.stat().st_mtime_ns)
+
+
+def _hash(spec: Mapping[str, Any]) -> str:
+    """Compose's hash of a definition: it looks at mounted paths, not into what they hold."""
+    kept = {key: value for key, value in spec.items() if key not in _HASHED_OUT}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+@lru_cache(maxsize=1024)
+def _render(
+    texts: tuple[str, ...], variables: frozenset[tuple[str, str]], directory: Path
+) -> dict[str, Any]:
+    known, model = dict(variables), dict[str, Any]()
+    for text in texts:
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise StepFailed(
+                f"compose cannot use the files: {error}", code="compose.invalid"
+            ) from error
+        model = _merge(model, _resolved(document, known))
+    for service in model["services"].values():
+        for mount in service.get("volumes", ()):
+            if mount["source"].startswith("./"):
+                mount["source"] = str(directory / mount["source"][2:])
+    return model
+
+
+def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _resolved(value: Any, known: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
+    if isinstance(value, dict):
+        return {key: _resolved(one, known) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_resolved(one, known) for one in value]
+    if isinstance(value, str):
+        return _VARIABLE.sub(lambda match: _value(match, known), value)
+    return value
+
+
+def _value(match: re.Match[str], known: Mapping[str, str]) -> str:
+    name, kind, default = match.groups()
+    if name is None:
+        return "$"
+    if known.get(name):
+        return known[name]
+    if kind and kind.endswith("?"):
+        raise NeedsOperator(f"{name} is missing: {default}", code="compose.variable_missing")
+    return default if kind else ""

@@ -1,0 +1,287 @@
+"""The engine's containers: processes that start, serve, crash and restart while time goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from koprogo_agent.domain.gate import Container, Health
+from tests.simulation.clock import SimClock
+from tests.simulation.images import Program
+from tests.simulation.postgres import Server
+
+_STEP = 1.0
+_QUIET_STEP = 20.0
+_LONGEST_PAUSE = 8.0
+
+
+@dataclass
+class Box:
+    """A container.
+
+    Attributes:
+        definition: hash of all that compose made it from.
+        stopped: whether somebody stopped it on purpose: a reboot then leaves it stopped.
+        phase: of its process: starting, migrating, serving.
+        since: when that phase began.
+        again: when it restarts, while it is restarting.
+    """
+
+    id: str
+    project: str
+    service: str
+    image: str
+    program: Program
+    definition: str
+    spec: Mapping[str, Any]
+    state: str = "created"
+    exit_code: int = 0
+    restarts: int = 0
+    stopped: bool = False
+    phase: str = "starting"
+    since: float = 0.0
+    again: float = 0.0
+    printed: list[str] = field(default_factory=list)
+    one_off: bool = False
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Its labels, compose's own among them."""
+        return {**self.spec.get("labels", {}), "com.docker.compose.config-hash": self.definition}
+
+    @property
+    def restart(self) -> str:
+        """Its restart policy."""
+        return str(self.spec.get("restart", "no"))
+
+    @property
+    def serves(self) -> bool:
+        """Whether it does its work."""
+        return self.state == "running" and self.phase == "serving"
+
+    def health(self, now: float) -> Health:
+        """What its healthcheck says."""
+        if "healthcheck" not in self.spec or self.state != "running":
+            return Health.NONE
+        if self.phase == "serving":
+            return Health.HEALTHY
+        return Health.STARTING if now - self.since < 30 else Health.UNHEALTHY
+
+    def seen(self, now: float) -> Container:
+        """As the engine shows it."""
+        return Container(
+            service=self.service,
+            id=self.id,
+            image=self.image,
+            image_id=self.program.image_id,
+            state=self.state,
+            health=self.health(now),
+            exit_code=self.exit_code,
+            restarts=self.restarts,
+            labels=self.labels,
+        )
+
+
+def nothing(_name: str) -> None:
+    """Nobody strikes in the middle."""
+
+
+class Machine:
+    """All containers, the PostgreSQL servers behind some of them, and what time does to them.
+
+    Attributes:
+        boxes: in the order in which they were made.
+        servers: project -> its PostgreSQL, which outlives the container as its volume does.
+        middle: called in the middle of effects that have one, so that a fault can strike there.
+        busy: called whenever a second has gone by, for those who use what runs here.
+    """
+
+    def __init__(self, clock: SimClock) -> None:
+        self.clock = clock
+        self.boxes: list[Box] = []
+        self.servers: dict[str, Server] = {}
+        self.middle: Callable[[str], None] = nothing
+        self.busy: Callable[[], None] | None = None
+        self._made = 0
+        clock.moves = self.pass_time
+
+    # --- looking
+
+    def of(self, project: str, services: Sequence[str] | None = None) -> list[Box]:
+        """The containers of a project, of some services or of all."""
+        return [
+            box
+            for box in self.boxes
+            if box.project == project and (services is None or box.service in services)
+        ]
+
+    def one(self, project: str, service: str) -> Box | None:
+        """A service's container."""
+        found = [box for box in self.of(project, (service,)) if not box.one_off]
+        return found[0] if found else None
+
+    def uses(self, image_id: str) -> bool:
+        """Whether a container is made from an image."""
+        return any(box.program.image_id == image_id for box in self.boxes)
+
+    def server(self, project: str) -> Server | None:
+        """The project's PostgreSQL while it answers."""
+        serving = any(box.program.kind == "postgres" and box.serves for box in self.of(project))
+        return self.servers.get(project) if serving else None
+
+    # --- acting
+
+    def make(self, project: str, service: str, program: Program, spec: Mapping[str, Any]) -> Box:
+        """Creates a container; `spec` is the service as compose rendered it."""
+        self._made += 1
+        name = f"{self._made:012d}"
+        box = Box(name, project, service, spec["image"], program, spec["hash"], spec)
+        self.boxes.append(box)
+        return box
+
+    def remove(self, box: Box) -> None:
+        """Removes a container."""
+        self.boxes.remove(box)
+
+    def start(self, box: Box) -> None:
+        """Starts a container unless it runs."""
+        if box.state not in {"running", "restarting"}:
+            box.stopped = False
+            self._begin(box)
+
+    def stop(self, box: Box) -> None:
+        """Stops a container on purpose."""
+        if box.state in {"running", "restarting"}:
+            box.state, box.exit_code = "exited", 0
+        box.stopped = True
+
+    def crash_of_power(self) -> None:
+        """The power goes and comes back: what was to restart does, the rest stays as it fell."""
+        for box in self.boxes:
+            if box.state not in {"running", "restarting"}:
+                continue
+            if box.restart in {"always", "unless-stopped"} and not box.stopped:
+                self._begin(box)
+            else:
+                box.state, box.exit_code = "exited", 255
+
+    # --- time
+
+    def pass_time(self, seconds: float) -> None:
+        """Lets time go by, in small steps while something is on its way."""
+        left = seconds
+        while left > 0:
+            step = min(left, _STEP if self._unsettled() else _QUIET_STEP)
+            self.clock.move(step)
+            for box in list(self.boxes):
+                self._live(box)
+            if self.busy is not None:
+                self.busy()
+            left -= step
+
+    def _unsettled(self) -> bool:
+        return any(
+            box.state == "restarting"
+            or (box.state == "running" and (box.phase != "serving" or box.program.dies_after))
+            for box in self.boxes
+        )
+
+    def _begin(self, box: Box) -> None:
+        box.state, box.phase, box.since, box.exit_code = "running", "starting", self._now, 0
+
+    @property
+    def _now(self) -> float:
+        return self.clock.seconds
+
+    def _live(self, box: Box) -> None:
+        if box.state == "restarting" and self._now >= box.again:
+            box.restarts += 1
+            self._begin(box)
+        if box.state != "running":
+            return
+        age = self._now - box.since
+        if box.phase == "starting" and age >= box.program.start_seconds:
+            self._started(box)
+        elif box.phase == "migrating":
+            self._migrate(box, age)
+        elif box.phase == "serving" and 0 < box.program.dies_after <= age:
+            self.exit(box, 1, "thread 'main' panicked")
+
+    def _started(self, box: Box) -> None:
+        match box.program.kind:
+            case "postgres":
+                self.servers.setdefault(box.project, Server())
+                self._serve(box)
+            case "shot":
+                self.exit(box, 0, "done")
+            case "backend" if box.spec.get("command"):
+                self._start_migrating(box)
+            case "backend":
+                self._start_backend(box)
+            case _:
+                self._serve(box)
+
+    def _start_migrating(self, box: Box) -> None:
+        """A command of the backend's image that migrates and ends."""
+        server = self.server(box.project)
+        if server is None:
+            self.exit(box, 1, "connection refused")
+        elif reason := server.live.refusal(box.program):
+            self.exit(box, 1, reason)
+        else:
+            box.phase, box.since = "migrating", self._now
+            self._migrate(box, 0)
+
+    def _start_backend(self, box: Box) -> None:
+        program, server = box.program, self.server(box.project)
+        if program.exits == "at start":
+            self.exit(box, 1, "cannot read the configuration")
+        elif server is None:
+            self.exit(box, 1, "connection refused")
+        elif reason := server.live.refusal(program):
+            self.exit(box, 1, reason)
+        elif server.live.lacking(program) and not program.migrates_at_start:
+            self.exit(box, 1, "the schema is too old")
+        else:
+            box.phase, box.since = "migrating", self._now
+            self._migrate(box, 0)
+
+    def _migrate(self, box: Box, age: float) -> None:
+        program, server = box.program, self.server(box.project)
+        if server is None:
+            self.exit(box, 1, "the connection to the database is lost")
+            return
+        lacking = server.live.lacking(program)
+        if lacking:
+            if program.migration == "hangs":
+                return
+            server.work()
+            if age < program.migration_seconds * len(lacking):
+                return
+            if error := server.live.migrate(program):
+                self.exit(box, 1, error)
+                return
+        if box.spec.get("command"):
+            self.exit(box, 0, "migrated")
+            return
+        in_production = not box.project.endswith("-rehearsal")
+        if program.exits == "after migration" or (
+            program.exits == "in production" and in_production
+        ):
+            self.exit(box, 1, "cannot go on")
+        else:
+            self._serve(box)
+
+    def _serve(self, box: Box) -> None:
+        box.phase, box.since = "serving", self._now
+
+    def exit(self, box: Box, code: int, output: str) -> None:
+        """The container's process ends."""
+        box.printed.append(output)
+        box.exit_code = code
+        again = box.restart in {"always", "unless-stopped"} or (
+            box.restart == "on-failure" and code != 0
+        )
+        box.state = "restarting" if again else "exited"
+        box.again = self._now + min(2.0**box.restarts, _LONGEST_PAUSE)

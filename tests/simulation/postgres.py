@@ -1,0 +1,196 @@
+"""PostgreSQL: databases with rows and applied migrations, copies, renames and dumps."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
+from koprogo_agent.ports import DatabaseAt, Dump
+from tests.simulation.images import Program
+
+if TYPE_CHECKING:
+    from tests.simulation.disk import Disk
+    from tests.simulation.machine import Machine
+
+APPLICATION = "koprogo"
+_ROW_BYTES = 100
+
+
+@dataclass
+class Data:
+    """One database.
+
+    Attributes:
+        rows: what users wrote.
+        applied: versions of the migrations that it holds.
+        writes: PostgreSQL's own count.
+    """
+
+    rows: list[str] = field(default_factory=list)
+    applied: list[int] = field(default_factory=list)
+    writes: int = 0
+
+    def copy(self) -> Data:
+        """A template copy; its counter starts anew."""
+        return Data(list(self.rows), list(self.applied))
+
+    def write(self, row: str) -> None:
+        """A user's write."""
+        self.rows.append(row)
+        self.writes += 1
+
+    def refusal(self, program: Program) -> str:
+        """Why a program does not start on it, as sqlx says it; empty when it does."""
+        unknown = [version for version in self.applied if version not in program.migrations]
+        return f"VersionMissing({unknown[0]})" if unknown and not program.tolerant else ""
+
+    def lacking(self, program: Program) -> list[int]:
+        """The program's migrations that it does not hold yet."""
+        return [version for version in program.migrations if version not in self.applied]
+
+    def migrate(self, program: Program) -> str:
+        """Applies what is lacking, each in a transaction of its own; the error, or nothing."""
+        for version in self.lacking(program):
+            if program.migration == "fails" and version == program.migrations[-1]:
+                return f"migration {version} failed: column does not exist"
+            self.applied.append(version)
+            self.writes += 1
+        return ""
+
+    def encode(self) -> bytes:
+        """A dump."""
+        return json.dumps({"rows": self.rows, "applied": self.applied}).encode()
+
+    @classmethod
+    def decode(cls, content: bytes) -> Data:
+        """The data in a dump.
+
+        Raises:
+            ValueError: it is not a whole dump.
+        """
+        document = json.loads(content)
+        return cls(document["rows"], document["applied"])
+
+
+@dataclass
+class Server:
+    """A PostgreSQL server: its databases, and how much it has worked."""
+
+    databases: dict[str, Data] = field(default_factory=lambda: {APPLICATION: Data()})
+    wal: int = 0
+
+    @property
+    def live(self) -> Data:
+        """The application's database."""
+        return self.databases[APPLICATION]
+
+    def work(self) -> None:
+        """Writes to the log."""
+        self.wal += 1
+
+
+class SimDatabase:
+    """The database port.
+
+    Attributes:
+        broken_rules: what was done that must never be: copying or swapping under a writer.
+    """
+
+    def __init__(self, machine: Machine, disk: Disk) -> None:
+        self._machine = machine
+        self._disk = disk
+        self.broken_rules: list[str] = []
+
+    def size(self, at: DatabaseAt) -> int:
+        """Bytes."""
+        return 8_000_000 + len(self._server(at).live.rows) * _ROW_BYTES
+
+    def dump(self, at: DatabaseAt, target: Path, progress: Callable[[int], None]) -> Dump:
+        """A snapshot in a file."""
+        content = self._server(at).live.encode()
+        progress(len(content))
+        self._disk.backups_kept[target] = content
+        return Dump(target, len(content), hashlib.sha256(content).hexdigest())
+
+    def verify(self, at: DatabaseAt, dump: Path) -> None:
+        """Reads a dump whole."""
+        self._server(at)
+        self._read(dump)
+
+    def restore(self, at: DatabaseAt, dump: Path) -> None:
+        """Fills the empty application's database."""
+        server = self._server(at)
+        if server.live.rows or server.live.applied:
+            raise StepFailed("the database is not empty", code="restore.not_empty")
+        server.databases[APPLICATION] = self._read(dump)
+
+    def replace(self, at: DatabaseAt, dump: Path, aside: str) -> None:
+        """Puts a dump in the place of the application's database."""
+        server = self._server(at)
+        self._need_no_writer(at, "replace")
+        if aside in server.databases:
+            return
+        restored = self._read(dump)
+        self._machine.middle("replace")
+        server.databases[aside] = server.live
+        server.databases[APPLICATION] = restored
+
+    def make_point(self, at: DatabaseAt, name: str) -> None:
+        """A copy."""
+        server = self._server(at)
+        self._need_no_writer(at, "make_point")
+        server.databases.pop(name, None)
+        self._machine.middle("make_point")
+        server.databases[name] = server.live.copy()
+
+    def has_database(self, at: DatabaseAt, name: str) -> bool:
+        """Whether it exists."""
+        return name in self._server(at).databases
+
+    def swap_back(self, at: DatabaseAt, point: str, aside: str) -> None:
+        """Two renames in one transaction."""
+        databases = self._server(at).databases
+        if point not in databases and aside in databases:
+            return
+        self._need_no_writer(at, "swap_back")
+        if point not in databases:
+            raise NeedsOperator(f"there is no database {point}", code="database.no_point")
+        if aside in databases:
+            raise NeedsOperator(f"there is a database {aside} already", code="database.aside")
+        databases[aside] = databases.pop(APPLICATION)
+        databases[APPLICATION] = databases.pop(point)
+
+    def drop(self, at: DatabaseAt, name: str) -> None:
+        """Gone."""
+        assert name != APPLICATION
+        self._server(at).databases.pop(name, None)
+
+    def writes(self, at: DatabaseAt) -> int:
+        """The counter."""
+        return self._server(at).live.writes
+
+    def progress_mark(self, at: DatabaseAt) -> str:
+        """The log's position."""
+        return str(self._server(at).wal)
+
+    def _server(self, at: DatabaseAt) -> Server:
+        server = self._machine.server(at.project)
+        if server is None:
+            raise RetryLater(f"{at.service} of {at.project} does not answer", code="database.down")
+        return server
+
+    def _read(self, dump: Path) -> Data:
+        try:
+            return Data.decode(self._disk.backups_kept[dump])
+        except (KeyError, ValueError) as error:
+            raise StepFailed(f"{dump} is not a whole dump", code="backup.corrupt") from error
+
+    def _need_no_writer(self, at: DatabaseAt, act: str) -> None:
+        for box in self._machine.of(at.project):
+            if box.program.kind == "backend" and box.serves:
+                self.broken_rules.append(f"{act} while {box.service} writes")
