@@ -1,10 +1,15 @@
-"""`python -m tests.lab`: bring the lab up, publish and install a first release, wait for Ctrl-C."""
+"""`python -m tests.lab`: bring the lab up, publish and install a first release, wait for Ctrl-C.
+
+`python -m tests.lab forget` removes what earlier labs have kept to be quick: engine and images.
+"""
 
 from __future__ import annotations
 
 import signal
+import sys
 from contextlib import suppress
 
+from tests.lab.engine import forget_cache
 from tests.lab.lab import Lab
 
 
@@ -30,4 +35,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] == ["forget"]:
+        forget_cache()
+    else:
+        main()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -23,6 +24,19 @@ STOP_SECONDS = 60.0
 def cache_root() -> Path:
     """Where engines and image layers are kept from one run to the next."""
     return Path(os.environ.get("KOPROGO_LAB_CACHE", "/var/tmp/koprogo-lab"))  # noqa: S108
+
+
+def forget_cache() -> None:
+    """Remove all that engines and images left below the cache root, but for what is in use."""
+    root = cache_root()
+    shutil.rmtree(root / "layers", ignore_errors=True)
+    for slot in (root / "engines").glob("*"):
+        with (slot / "lock").open("wb") as lock, suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(slot, ignore_errors=True)
+    with suppress(OSError):
+        (root / "engines").rmdir()
+        root.rmdir()
 
 
 class Engine:
@@ -65,7 +79,7 @@ class Engine:
             if _answers(host):
                 self._host = host
                 return self
-        if shutil.which("dockerd") is None:
+        if shutil.which("dockerd", path=_path()) is None:
             raise LabError("no Docker engine answers and there is no dockerd: install docker.io")
         self._take_slot()
         try:
@@ -147,7 +161,7 @@ class Engine:
     def _command(self) -> list[str]:
         slot = self._slot
         return [
-            "dockerd",
+            shutil.which("dockerd", path=_path()) or "dockerd",
             f"--data-root={slot}/data",
             f"--exec-root={slot}/exec",
             f"--pidfile={slot}/dockerd.pid",
@@ -183,4 +197,10 @@ def _is_containerd(pid: str) -> bool:
 
 def _engine_environment() -> dict[str, str]:
     """Without proxies: everything that a lab engine talks to is on this machine."""
-    return {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+    kept = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
+    return kept | {"PATH": _path()}
+
+
+def _path() -> str:
+    """The path with the administrator's programs, which `su` leaves out."""
+    return f"{os.environ['PATH']}:/usr/local/sbin:/usr/sbin:/sbin"

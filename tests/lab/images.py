@@ -10,8 +10,6 @@ from tests.lab import runtime
 from tests.lab.oci import Image, Layer, Settings, Tree
 
 HERE = Path(__file__).parent
-POSTGRES_HOME = Path("/usr/lib/postgresql/15")
-POSTGRES_SHARE = Path("/usr/share/postgresql/15")
 POSTGRES_PROGRAMS = (
     *("postgres", "initdb", "pg_ctl", "psql", "pg_isready"),
     *("pg_dump", "pg_dumpall", "pg_restore", "createdb", "dropdb", "vacuumdb"),
@@ -20,19 +18,21 @@ UNUSED_IN_POSTGRES = frozenset(
     {"bitcode", "pgxs", "llvmjit.so", "llvmjit_types.bc", "man", "locale"}
 )
 ZONES = ("Europe", "Etc", "UTC", "GMT")
-PATH = "PATH=/usr/lib/postgresql/15/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 @cache
 def postgres() -> Image:
-    """PostgreSQL 15 that takes the environment and arguments of the official image."""
+    """PostgreSQL that takes the environment and arguments of the official image.
+
+    15 where Debian has it; otherwise the newest on this machine.
+    """
+    home = max(Path("/usr/lib/postgresql").glob("*/bin/postgres")).parents[1]
     tree = Tree()
     runtime.system(tree)
-    runtime.program(
-        tree, "/usr/bin/setpriv", *(f"{POSTGRES_HOME}/bin/{name}" for name in POSTGRES_PROGRAMS)
-    )
-    runtime.folder(tree, POSTGRES_HOME / "lib", UNUSED_IN_POSTGRES)
-    runtime.folder(tree, POSTGRES_SHARE, frozenset({"man", "locale"}))
+    runtime.program(tree, "/usr/bin/setpriv", *(f"{home}/bin/{name}" for name in POSTGRES_PROGRAMS))
+    runtime.folder(tree, home / "lib", UNUSED_IN_POSTGRES)
+    runtime.folder(tree, Path("/usr/share/postgresql") / home.name, frozenset({"man", "locale"}))
     runtime.folder(tree, Path("/usr/lib/locale/C.utf8"))
     for zone in ZONES:
         place = Path("/usr/share/zoneinfo") / zone
@@ -48,7 +48,7 @@ def postgres() -> Image:
         Settings(
             entrypoint=("docker-entrypoint.sh",),
             command=("postgres",),
-            env=(PATH, "PGDATA=/var/lib/postgresql/data"),
+            env=(f"PATH={home}/bin:{PATH}", "PGDATA=/var/lib/postgresql/data"),
             volumes=("/var/lib/postgresql/data",),
             stop_signal="SIGINT",
         ),
@@ -64,7 +64,7 @@ def ingress() -> Image:
     configuration = "/usr/local/etc/haproxy/haproxy.cfg"
     return Image(
         (tree.layer(),),
-        Settings(entrypoint=("haproxy", "-W", "-db", "-f", configuration), env=(PATH,)),
+        Settings(entrypoint=("haproxy", "-W", "-db", "-f", configuration), env=(f"PATH={PATH}",)),
     )
 
 
@@ -75,7 +75,7 @@ def web() -> Image:
     runtime.system(tree)
     tree.folders["/www"] = (0o755, 0)
     tree.write("/usr/bin/serve", _text("web-entrypoint.sh"), 0o755)
-    return Image((tree.layer(),), Settings(entrypoint=("serve",), env=(PATH,)))
+    return Image((tree.layer(),), Settings(entrypoint=("serve",), env=(f"PATH={PATH}",)))
 
 
 def frontend(version: str) -> Image:
@@ -127,7 +127,7 @@ def backend(files: dict[str, bytes], version: str, ballast: bytes = b"") -> Imag
         # -S: nothing of the machine that made the image is looked for.
         entrypoint=(executable, "-S", "-m", "backend"),
         command=("start",),
-        env=(PATH, "PYTHONPATH=/app:/app/packages", "PYTHONUNBUFFERED=1"),
+        env=(f"PATH={PATH}", "PYTHONPATH=/app:/app/packages", "PYTHONUNBUFFERED=1"),
         workdir="/app",
     )
     return _labelled(Image((base, tree.layer()), settings), version)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import shutil
 import signal
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -19,6 +18,7 @@ from tests.lab.engine import Engine
 from tests.lab.keys import Keys
 from tests.lab.origin import Origin
 from tests.lab.processes import free_port
+from tests.lab.recipes import MigrationStyle
 from tests.lab.registry import Credentials, Registry
 from tests.lab.releases import Publisher, Release
 from tests.lab.stack import Stack
@@ -59,6 +59,7 @@ class Lab:
         *,
         credentials: Credentials | None = None,
         settings: Mapping[str, str] | None = None,
+        style: MigrationStyle = MigrationStyle.START,
     ) -> None:
         """Say what it is to be like.
 
@@ -66,18 +67,21 @@ class Lab:
             engine: one that is up already and is left alone; else one is found or started.
             credentials: makes the registry private, with TLS and this user and password.
             settings: more variables for the stack's env file.
+            style: who runs the stack's migrations.
         """
         self.name = tidy.new_name()
         self._given = engine
         self._credentials = credentials
         self._settings = settings or {}
+        self._style = style
         self._exits = ExitStack()
 
     def __enter__(self) -> Self:
         """Bring everything up; the stack itself waits for a release."""
         with ExitStack() as exits:
             exits.enter_context(_ended_by_sigterm())
-            self.root = Path(tempfile.mkdtemp(prefix="kpl", dir="/tmp"))
+            self.root = tidy.ROOTS / self.name
+            self.root.mkdir(mode=0o755)
             exits.callback(shutil.rmtree, self.root, ignore_errors=True)
             self._start_servers(exits)
             self.engine = self._given or exits.enter_context(Engine())
@@ -85,7 +89,9 @@ class Lab:
             exits.callback(tidy.after, self.name, self.registry.address, self.engine)
             self.keys = Keys.create(self.root / "k")
             exits.callback(self.keys.close)
-            self.publisher = Publisher(self.origin.repository, self.registry, self.keys.ssh)
+            self.publisher = Publisher(
+                self.origin.repository, self.registry, self.keys.ssh, self._style
+            )
             if self.engine.owned and self._credentials is None:
                 tidy.keep_layers(self.engine, self.registry.address)
             self.stack = self._new_stack()
@@ -121,6 +127,8 @@ class Lab:
         """Bring the stack up by hand, without an agent; gives the tree that it runs from."""
         tree = self.export(release, self.stack.directory / "tree")
         self.stack.write_env(release.tag)
+        if self._style is MigrationStyle.COMMAND:
+            self.stack.compose(tree, "run", "--rm", "backend", "migrate")
         self.stack.up(tree)
         return tree
 

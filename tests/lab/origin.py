@@ -11,9 +11,9 @@ from typing import IO, Self
 
 from tests.lab.ca import Authority
 from tests.lab.front import Exchange, Front
+from tests.lab.processes import run
 from tests.lab.repository import Repository
 
-PROGRAM = "/usr/lib/git-core/git-http-backend"
 NAME = "koprogo.git"
 
 
@@ -23,6 +23,8 @@ class Origin:
     def __init__(self, directory: Path, authority: Authority, stranger: Authority) -> None:
         """Certificates come from `authority`; from `stranger` when told to present a wrong one."""
         self._root = directory
+        programs = run(["git", "--exec-path"]).decode().strip()
+        self._program = f"{programs}/git-http-backend"
         self.repository = Repository.create(directory / NAME)
         self.authority = authority
         self.front = Front(self._relay, (authority.server(), stranger.server()))
@@ -54,7 +56,7 @@ class Origin:
     def _relay(self, exchange: Exchange) -> None:
         environment = self._environment(exchange)
         with subprocess.Popen(
-            [PROGRAM],
+            [self._program],
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -16,7 +16,7 @@ class LabError(RuntimeError):
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> float:
-    """Ask `condition` until it holds, for `seconds` at most, else LabError; gives the time it took."""
+    """Ask `condition` until it holds, LabError after `seconds`; gives the time it took."""
     started = time.monotonic()
     while not condition():
         if time.monotonic() - started > seconds:

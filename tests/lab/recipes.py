@@ -31,6 +31,14 @@ class Kind(StrEnum):
     LEGACY_UNSIGNED = "unsigned, without a manifest"
 
 
+class MigrationStyle(StrEnum):
+    """Who runs the migrations of the sample stack."""
+
+    START = "start"
+    COMMAND = "command"
+    SERVICE = "service"
+
+
 NEW_VARIABLE = "MAIL_FROM"
 ADD_COLUMN = "ALTER TABLE rows ADD COLUMN note_{n} TEXT NOT NULL DEFAULT '';"
 # Without the rows' column the old backend cannot write: only going back as a pair helps.

@@ -13,7 +13,7 @@ from tests.lab import images, oci
 from tests.lab.keys import Signer
 from tests.lab.manifest import Manifest, block, canonical, describe
 from tests.lab.oci import Pushed
-from tests.lab.recipes import RECIPES, Kind, Recipe
+from tests.lab.recipes import RECIPES, Kind, MigrationStyle, Recipe
 from tests.lab.registry import Registry
 from tests.lab.repository import AUTHOR, Repository
 from tests.lab.stack import BASE_FILE, ENV_EXAMPLE, INGRESS_FILE, MIGRATIONS, OVERRIDE_FILE
@@ -118,12 +118,23 @@ class _Line:
 class Publisher:
     """Publishes releases of the sample stack into one origin and one registry."""
 
-    def __init__(self, repository: Repository, registry: Registry, signer: Signer) -> None:
-        """`signer` signs where a call names nobody else; the fixed images are pushed at once."""
+    def __init__(
+        self,
+        repository: Repository,
+        registry: Registry,
+        signer: Signer,
+        style: MigrationStyle = MigrationStyle.START,
+    ) -> None:
+        """`signer` signs where a call names nobody else; the fixed images are pushed at once.
+
+        With `style` START the backend migrates as it starts; with COMMAND `backend migrate` must
+        be run before it; with SERVICE a one-shot service `migrate` does that.
+        """
         self.repository = repository
         self.registry = registry
         self.signer = signer
         self.releases: list[Release] = []
+        self._style = style
         self._counter = 0
         self._version = (0, 0, 0)
         self._line = _Line(_first_migrations())
@@ -159,7 +170,7 @@ class Publisher:
         pushed = line.images
         if recipe.new_images or pushed is None:
             pushed = self._push_images(recipe, version, line, ballast)
-        files = _deployed(recipe, line)
+        files = _deployed(recipe, line, self._style)
         tree_files = files | _undeployed(line)
         commit = self.commit(tree_files, f"Release {version}")
         if recipe.sound:
@@ -201,6 +212,7 @@ class Publisher:
         noise = random.Random(files)
         padding = {f"{i % 50}/{i}.bin": noise.randbytes(size) for i in range(files)}
         self._padding = {PADDING_FOLDER: self.repository.tree(padding)}
+        self.repository.pack()
 
     def commit(self, files: Mapping[str, bytes], message: str) -> str:
         """Commit these files on `main`."""
@@ -265,7 +277,7 @@ def _first_migrations() -> dict[str, str]:
     return {path.name: path.read_text() for path in (TEMPLATES / "migrations").glob("*.sql")}
 
 
-def _deployed(recipe: Recipe, line: _Line) -> dict[str, bytes]:
+def _deployed(recipe: Recipe, line: _Line, style: MigrationStyle) -> dict[str, bytes]:
     """The files that a machine needs to run the stack."""
     base = (TEMPLATES / "docker-compose.base.yml").read_text()
     if recipe.new_variable:
@@ -276,9 +288,22 @@ def _deployed(recipe: Recipe, line: _Line) -> dict[str, bytes]:
     ingress = (TEMPLATES / "haproxy.cfg").read_text().replace("@REVISION@", str(line.ingress))
     return {
         BASE_FILE: base.encode(),
-        OVERRIDE_FILE: (TEMPLATES / "docker-compose.override.yml").read_bytes(),
+        OVERRIDE_FILE: _override(style).encode(),
         INGRESS_FILE: ingress.encode(),
     }
+
+
+def _override(style: MigrationStyle) -> str:
+    text = (TEMPLATES / "docker-compose.override.yml").read_text()
+    if style is MigrationStyle.START:
+        return text
+    served = '  backend:\n    command: ["serve"]\n'
+    if style is MigrationStyle.SERVICE:
+        served += (
+            "    depends_on:\n      migrate:\n        condition: service_completed_successfully\n"
+        )
+        text += (TEMPLATES / "migrate-service.yml").read_text()
+    return text.replace("  backend:\n", served)
 
 
 def _undeployed(line: _Line) -> dict[str, bytes]:

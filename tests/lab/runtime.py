@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterable
@@ -49,9 +51,12 @@ def system(tree: Tree) -> None:
     )
     tree.write("/etc/group", f"root:x:0:\npostgres:x:{POSTGRES_UID}:\n")
     tree.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
-    busybox = Path("/usr/bin/busybox" if Path("/usr/bin/busybox").exists() else "/bin/busybox")
-    tree.hosts["/usr/bin/busybox"] = busybox
-    for applet in run([str(busybox), "--list"]).decode().split():
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        raise LabError("there is no busybox: install busybox-static")
+    tree.hosts["/usr/bin/busybox"] = Path(busybox).resolve()
+    _libraries(tree, [Path(busybox)])
+    for applet in run([busybox, "--list"]).decode().split():
         if applet != "busybox":
             tree.links[f"/usr/bin/{applet}"] = "busybox"
 
@@ -99,11 +104,15 @@ def _add(tree: Tree, path: Path) -> None:
 
 
 def _libraries(tree: Tree, binaries: Iterable[Path], bundled: Path | None = None) -> None:
-    """Add the shared libraries of `binaries`, less those that lie below `bundled`."""
+    """Add the shared libraries of `binaries`, less those that lie below `bundled`.
+
+    ldd fails on a static program, and says so on standard error only.
+    """
     wanted = [str(binary) for binary in binaries]
     if not wanted:
         return
-    for line in run(["ldd", *wanted]).decode().splitlines():
+    listed = subprocess.run(["ldd", *wanted], capture_output=True, text=True, check=False).stdout
+    for line in listed.splitlines():
         if "not found" in line:
             raise LabError(f"ldd says: {line.strip()}")
         words = line.split()

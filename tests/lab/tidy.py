@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from tests.lab.engine import Engine
 
 PREFIX = "kplab"
 NAME = re.compile(PREFIX + r"-(\d+)-[0-9a-f]{4}")
+# Sockets of GnuPG lie in here, and their paths must be short.
+ROOTS = Path("/tmp")  # noqa: S108 - names are unguessable enough, and the lab's machine is its own
 KEPT = "koprogo-lab-layers"
 FIXED = ("postgres:15", "haproxy:2.6", "storage:1", "backend-base:1")
 
@@ -38,9 +41,10 @@ def after(name: str, registry: str, engine: Engine) -> None:
 def after_the_dead(engine: Engine) -> None:
     """Remove what labs left behind whose process is gone."""
     with closing(engine.client()) as client:
-        for name in {match.group(0) for match in map(NAME.match, _names(client)) if match}:
-            if not Path(f"/proc/{name.split('-')[1]}").exists():
-                _remove_project(client, name)
+        for name in _dead(_names(client)):
+            _remove_project(client, name)
+    for name in _dead(path.name for path in ROOTS.glob(f"{PREFIX}-*")):
+        shutil.rmtree(ROOTS / name, ignore_errors=True)
 
 
 def keep_layers(engine: Engine, registry: str) -> None:
@@ -50,6 +54,12 @@ def keep_layers(engine: Engine, registry: str) -> None:
             image = client.images.pull(f"{registry}/lab/{name}")
             image.tag(KEPT, name.partition(":")[0])
             client.images.remove(f"{registry}/lab/{name}")
+
+
+def _dead(names: Iterable[str]) -> set[str]:
+    """The names among these that belong to labs whose process is gone."""
+    found = {match.group(0) for match in map(NAME.match, names) if match}
+    return {name for name in found if not Path(f"/proc/{name.split('-')[1]}").exists()}
 
 
 def _names(client: docker.DockerClient) -> Iterator[str]:

@@ -1,0 +1,248 @@
+"""The lab's own proof: what other tests stand on does as it says, and goes without a trace."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from docker.errors import APIError
+from docker.models.containers import Container
+
+from tests.lab import Kind, Lab
+from tests.lab.client import Client
+from tests.lab.forgeries import BAD_NAMES, BAD_REFS, Forger, Forgery
+from tests.lab.front import Endless, Refuse, Silent, Slow, WrongCertificate
+from tests.lab.processes import LabError, wait_until
+from tests.lab.registry import Credentials
+from tests.lab.releases import Release
+from tests.lab.tidy import ROOTS
+
+pytestmark = pytest.mark.real
+REPOSITORY_ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    """A lab with the first release installed by hand."""
+    with Lab() as lab:
+        lab.install(lab.publisher.publish())
+        yield lab
+
+
+def test_users_are_served_at_three_hundred_requests_a_second(lab: Lab) -> None:
+    """The sample stack takes the load that the promises are made for, and loses no row."""
+    with Client(lab.stack.url, rate=300) as client:
+        time.sleep(3)
+    tally = client.tally()
+    assert tally.requests >= 850
+    assert tally.failed == 0
+    assert not client.lost(lab.stack)
+
+
+def test_an_image_is_pulled_by_the_digest_of_its_index(lab: Lab) -> None:
+    """The digest that a manifest names is the one that the engine records."""
+    image = lab.publisher.publish().images["backend"]
+    with closing(lab.engine.client()) as client:
+        pulled = client.images.pull(f"{image.repository}@{image.digest}")
+    assert f"{image.repository}@{image.digest}" in pulled.attrs["RepoDigests"]
+
+
+def test_the_registry_refuses_and_lacks_images_when_told_to(lab: Lab) -> None:
+    """Each refusal reaches the engine; an image can be supplied later."""
+    missing = lab.publisher.publish(Kind.IMAGE_MISSING)
+    name = f"{missing.images['backend'].repository}@{missing.images['backend'].digest}"
+    with closing(lab.engine.client()) as client:
+        for status in (401, 429, 503):
+            lab.registry.front.fail(Refuse(status, retry_after="1", where="/manifests/"))
+            with pytest.raises(APIError):
+                client.images.pull(name)
+        lab.registry.front.heal()
+        with pytest.raises(APIError, match=r"not found|manifest unknown"):
+            client.images.pull(name)
+        lab.publisher.supply_images(missing)
+        assert client.images.pull(name)
+
+
+def test_a_private_registry_wants_its_password(lab: Lab) -> None:
+    """With TLS and a password, only those who know it pull."""
+    credentials = Credentials("koprogo", "hunter2")
+    with Lab(lab.engine, credentials=credentials) as private:
+        image = private.publisher.publish().images["frontend"]
+        name = f"{image.repository}@{image.digest}"
+        with closing(lab.engine.client()) as client:
+            with pytest.raises(APIError, match=r"no basic auth credentials|unauthorized"):
+                client.images.pull(name)
+            login = {"username": credentials.user, "password": credentials.password}
+            assert client.images.pull(name, auth_config=login)
+
+
+def test_the_origin_serves_and_fails_when_told_to(lab: Lab) -> None:
+    """Every fault reaches git as what it is, and traffic is counted."""
+    before = lab.origin.front.traffic()
+    assert "refs/tags/v1.0.0" in _ls_remote(lab)
+    poll = lab.origin.front.traffic() - before
+    assert poll.requests == 2
+    assert 1_000 < poll.bytes < 20_000
+    for fault, said in (
+        (Refuse(500), "error: 500"),
+        (Refuse(429, retry_after="7"), "error: 429"),
+        (WrongCertificate(), "certificate"),
+    ):
+        lab.origin.front.fail(fault)
+        with pytest.raises(LabError, match=said):
+            _ls_remote(lab)
+    for endless in (Endless(), Silent(), Slow(20)):
+        lab.origin.front.fail(endless)
+        with pytest.raises(subprocess.TimeoutExpired):
+            _ls_remote(lab, seconds=1)
+    lab.origin.front.stop()
+    with pytest.raises(LabError, match="connect"):
+        _ls_remote(lab)
+    lab.origin.front.start()
+    lab.origin.front.fail(Refuse(503, times=1))
+    with pytest.raises(LabError, match="error: 503"):
+        _ls_remote(lab)
+    assert "refs/tags/v1.0.0" in _ls_remote(lab)
+
+
+def test_good_tags_verify_and_edited_ones_do_not(lab: Lab, tmp_path: Path) -> None:
+    """Both kinds of key sign as git does; each forgery can be written."""
+    allowed = tmp_path / "allowed"
+    allowed.write_text(f"release {lab.keys.ssh.public}\n")
+    good = lab.publisher.publish()
+    by_gpg = lab.publisher.publish(signer=lab.keys.gpg)
+    forger = Forger(lab.publisher, lab.keys)
+    forged = {forgery: forger.forge(forgery) for forgery in Forgery}
+    for name in BAD_NAMES:
+        assert forger.bad_name(name).tag == name
+    for ref in BAD_REFS:
+        assert forger.bad_ref(ref).ref == ref
+    assert forger.move(good).object != good.tag_object
+    forger.restore(good)
+    ssh = ("-c", f"gpg.ssh.allowedSignersFile={allowed}", "verify-tag")
+    git = lab.origin.repository.git
+    git(*ssh, good.tag_object)
+    for forgery in (Forgery.UNSIGNED, Forgery.WRONG_SSH_KEY, Forgery.EDITED_MESSAGE):
+        with pytest.raises(LabError):
+            git(*ssh, forged[forgery].object)
+    signed = git("cat-file", "tag", by_gpg.tag_object)
+    assert "-----BEGIN PGP SIGNATURE-----" in signed
+
+
+def test_the_old_backend_refuses_a_newer_database(lab: Lab) -> None:
+    """After a migration the old image cannot come back alone: that is why a pair goes back."""
+    first, changed = lab.publisher.releases[0], lab.publisher.publish(Kind.GOOD_WITH_MIGRATION)
+    lab.install(changed)
+    assert tuple(lab.stack.applied()) == changed.migrations
+    added = set(changed.migrations) - set(first.migrations)
+    with pytest.raises(LabError):
+        lab.install(first)
+    assert any(f"VersionMissing({version})" in lab.stack.logs("backend") for version in added)
+    lab.install(changed)
+
+
+@pytest.mark.parametrize(
+    ("kind", "alone", "beside"),
+    [
+        (Kind.GOOD, "", ""),
+        (Kind.BROKEN_AT_START, "corrupt", "corrupt"),
+        (Kind.BROKEN_AFTER_MIGRATION, "column", "column"),
+        (Kind.BROKEN_IN_PRODUCTION, "", "storage"),
+        (Kind.MIGRATION_FAILING, "no_such_table", "no_such_table"),
+        (Kind.NEEDS_VARIABLE, "MAIL_FROM", "MAIL_FROM"),
+    ],
+)
+def test_a_broken_release_breaks_as_it_says(lab: Lab, kind: Kind, alone: str, beside: str) -> None:
+    """With the database alone (as in a rehearsal) and beside the storage (as in production)."""
+    release = lab.publisher.publish(kind)
+    for storage, complaint in (("storage.invalid", alone), ("storage", beside)):
+        said = _run_backend(lab, release, f"http://{storage}:8080")
+        assert complaint in said
+        assert ("fatal" in said) == bool(complaint)
+
+
+def test_nothing_is_left_behind(lab: Lab) -> None:
+    """A lab that is ended by SIGTERM tidies up; after one that was killed, the next does."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        child = subprocess.Popen(
+            [sys.executable, "-m", "tests.lab"],
+            cwd=REPOSITORY_ROOT,
+            env={**os.environ, "DOCKER_HOST": lab.engine.host},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert child.stdout is not None
+        name = child.stdout.readline().split()[0]
+        _wait_for_stack(lab, name)
+        child.send_signal(number)
+        child.wait(60)
+        child.stdout.close()
+        if number == signal.SIGKILL:
+            with Lab(lab.engine):
+                pass
+        assert not [left for left in _names(lab) if left.startswith(name)]
+        assert not (ROOTS / name).exists()
+
+
+def _wait_for_stack(lab: Lab, name: str) -> None:
+    wait_until(lambda: f"{name}-postgres" in _names(lab), 60, f"{name}'s stack")
+
+
+def _ls_remote(lab: Lab, seconds: float = 20) -> str:
+    done = subprocess.run(
+        ["git", "-c", f"http.sslCAInfo={lab.origin.ca_file}", "ls-remote", lab.origin.url],
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    if done.returncode:
+        raise LabError(done.stderr)
+    return done.stdout
+
+
+def _run_backend(lab: Lab, release: Release, storage: str) -> str:
+    """Run a backend against a scratch database until it serves or exits; what it printed."""
+    image = release.images["backend"]
+    scratch = "scratch"
+    lab.stack.psql(f"CREATE DATABASE {scratch}")
+    with closing(lab.engine.client()) as client:
+        client.images.pull(f"{image.repository}@{image.digest}")
+        container = client.containers.run(
+            f"{image.repository}@{image.digest}",
+            name=f"{lab.name}-scratch",
+            network=f"{lab.name}_koprogo",
+            environment={
+                "DATABASE_URL": f"postgresql://koprogo:correct-horse-battery@postgres/{scratch}",
+                "S3_ENDPOINT": storage,
+            },
+            detach=True,
+        )
+        try:
+            wait_until(lambda: _settled(container), 20, "the backend to serve or exit")
+            return b"".join(container.logs(stream=True, follow=False)).decode()
+        finally:
+            container.remove(force=True, v=True)
+            lab.stack.psql(f"DROP DATABASE {scratch} WITH (FORCE)")
+
+
+def _settled(container: Container) -> bool:
+    container.reload()
+    probe = "wget -q -O /dev/null http://127.0.0.1:8080/api/v1/health"
+    return container.status == "exited" or container.exec_run(probe).exit_code == 0
+
+
+def _names(lab: Lab) -> list[str]:
+    with closing(lab.engine.client()) as client:
+        containers = [each.name for each in client.containers.list(all=True, ignore_removed=True)]
+        networks = [each.name for each in client.networks.list()]
+        volumes = [each.name for each in client.volumes.list()]
+    return [name or "" for name in (*containers, *networks, *volumes)]
