@@ -3,30 +3,20 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from koprogo_agent import docker_api
-from koprogo_agent.errors import AgentError, NeedsOperator, Refused, RetryLater
+from koprogo_agent.adapters.images import faults
+from koprogo_agent.adapters.images.reference import split
+from koprogo_agent.errors import Refused, RetryLater
 from koprogo_agent.ports import LocalImage, PullProgress
 
 if TYPE_CHECKING:
     from docker import APIClient
 
 _STALL_SECONDS = 120.0
-_LONGEST = 300
-_DEFAULT_TAG = "latest"
-_DEFAULT_REGISTRY = "docker.io"
-
-_AFTER = re.compile(r"(?i)retry[- ]after:? (?P<seconds>\d+)")
-_DISK_FULL = re.compile("no space left on device")
-_LIMITED = re.compile(r"(?i)toomanyrequests|too many requests|\b429\b|rate limit")
-_DENIED = re.compile(
-    r"(?i)unauthorized|authentication required|no basic auth credentials|\bdenied\b|\b40[13]\b"
-)
-_MISSING = re.compile(r"(?i)manifest unknown|name unknown|\bnot found\b|no matching manifest")
 
 
 class RegistryImages:
@@ -78,16 +68,16 @@ class RegistryImages:
             try:
                 for event in self._events(api, repository, version):
                     if "error" in event:
-                        raise fault(reference, event["error"])
+                        raise faults.of_pull(reference, event["error"])
                     if layers.take(event):
                         progress(layers.progress)
             except APIError as error:
-                raise fault(reference, error.explanation or str(error)) from error
+                raise faults.of_pull(reference, error.explanation or str(error)) from error
             except (RequestException, HTTPError, TimeoutError) as error:
                 docker_api.check(self._host)
-                raise _stalled(reference, self._stall_seconds) from error
+                raise faults.stalled(reference, self._stall_seconds) from error
             except DockerException as error:
-                raise _unreadable_credentials(error) from error
+                raise faults.unreadable_credentials(error) from error
         return self._pulled(reference)
 
     def remove(self, reference: str) -> None:
@@ -131,61 +121,6 @@ class RegistryImages:
         return bool(docker_api.read(self._host, "/containers/json", all="1", filters=filters))
 
 
-def split(reference: str) -> tuple[str, str]:
-    """Repository and version of a reference: the digest where it has one, else the tag.
-
-    Without a tag the engine would pull every tag of the repository.
-    """
-    name, at, digest = reference.partition("@")
-    head, colon, tag = name.rpartition(":")
-    tagged = bool(colon) and "/" not in tag
-    repository = head if tagged else name
-    return repository, digest if at else (tag if tagged else _DEFAULT_TAG)
-
-
-def registry(reference: str) -> str:
-    """The registry's name, as `docker login` wants it."""
-    first, slash, _ = reference.partition("/")
-    named = bool(slash) and ("." in first or ":" in first or first == "localhost")
-    return first if named else _DEFAULT_REGISTRY
-
-
-def fault(reference: str, words: str) -> AgentError:
-    """What the engine's words about a failed pull mean.
-
-    The engine passes on neither status nor headers of the registry, so words are all there is.
-    """
-    words = words.strip()[:_LONGEST]
-    if _DISK_FULL.search(words):
-        return NeedsOperator(
-            f"the disk is full: {words}",
-            code="disk.full",
-            advice="make room; `docker system df` shows what docker uses",
-        )
-    if _LIMITED.search(words):
-        wait = _AFTER.search(words)
-        return RetryLater(
-            f"{registry(reference)} limits how often images may be pulled: {words}",
-            code="registry.rate_limited",
-            after=float(wait["seconds"]) if wait else None,
-        )
-    if _DENIED.search(words):
-        return NeedsOperator(
-            f"{registry(reference)} does not let this machine pull {reference}: {words}",
-            code="registry.unauthorized",
-            advice=f"docker login {registry(reference)}",
-        )
-    if _MISSING.search(words):
-        return RetryLater(
-            f"{registry(reference)} does not have {reference} (yet): {words}",
-            code="registry.image_missing",
-        )
-    return RetryLater(
-        f"cannot pull {reference} from {registry(reference)}: {words}",
-        code="registry.unreachable",
-    )
-
-
 class _Layers:
     """Progress of the layers of one pull, added up."""
 
@@ -221,19 +156,3 @@ def _limit_silence(api: APIClient, seconds: float) -> None:
         return send(*args, **{**kwargs, "timeout": kwargs.get("timeout") or seconds})
 
     api.send = limited  # type: ignore[method-assign]
-
-
-def _stalled(reference: str, seconds: float) -> RetryLater:
-    return RetryLater(
-        f"the pull of {reference} broke off, or stood still for {seconds:g} s",
-        code="registry.unreachable",
-        advice=f"check the connection to {registry(reference)}",
-    )
-
-
-def _unreadable_credentials(error: Exception) -> NeedsOperator:
-    return NeedsOperator(
-        f"cannot read docker's credentials: {str(error)[:_LONGEST]}",
-        code="registry.unauthorized",
-        advice="check the file config.json in ~/.docker, and the credential helper that it names",
-    )

@@ -1,0 +1,5 @@
+"""Images of the engine, and the registries behind it."""
+
+from koprogo_agent.adapters.images.store import RegistryImages
+
+__all__ = ["RegistryImages"]

@@ -1,0 +1,81 @@
+"""What a failed pull means: from the engine's words, and where they do not tell, by asking.
+
+The engine passes on neither the status nor the headers of a registry's answer. So a registry that
+limits, or whose words mean nothing, is asked once more what it answers, and how long to wait.
+"""
+
+from __future__ import annotations
+
+import re
+
+from koprogo_agent.adapters.images.question import Answer, ask
+from koprogo_agent.adapters.images.reference import registry
+from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater
+
+_LONGEST = 300
+
+_DISK_FULL = re.compile("no space left on device")
+_LIMITED = re.compile(r"(?i)toomanyrequests|too many requests|HTTP (?:status: )?429|rate limit")
+_DENIED = re.compile(
+    r"(?i)unauthorized|authentication required|no basic auth credentials|denied|HTTP 40[13]"
+)
+_MISSING = re.compile(r"(?i)manifest unknown|name unknown|not found|no matching manifest|HTTP 404")
+_MEANINGLESS = re.compile(r"\bunknown: ")
+
+_SAID = {429: "toomanyrequests", 401: "unauthorized", 403: "denied", 404: "not found"}
+
+
+def of_pull(reference: str, words: str) -> AgentError:
+    """The error that the engine's words about a failed pull stand for."""
+    # what is being pulled may itself read like a fault
+    said = words.replace(reference, "")
+    answer = ask(reference) if _LIMITED.search(said) or _is_meaningless(said) else None
+    if answer is not None and _is_meaningless(said):
+        said = _SAID.get(answer.status, said)
+    where, words = registry(reference), words.strip()[:_LONGEST]
+    if _DISK_FULL.search(said):
+        return NeedsOperator(
+            f"the disk is full: {words}",
+            code="disk.full",
+            advice="make room; `docker system df` shows what docker uses",
+        )
+    if _LIMITED.search(said):
+        return RetryLater(
+            f"{where} limits how often images may be pulled: {words}",
+            code="registry.rate_limited",
+            after=answer.retry_after if answer else None,
+        )
+    if _DENIED.search(said):
+        return NeedsOperator(
+            f"{where} does not let this machine pull {reference}: {words}",
+            code="registry.unauthorized",
+            advice=f"docker login {where}",
+        )
+    if _MISSING.search(said):
+        return RetryLater(
+            f"{where} does not have {reference} (yet): {words}", code="registry.image_missing"
+        )
+    return RetryLater(f"cannot pull {reference} from {where}: {words}", code="registry.unreachable")
+
+
+def _is_meaningless(words: str) -> bool:
+    telling = (_DISK_FULL, _LIMITED, _DENIED, _MISSING)
+    return bool(_MEANINGLESS.search(words)) and not any(one.search(words) for one in telling)
+
+
+def stalled(reference: str, seconds: float) -> RetryLater:
+    """A pull of which nothing was heard for too long."""
+    return RetryLater(
+        f"the pull of {reference} broke off, or stood still for {seconds:g} s",
+        code="registry.unreachable",
+        advice=f"check the connection to {registry(reference)}",
+    )
+
+
+def unreadable_credentials(error: Exception) -> NeedsOperator:
+    """Docker's configuration, or the credential helper that it names, does not work."""
+    return NeedsOperator(
+        f"cannot read docker's credentials: {str(error)[:_LONGEST]}",
+        code="registry.unauthorized",
+        advice="check the file config.json in ~/.docker, and the credential helper that it names",
+    )
