@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from koprogo_agent.adapters.images.question import Answer, ask
+from koprogo_agent.adapters.images.question import ask
 from koprogo_agent.adapters.images.reference import registry
 from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater
 

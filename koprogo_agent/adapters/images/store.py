@@ -80,6 +80,10 @@ class RegistryImages:
                 raise faults.unreadable_credentials(error) from error
         return self._pulled(reference)
 
+    def root(self) -> Path:
+        """The folder in which the engine keeps images and volumes."""
+        return Path(docker_api.read(self._host, "/info")["DockerRootDir"])
+
     def remove(self, reference: str) -> None:
         """Removes an image unless a container uses it, running or not; absent is success."""
         from docker.errors import APIError  # noqa: PLC0415 - what an idle daemon does not need
