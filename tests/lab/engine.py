@@ -111,7 +111,11 @@ class Engine:
         self._running().stop(STOP_SECONDS)
 
     def kill(self) -> None:
-        """Kill the own engine; its containers go on running without it."""
+        """Kill the own engine; its containers go on running without it.
+
+        Engine 20.10 ends them when it starts again, and takes those with `unless-stopped` for
+        stopped by hand: they stay down until somebody starts them.
+        """
         self._running().kill()
 
     def restart(self) -> None:

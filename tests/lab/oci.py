@@ -156,7 +156,8 @@ def push(image: Image, registry: Registry, repository: str, tags: Sequence[str] 
     """Store an image and an index that names it, as a multi-platform build does; tag the index."""
     config = json.dumps(_configuration(image)).encode()
     for layer in image.layers:
-        registry.put_blob(repository, layer.blob.read_bytes())
+        if not registry.has_blob(repository, layer.digest):
+            registry.put_blob(repository, layer.blob.read_bytes())
     registry.put_blob(repository, config)
     manifest = json.dumps(
         {

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from functools import cache
 from pathlib import Path
+from queue import SimpleQueue
 
 POLL_SECONDS = 0.02
 
@@ -50,6 +54,44 @@ def run(
     return done.stdout
 
 
+_Birth = tuple["Future[subprocess.Popen[bytes]]", Sequence[str], Path, "Mapping[str, str] | None"]
+
+
+@cache
+def _births() -> SimpleQueue[_Birth]:
+    """Where to ask for a daemon.
+
+    One thread gives birth to them all, because the kernel sends the signal of `--pdeathsig` when
+    the thread that forked is gone: it must live as long as this process.
+    """
+    births: SimpleQueue[_Birth] = SimpleQueue()
+
+    def deliver() -> None:
+        while True:
+            born, command, log, env = births.get()
+            try:
+                born.set_result(_spawn(command, log, env))
+            except OSError as error:
+                born.set_exception(error)
+
+    threading.Thread(target=deliver, daemon=True).start()
+    return births
+
+
+def _spawn(
+    command: Sequence[str], log: Path, env: Mapping[str, str] | None
+) -> subprocess.Popen[bytes]:
+    with log.open("ab") as sink:
+        return subprocess.Popen(
+            ["setpriv", "--pdeathsig", "TERM", "--", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            env=env,
+            start_new_session=True,
+        )
+
+
 class Daemon:
     """A background process that dies with the lab, however the lab dies."""
 
@@ -63,15 +105,9 @@ class Daemon:
         while it tidies up.
         """
         self.log = log
-        with log.open("ab") as sink:
-            self._process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "TERM", "--", *command],
-                stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=sink,
-                env=env,
-                start_new_session=True,
-            )
+        born: Future[subprocess.Popen[bytes]] = Future()
+        _births().put((born, command, log, env))
+        self._process = born.result()
 
     @property
     def alive(self) -> bool:

@@ -111,11 +111,13 @@ class Registry:
                 answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
             )
 
+    def has_blob(self, repository: str, digest: str) -> bool:
+        """Whether a layer or an image configuration is there."""
+        return self.call("HEAD", f"/v2/{repository}/blobs/{digest}").status == http.client.OK
+
     def put_blob(self, repository: str, blob: bytes) -> None:
-        """Store a layer or an image configuration; does nothing when it is there."""
+        """Store a layer or an image configuration."""
         digest = "sha256:" + hashlib.sha256(blob).hexdigest()
-        if self.call("HEAD", f"/v2/{repository}/blobs/{digest}").status == http.client.OK:
-            return
         begun = self.call("POST", f"/v2/{repository}/blobs/uploads/")
         place = begun.headers["location"]
         joint = "&" if "?" in place else "?"
