@@ -129,8 +129,13 @@ class ContainerPostgres:
         server.work(finish, self._stall)
 
     def has_database(self, at: DatabaseAt, name: str) -> bool:
-        """Whether a database of this name exists, whole."""
-        return bool(self._server(at).ask(sql.exists([_checked(name)])))
+        """Whether a database of this name exists, whole.
+
+        First it ends what a killed agent may have left running, so that the answer stays true.
+        """
+        server = self._server(at)
+        server.end_stragglers()
+        return bool(server.ask(sql.exists([_checked(name)])))
 
     def swap_back(self, at: DatabaseAt, point: str, aside: str) -> None:
         """Renames the application's database to `aside` and the point to its name.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -43,9 +44,10 @@ class DumpWriter:
         trace: TracebackType | None,
     ) -> None:
         """Closes the file, and removes it unless it was kept."""
-        with disk_errors(f"close {self._partial}"):
-            self._file.close()
+        with disk_errors(f"remove {self._partial}"):
             self._partial.unlink(missing_ok=True)
+        with suppress(OSError):  # on a full disk it fails to write bytes that nobody wants now
+            self._file.close()
 
     def take(self, data: bytes) -> None:
         """Writes the next bytes of the dump."""
