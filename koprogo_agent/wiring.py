@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -9,15 +10,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from koprogo_agent.adapters.clock import SystemClock
-from koprogo_agent.adapters.compose import Compose
+from koprogo_agent.adapters.compose.stack import ComposeStack
 from koprogo_agent.adapters.files import LocalFiles
-from koprogo_agent.adapters.git import GitSource
-from koprogo_agent.adapters.images import EngineImages
+from koprogo_agent.adapters.git import Git
+from koprogo_agent.adapters.images import RegistryImages
 from koprogo_agent.adapters.lock import agent_lock
 from koprogo_agent.adapters.notify import AppriseNotifier
-from koprogo_agent.adapters.postgres import ContainerPostgres
+from koprogo_agent.adapters.postgres.database import ContainerPostgres
 from koprogo_agent.adapters.probes import HttpProber
-from koprogo_agent.adapters.signatures import TrustedKeys
+from koprogo_agent.adapters.signatures import Signatures
+from koprogo_agent.docker_api import DEFAULT_HOST
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.engine import Engine
 from koprogo_agent.update.journal import Journal
@@ -58,12 +60,13 @@ class Agent:
 def build_world(settings: Settings) -> World:
     """The real outside systems."""
     state = settings.state.directory
+    host = settings.stack.docker_host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
     return World(
-        source=GitSource(settings.source, state / "mirror.git"),
-        signatures=TrustedKeys(settings.trust.directory),
-        images=EngineImages(settings.stack.docker_host),
-        stack=Compose(settings.stack.docker_host),
-        database=ContainerPostgres(settings.stack.docker_host),
+        source=Git(settings.source, state),
+        signatures=Signatures(settings.trust.directory),
+        images=RegistryImages(host),
+        stack=ComposeStack(host),
+        database=ContainerPostgres(host),
         prober=HttpProber(),
         files=LocalFiles(state, settings.stack.directory, settings.backup.directory),
         clock=SystemClock(),

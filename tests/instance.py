@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +76,28 @@ class Instance:
         trust.mkdir(parents=True, mode=0o755)
         (trust / "release.pub").write_text(f"{lab.keys.ssh.public}\n")
         (trust / "release.asc").write_text(lab.keys.gpg.armored)
+        (trust / "release.fpr").write_text(f"{lab.keys.gpg.fingerprint}\n")
         tree = lab.stack.directory / "tree"
         tree.mkdir(parents=True, exist_ok=True)
-        base = _defaults(lab, root, tree)
-        merged = {name: {**base.get(name, {}), **sections.get(name, {})} for name in base}
-        config = root / "config.toml"
-        config.write_text(_toml(merged, _probe(lab)))
-        return cls(lab, tree, config)
+        return cls(lab, tree, root / "config.toml").changed(**sections)
+
+    def changed(self, **sections: Mapping[str, Any]) -> Instance:
+        """The same instance with other values in its configuration."""
+        merged = {
+            name: {**values} for name, values in _defaults(self.lab, self.root, self.tree).items()
+        }
+        for name, values in sections.items():
+            merged[name] |= values
+        text = _toml(merged, _probe(self.lab))
+        name = hashlib.sha256(text.encode()).hexdigest()[:8]
+        config = self.root / f"config-{name}.toml"
+        config.write_text(text)
+        return replace(self, config=config)
+
+    @property
+    def root(self) -> Path:
+        """The agent's folders lie below it."""
+        return self.lab.root / "agent"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -122,7 +138,7 @@ class Instance:
 
 def _defaults(lab: Lab, root: Path, tree: Path) -> dict[str, dict[str, Any]]:
     return {
-        "source": {"url": lab.origin.url, "ca_file": str(lab.authority.certificate)},
+        "source": {"url": lab.origin.url, "ca_file": str(lab.origin.ca_file)},
         "trust": {"directory": str(root / "trust")},
         "stack": {
             "project": lab.name,

@@ -1,0 +1,39 @@
+"""Fixtures that bring up real parts, shared as widely as their state allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.instance import Instance
+from tests.lab.engine import Engine
+from tests.lab.lab import Lab
+from tests.lab.recipes import Kind
+
+
+@pytest.fixture(scope="session")
+def lab_engine() -> Iterator[Engine]:
+    """One Docker engine for the whole run."""
+    with Engine() as engine:
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def lab(lab_engine: Engine) -> Iterator[Lab]:
+    """One lab for a module's tests: registry, git server, keys and a stack of its own."""
+    with Lab(lab_engine) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def instance(lab: Lab) -> Instance:
+    """An agent that has installed the first release."""
+    release = lab.publisher.publish(Kind.GOOD)
+    lab.stack.write_env(release.tag)
+    instance = Instance.create(lab)
+    with instance.engine() as engine:
+        ran = engine.tick()
+    assert ran is not None
+    assert ran.outcome == "committed", ran.operation.state.cause
+    return instance
