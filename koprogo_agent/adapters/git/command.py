@@ -52,6 +52,13 @@ _SETTINGS = (
 )
 
 
+CUT_OFF = "source.cut_off"
+"""Code of the error when a limit of the kernel ended git."""
+
+UNKNOWN = "source.failed"
+"""Code of the error when git's words say nothing of the network: the mirror may be at fault."""
+
+
 class Overlong(Exception):
     """What git printed is more than it may be."""
 
@@ -63,6 +70,7 @@ class Command:
         """Prepares; `home` is the HOME of every git process: the agent's own folder."""
         self._source = source
         self._home = home
+        self.max_bytes = source.max_bytes
 
     def local(self, mirror: Path, *words: str, stdin: bytes = b"") -> process.Completed:
         """Runs a command that stays in the mirror, and does not know where the source is.
@@ -80,9 +88,8 @@ class Command:
         """Runs a command that uses the network, with the remote `origin`; gives its output.
 
         Raises:
-            RetryLater: the source cannot be asked; `source.failed` where git's words say nothing
-                of the network, so that the mirror may be at fault.
-            Refused: what the source sends breaks a limit or git's own rules for objects.
+            RetryLater: the source cannot be asked; also the codes `CUT_OFF` and `UNKNOWN`.
+            Refused: what the source sends breaks git's own rules for objects.
             NeedsOperator: something on this machine is at fault.
         """
         settings = [word for setting in self._network() for word in ("-c", setting)]
@@ -178,6 +185,8 @@ class Command:
 
 
 _TRACE = re.compile(r"^\d\d:\d\d:\d\d\.\d+ .*$\n?", re.MULTILINE)
+# All that is left to read when the kernel ends git's `index-pack`; else that says why it ends.
+_CUT_OFF = re.compile(r"(?:remote: .*\n)*fatal: fetch-pack: invalid index-pack output")
 _RETRY_AFTER = re.compile(r"Recv header: retry-after: (\d{1,9})\s*$", re.MULTILINE | re.IGNORECASE)
 
 # What git and curl say -> code. The first that fits counts.
@@ -235,10 +244,11 @@ def explain(stderr: str, source: Source) -> AgentError:
     words = _TRACE.sub("", stderr).strip()
     if re.search(r"fsck error", words):
         return Refused(f"the source sent a malformed object: {_end(words)}", code="source.fsck")
-    if re.search(r"died of signal (?:25|9)|[Oo]ut of memory|File too large", words):
-        return Refused(
-            f"the source sent more than {source.max_bytes} bytes, or more than fits in memory",
-            code="source.limit",
+    if re.search(r"died of signal|[Oo]ut of memory", words) or _CUT_OFF.fullmatch(words):
+        return RetryLater(
+            "git was stopped while it stored what the source sent: for its size, or for want of"
+            " memory",
+            code=CUT_OFF,
         )
     if re.search(r"No space left on device|Disk quota exceeded", words):
         return NeedsOperator(
@@ -260,7 +270,7 @@ def explain(stderr: str, source: Source) -> AgentError:
                 advice=_ADVICE.get(code, ""),
                 after=min(waits[-1], MAX_WAIT) if waits else None,
             )
-    return RetryLater(f"git failed: {_end(words)}", code="source.failed")
+    return RetryLater(f"git failed: {_end(words)}", code=UNKNOWN)
 
 
 def _end(words: str) -> str:

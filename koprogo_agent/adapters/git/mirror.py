@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from koprogo_agent.adapters.git.command import MAX_OBJECT_BYTES, Command, Overlong
+from koprogo_agent.adapters.git.command import CUT_OFF, MAX_OBJECT_BYTES, UNKNOWN, Command, Overlong
 from koprogo_agent.durable import disk_errors
 from koprogo_agent.errors import Refused, RetryLater
 
@@ -109,11 +109,26 @@ class Mirror:
         try:
             self._command.remote(self._path, *words, stdin=_lines(wants))
         except RetryLater as error:
-            if error.code != "source.failed":
+            if error.code == CUT_OFF and self._is_full():
+                raise self._too_large() from error
+            if error.code != UNKNOWN:
                 raise
             self.set_aside()
             self._prepare()
             self._command.remote(self._path, *words, stdin=_lines(wants))
+
+    def _is_full(self) -> bool:
+        """Whether a half-made pack has come to its limit; git does not say what ended it."""
+        packs = self._path.glob("objects/pack/tmp_*")
+        return any(pack.stat().st_size >= self._command.max_bytes for pack in packs)
+
+    def _too_large(self) -> Refused:
+        """Refused for good: each new try would cost the same traffic."""
+        return Refused(
+            f"the source sent more than {self._command.max_bytes} bytes for one release",
+            code="source.limit",
+            advice="source.max_bytes in the configuration sets this limit",
+        )
 
     def _read(self, *words: str, stdin: bytes) -> bytes:
         try:
