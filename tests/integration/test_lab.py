@@ -236,8 +236,13 @@ def _run_backend(lab: Lab, release: Release, storage: str) -> str:
 
 def _settled(container: Container) -> bool:
     container.reload()
+    if container.status == "exited":
+        return True
     probe = "wget -q -O /dev/null http://127.0.0.1:8080/api/v1/health"
-    return container.status == "exited" or container.exec_run(probe).exit_code == 0
+    try:
+        return bool(container.exec_run(probe).exit_code == 0)
+    except APIError:
+        return False  # it exited just now
 
 
 def _names(lab: Lab) -> list[str]:

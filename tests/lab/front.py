@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import re
 import socket
 import ssl
-import struct
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from typing_extensions import Buffer
-
 from tests.lab.processes import wait_until
-
-# Offsets in Linux's struct tcp_info (uapi/linux/tcp.h): the payload below TLS, both ways.
-TCP_INFO_BYTES = 208
-RECEIVED_AT = 128
-SENT_AT = 200
+from tests.lab.traffic import Throttled, Traffic, payload
 
 ENDLESS_PIECE = b"003e" + b"0" * 40 + b" refs/tags/v0.0.0-endless\n"
 ENDLESS_PIECES_A_SECOND = 20_000
@@ -62,27 +53,6 @@ class WrongCertificate:
 Fault = Refuse | Slow | Endless | Silent | WrongCertificate
 
 
-@dataclass(frozen=True, slots=True)
-class Traffic:
-    """What went over the wire: requests, and TCP payload bytes as the client sees them."""
-
-    requests: int
-    to_client: int
-    from_client: int
-
-    @property
-    def bytes(self) -> int:
-        """Both ways together."""
-        return self.to_client + self.from_client
-
-    def __sub__(self, earlier: Traffic) -> Traffic:
-        return Traffic(
-            self.requests - earlier.requests,
-            self.to_client - earlier.to_client,
-            self.from_client - earlier.from_client,
-        )
-
-
 @dataclass
 class _Books:
     """Counters and the fault in force, shared by the threads of one front."""
@@ -111,6 +81,7 @@ class Exchange(BaseHTTPRequestHandler):
         with self.server.books.lock:
             self.server.books.open.add(self.request)
         super().setup()
+        self._unhindered = self.wfile
 
     def finish(self) -> None:
         """Keep the books of the connection, then close it."""
@@ -119,7 +90,7 @@ class Exchange(BaseHTTPRequestHandler):
             super().finish()
         with books.lock:
             books.open.discard(self.request)
-            sent, received = _payload(self.request)
+            sent, received = payload(self.request)
             books.closed_sent += sent
             books.closed_received += received
         self.request.close()
@@ -142,9 +113,10 @@ class Exchange(BaseHTTPRequestHandler):
             case Silent():
                 self.server.ended.wait()
             case Slow(bytes_per_second):
-                self.wfile = _Throttled(self.wfile, bytes_per_second)
+                self.wfile = Throttled(self._unhindered, bytes_per_second)
                 self.server.relay(self)
             case _:
+                self.wfile = self._unhindered
                 self.server.relay(self)
 
     do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815 - http.server's names
@@ -180,7 +152,7 @@ class Exchange(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Type", "application/x-git-upload-pack-advertisement")
         self.end_headers()
-        out = _Throttled(self.wfile, ENDLESS_PIECES_A_SECOND * len(ENDLESS_PIECE))
+        out = Throttled(self.wfile, ENDLESS_PIECES_A_SECOND * len(ENDLESS_PIECE))
         with contextlib.suppress(OSError):
             out.write(b"001e# service=git-upload-pack\n0000")
             while not self.server.ended.is_set():
@@ -245,7 +217,7 @@ class Front:
         """All traffic so far, open connections included."""
         books = self._books
         with books.lock:
-            counts = [_payload(connection) for connection in books.open]
+            counts = [payload(connection) for connection in books.open]
             return Traffic(
                 len(books.requests),
                 books.closed_sent + sum(sent for sent, _ in counts),
@@ -287,27 +259,6 @@ class Front:
         self._server = None
 
 
-class _Throttled(io.BufferedIOBase):
-    """A writer that lets through only so many bytes a second."""
-
-    def __init__(self, out: io.BufferedIOBase, bytes_per_second: int) -> None:
-        self._out = out
-        self._rate = bytes_per_second
-
-    def write(self, data: Buffer, /) -> int:
-        whole = memoryview(data)
-        step = max(1, self._rate // 20)
-        for start in range(0, len(whole), step):
-            piece = whole[start : start + step]
-            self._out.write(piece)
-            # The fault is the waiting itself: there is no condition to wait for.
-            time.sleep(len(piece) / self._rate)
-        return len(whole)
-
-    def flush(self) -> None:
-        self._out.flush()
-
-
 def _refuses(fault: Refuse, path: str, books: _Books) -> bool:
     if not re.search(fault.where, path):
         return False
@@ -315,14 +266,3 @@ def _refuses(fault: Refuse, path: str, books: _Books) -> bool:
         return False
     books.refusals += 1
     return True
-
-
-def _payload(connection: socket.socket) -> tuple[int, int]:
-    """Bytes sent and received on a connection, TLS records included, TCP headers not."""
-    try:
-        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
-        sent: int = struct.unpack_from("=Q", info, SENT_AT)[0]
-        received: int = struct.unpack_from("=Q", info, RECEIVED_AT)[0]
-    except (OSError, struct.error):
-        return 0, 0
-    return sent, received

@@ -7,18 +7,15 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
-from tests.lab import images, oci
+from tests.lab import contents, images, oci
 from tests.lab.keys import Signer
 from tests.lab.manifest import Manifest, block, canonical, describe
 from tests.lab.oci import Pushed
 from tests.lab.recipes import RECIPES, Kind, MigrationStyle, Recipe
 from tests.lab.registry import Registry
 from tests.lab.repository import AUTHOR, Repository
-from tests.lab.stack import BASE_FILE, ENV_EXAMPLE, INGRESS_FILE, MIGRATIONS, OVERRIDE_FILE
 
-TEMPLATES = Path(__file__).parent / "templates"
 FIXED_IMAGES = (
     ("lab/postgres", "15", images.postgres),
     ("lab/haproxy", "2.6", images.ingress),
@@ -137,7 +134,7 @@ class Publisher:
         self._style = style
         self._counter = 0
         self._version = (0, 0, 0)
-        self._line = _Line(_first_migrations())
+        self._line = _Line(contents.first_migrations())
         self._padding: dict[str, str] = {}
         for name, tag, make in FIXED_IMAGES:
             oci.push(make(), registry, name, [tag])
@@ -170,8 +167,8 @@ class Publisher:
         pushed = line.images
         if recipe.new_images or pushed is None:
             pushed = self._push_images(recipe, version, line, ballast)
-        files = _deployed(recipe, line, self._style)
-        tree_files = files | _undeployed(line)
+        files = contents.deployed(recipe, line.ingress, self._style)
+        tree_files = files | contents.undeployed(line.migrations)
         commit = self.commit(tree_files, f"Release {version}")
         if recipe.sound:
             self._line = replace(line, images=pushed)
@@ -271,46 +268,3 @@ class Publisher:
 
 def _image_tags(version: str) -> tuple[str, str]:
     return (f"v{version}", version)
-
-
-def _first_migrations() -> dict[str, str]:
-    return {path.name: path.read_text() for path in (TEMPLATES / "migrations").glob("*.sql")}
-
-
-def _deployed(recipe: Recipe, line: _Line, style: MigrationStyle) -> dict[str, bytes]:
-    """The files that a machine needs to run the stack."""
-    base = (TEMPLATES / "docker-compose.base.yml").read_text()
-    if recipe.new_variable:
-        wanted = f"      {recipe.new_variable}: ${{{recipe.new_variable}}}\n"
-        base = base.replace("      JWT_SECRET:", f"{wanted}      JWT_SECRET:")
-    if recipe.invalid_compose:
-        base = base.replace("\n  frontend:\n", "\n  frontend:\n    imag: typo\n")
-    ingress = (TEMPLATES / "haproxy.cfg").read_text().replace("@REVISION@", str(line.ingress))
-    return {
-        BASE_FILE: base.encode(),
-        OVERRIDE_FILE: _override(style).encode(),
-        INGRESS_FILE: ingress.encode(),
-    }
-
-
-def _override(style: MigrationStyle) -> str:
-    text = (TEMPLATES / "docker-compose.override.yml").read_text()
-    if style is MigrationStyle.START:
-        return text
-    served = '  backend:\n    command: ["serve"]\n'
-    if style is MigrationStyle.SERVICE:
-        served += (
-            "    depends_on:\n      migrate:\n        condition: service_completed_successfully\n"
-        )
-        text += (TEMPLATES / "migrate-service.yml").read_text()
-    return text.replace("  backend:\n", served)
-
-
-def _undeployed(line: _Line) -> dict[str, bytes]:
-    """What else is in the repository."""
-    migrations = {f"{MIGRATIONS}/{name}": sql.encode() for name, sql in line.migrations.items()}
-    return {
-        ENV_EXAMPLE: (TEMPLATES / "env.example").read_bytes(),
-        "README.md": b"# KoproGo, the sample\n",
-        **migrations,
-    }

@@ -1,0 +1,55 @@
+"""The files of the sample stack's repository, as a release of some kind has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.lab.recipes import MigrationStyle, Recipe
+from tests.lab.stack import BASE_FILE, ENV_EXAMPLE, INGRESS_FILE, MIGRATIONS, OVERRIDE_FILE
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def first_migrations() -> dict[str, str]:
+    """The migrations of the first release: file name -> SQL."""
+    return {path.name: path.read_text() for path in (TEMPLATES / "migrations").glob("*.sql")}
+
+
+def deployed(recipe: Recipe, ingress: int, style: MigrationStyle) -> dict[str, bytes]:
+    """The files that a machine needs to run the stack; `ingress` is a revision of its own."""
+    base = (TEMPLATES / "docker-compose.base.yml").read_text()
+    if recipe.new_variable:
+        wanted = f"      {recipe.new_variable}: ${{{recipe.new_variable}}}\n"
+        base = base.replace("      JWT_SECRET:", f"{wanted}      JWT_SECRET:")
+    if recipe.invalid_compose:
+        base = base.replace("\n  frontend:\n", "\n  frontend:\n    imag: typo\n")
+    proxy = (TEMPLATES / "haproxy.cfg").read_text().replace("@REVISION@", str(ingress))
+    return {
+        BASE_FILE: base.encode(),
+        OVERRIDE_FILE: _override(style).encode(),
+        INGRESS_FILE: proxy.encode(),
+    }
+
+
+def _override(style: MigrationStyle) -> str:
+    text = (TEMPLATES / "docker-compose.override.yml").read_text()
+    if style is MigrationStyle.START:
+        return text
+    served = '  backend:\n    command: ["serve"]\n'
+    if style is MigrationStyle.SERVICE:
+        served += (
+            "    depends_on:\n      migrate:\n        condition: service_completed_successfully\n"
+        )
+        text += (TEMPLATES / "migrate-service.yml").read_text()
+    return text.replace("  backend:\n", served)
+
+
+def undeployed(migrations: Mapping[str, str]) -> dict[str, bytes]:
+    """What else is in the repository."""
+    scripts = {f"{MIGRATIONS}/{name}": sql.encode() for name, sql in migrations.items()}
+    return {
+        ENV_EXAMPLE: (TEMPLATES / "env.example").read_bytes(),
+        "README.md": b"# KoproGo, the sample\n",
+        **scripts,
+    }
