@@ -44,12 +44,17 @@ class Operation:
     @property
     def point(self) -> str:
         """Name of the rollback point's database."""
-        return f"koprogo_agent_point_{self.id}"
+        return f"koprogo_agent_point_{self._number}"
 
     @property
     def aside(self) -> str:
         """Name under which the database of a failed release is put aside."""
-        return f"koprogo_agent_aside_{self.id}"
+        return f"koprogo_agent_aside_{self._number}"
+
+    @property
+    def _number(self) -> str:
+        """Never twice the same, also after the journal was lost and counts from 1 again."""
+        return f"{self.id}_{self.started:%Y%m%d%H%M%S}"
 
     def fact(self, step: Step, name: str) -> Any:  # noqa: ANN401 - JSON values
         """A fact, or None while the step has not learned it."""
