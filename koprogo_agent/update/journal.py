@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -99,8 +99,10 @@ class Journal:
             _raise_floor(connection, target)
 
     def put_back(self, deployment: Deployment | None) -> None:
-        """After a way back: this is what runs again."""
-        self.put("installed", deployment)
+        """After a way back: this is what runs again, and what ran before it is not known."""
+        with self._store.transaction() as connection:
+            _put(connection, "installed", deployment)
+            _put(connection, "previous", None)
 
     # --- operations
 
@@ -132,13 +134,33 @@ class Journal:
             _save(connection, operation)
 
     def end(self, operation: Operation, outcome: Outcome, now: datetime) -> None:
-        """The operation has ended."""
+        """The operation has ended; what follows from that is yet to be drawn (`unsettled`)."""
         with self._store.transaction() as connection:
             _save(connection, operation)
             connection.execute(
                 "UPDATE operation SET ended = ?, outcome = ? WHERE id = ?",
                 (now.isoformat(), outcome, operation.id),
             )
+            _put(connection, "unsettled", operation.id)
+
+    @property
+    def unsettled(self) -> PastOperation | None:
+        """The operation that has ended, but whose consequences may not all be drawn."""
+        number = self.get(int, "unsettled")
+        ended = self.past(1)
+        return ended[0] if ended and ended[0].operation.id == number else None
+
+    def settle(self) -> None:
+        """The consequences are drawn."""
+        self.put("unsettled", None)
+
+    def reopen(self, operation: Operation) -> None:
+        """The operation, which had ended, goes on."""
+        with self._store.transaction() as connection:
+            connection.execute(
+                "UPDATE operation SET ended = NULL, outcome = NULL WHERE id = ?", (operation.id,)
+            )
+            _save(connection, operation)
 
     def live(self) -> Operation | None:
         """The operation that has not ended, or None."""
@@ -156,6 +178,21 @@ class Journal:
             )
             for row in rows
         ]
+
+    # --- scratch databases
+
+    @property
+    def scratch(self) -> list[str]:
+        """Databases that operations may have made, and that none needs once it is tidied."""
+        return self.get(list[str], "scratch") or []
+
+    def note_scratch(self, names: Iterable[str]) -> None:
+        """Remembers databases before they are made: what is noted is not forgotten in a crash."""
+        self.put("scratch", list(dict.fromkeys((*self.scratch, *names))))
+
+    def forget_scratch(self, name: str) -> None:
+        """The database is gone."""
+        self.put("scratch", [one for one in self.scratch if one != name])
 
     # --- events
 

@@ -77,6 +77,50 @@ class Store:
         self.connection.close()
 
 
+class ReadOnlyStore(Store):
+    """The same for whoever only looks: nothing is made, mended or set aside."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens an existing file.
+
+        Raises:
+            NeedsOperator: there is none (`journal.absent`), or it cannot be read
+                (`journal.forbidden`, `journal.unusable`).
+        """
+        self.set_aside = None
+        try:
+            path.stat()
+            self.connection = _open_to_read(path)
+        except FileNotFoundError as error:
+            raise NeedsOperator(
+                f"the agent has not run on this machine yet: there is no {path}",
+                code="journal.absent",
+                advice="start it: systemctl enable --now koprogo-agent;"
+                " or look once: koprogo-agent check",
+            ) from error
+        except PermissionError as error:
+            raise NeedsOperator(
+                f"this user may not read {path}", code="journal.forbidden"
+            ) from error
+        except sqlite3.DatabaseError as error:
+            raise _unusable(path, error) from error
+
+
+def _open_to_read(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=30
+    )
+    try:
+        connection.row_factory = sqlite3.Row
+        _check(connection)
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        _require_known(version, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, timeout=30)
     try:
@@ -106,7 +150,12 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if version == 0:
         script = f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;"
         connection.executescript(script)
-    elif version > SCHEMA:
+    else:
+        _require_known(version, path)
+
+
+def _require_known(version: int, path: Path) -> None:
+    if version > SCHEMA:
         raise NeedsOperator(
             f"{path} was written by a newer koprogo-agent (schema {version})",
             code="journal.newer",

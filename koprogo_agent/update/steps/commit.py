@@ -9,7 +9,9 @@ from koprogo_agent.update.operation import Facts
 
 def do(job: Job) -> Facts:
     """Writes it down, with the restart counts from which the soak counts."""
-    job.journal.commit(job.target, job.operation.previous)
+    before = job.operation.previous
+    same = before is not None and before.tag == job.target.tag
+    job.journal.commit(job.target, job.journal.previous if same else before)
     containers = job.world.stack.containers(job.settings.stack.project)
     return {
         "at": job.world.clock.now().isoformat(),

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.machine import Truth
 from koprogo_agent.update.job import Found, Job
 from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.retention import superfluous
+from koprogo_agent.update.scratch import drop_scratch
 
 
 def do(job: Job) -> Facts:
     """Removes them; of images, only such as the agent brought."""
-    for name in (job.operation.point, job.operation.aside):
-        job.world.database.drop(job.database, name)
+    drop_scratch(job.world, job.settings, job.journal)
     needed = [one for one in (job.journal.installed, job.journal.previous) if one is not None]
-    images = {pin.image for one in needed for pin in one.pins.values()}
-    removed = [ref for ref in job.journal.images_brought() if ref not in images]
+    removed = _superfluous_images(job, needed)
     for reference in removed:
         job.world.images.remove(reference)
         job.journal.forget_image(reference)
@@ -25,6 +27,15 @@ def do(job: Job) -> Facts:
     for dump in superfluous(job.world.files.backups(), job.settings.backup):
         job.world.files.forget_backup(dump.path)
     return {"images": len(removed)}
+
+
+def _superfluous_images(job: Job, needed: Iterable[Deployment]) -> list[str]:
+    """Those that the agent brought and no needed deployment runs, however it writes them."""
+    find = job.world.images.find
+    local = [find(pin.image) for one in needed for pin in one.pins.values()]
+    ids = {image.id for image in local if image is not None}
+    brought = {reference: find(reference) for reference in job.journal.images_brought()}
+    return [reference for reference, image in brought.items() if not image or image.id not in ids]
 
 
 def undo(job: Job) -> Facts:  # noqa: ARG001 - the contract of a step
