@@ -12,6 +12,7 @@ from typing import assert_never
 
 from koprogo_agent.domain.plan import (
     Action,
+    Direction,
     Kind,
     Plan,
     Step,
@@ -23,6 +24,8 @@ from koprogo_agent.domain.plan import (
 from koprogo_agent.errors import Failure
 
 MAX_TRIES = 4
+INTERRUPTED = "agent.interrupted"
+"""Code of the failure that a restart of the agent is."""
 
 
 class Course(StrEnum):
@@ -81,7 +84,7 @@ class Finished:
     """The action was carried out.
 
     Attributes:
-        wrote: after a fence on the way back: whether users have written since it was opened.
+        wrote: on the way back: whether users may have written to the data that it would discard.
     """
 
     wrote: bool = False
@@ -176,8 +179,7 @@ def decide(state: State, event: Event) -> tuple[State, Command]:
 
 
 def _finished(state: State, wrote: bool) -> tuple[State, Command]:  # noqa: FBT001 - a fact
-    fenced_again = state.course is Course.BACK and state.action == Action(Step.FENCE)
-    if fenced_again and state.opened and wrote:
+    if wrote and state.course is Course.BACK and discards_data(state):
         return _keep_data(state)
     if state.position + 1 < len(state.actions):
         return _entered(replace(state, position=state.position + 1, tries=0)), Carry()
@@ -187,13 +189,13 @@ def _finished(state: State, wrote: bool) -> tuple[State, Command]:  # noqa: FBT0
 def _outcome(state: State) -> Outcome:
     if state.course is not Course.BACK:
         return Outcome.COMMITTED
-    if state.plan.kind is Kind.HEAL:
-        return Outcome.HELD  # the release that passed the gate once no longer does
     stopped = any(action.step is Step.SWITCH for action in state.actions)
     if stopped:
         return Outcome.ROLLED_BACK
-    transient = state.cause is not None and state.cause.transient
-    return Outcome.POSTPONED if transient else Outcome.CANCELLED
+    if state.cause is not None and state.cause.transient:
+        return Outcome.POSTPONED
+    # Healing has no way back: the release that passed the gate once no longer does.
+    return Outcome.HELD if state.plan.kind is Kind.HEAL else Outcome.CANCELLED
 
 
 def _entered(state: State) -> State:
@@ -212,6 +214,9 @@ def _keep_data(state: State) -> tuple[State, Command]:
 
 
 def _broke(state: State, failure: Failure) -> tuple[State, Command]:
+    if state.tries + 1 >= MAX_TRIES and _only_cleans(state):
+        # What cannot be cleaned away now is no reason to end otherwise, or to ask for a person.
+        return _finished(state, wrote=False)
     match state.course:
         case Course.FORWARD:
             return _broke_forward(state, failure)
@@ -227,14 +232,18 @@ def _broke(state: State, failure: Failure) -> tuple[State, Command]:
 
 
 def _broke_forward(state: State, failure: Failure) -> tuple[State, Command]:
-    step = state.action.step
-    if step is Step.TIDY:
-        # What could not be cleaned away is no reason to take a good release back.
-        return state, End(Outcome.COMMITTED)
-    hot = stops_something(state.plan, step)
-    if hot and failure.transient and state.tries + 1 < MAX_TRIES:
+    hot = stops_something(state.plan, state.action.step)
+    if (_only_cleans(state) or (hot and failure.transient)) and state.tries + 1 < MAX_TRIES:
         return _again(state), Carry()
     return _turn_back(state, failure)
+
+
+def _only_cleans(state: State) -> bool:
+    undone = {Step.REHEARSE, Step.PULL, Step.STAGE}
+    action = state.action
+    return action.step is Step.TIDY or (
+        action.direction is Direction.UNDO and action.step in undone
+    )
 
 
 def _again(state: State) -> State:
@@ -258,7 +267,25 @@ def _turn_back(state: State, failure: Failure) -> tuple[State, Command]:
     return (back, Carry()) if actions else (back, End(_outcome(back)))
 
 
+def reopened(state: State) -> State:
+    """Where an operation that was HELD goes on, once an operator has mended what was in its way.
+
+    From its beginning; but data that went back already does not go back twice.
+    """
+    images_back = Action(Step.SWITCH, Direction.UNDO)
+    index = state.actions.index(images_back) if images_back in state.actions else 0
+    return replace(state, position=index if state.position >= index else 0, tries=0)
+
+
+def discards_data(state: State) -> bool:
+    """Whether what is left to do puts other data in the place of the present."""
+    left = state.actions[state.position :]
+    return any(Action(step, Direction.UNDO) in left for step in (Step.POINT, Step.RESTORE))
+
+
 def _resumed(state: State) -> tuple[State, Command]:
+    if not state.actions:
+        return state, End(_outcome(state))
     if state.course is not Course.FORWARD:
         # Every undo, and every step of the way back, may be repeated by its contract.
         return state, Carry()
@@ -284,6 +311,6 @@ def _found(state: State, truth: Truth) -> tuple[State, Command]:
 def _interrupted(state: State) -> Failure:
     return Failure(
         kind="RetryLater",
-        code="agent.interrupted",
+        code=INTERRUPTED,
         message=f"the agent was interrupted at step {state.action}",
     )

@@ -155,7 +155,7 @@ def heal() -> Plan:
 
 def stops_something(plan: Plan, step: Step) -> bool:
     """Whether users may notice this step or anything before it."""
-    first = Step.FENCE if plan.fenced else Step.SWITCH
+    first = next(one for one in (Step.FENCE, Step.MIGRATE, Step.SWITCH) if one in plan.steps)
     return plan.steps.index(step) >= plan.steps.index(first)
 
 
@@ -173,8 +173,9 @@ def way_back(plan: Plan, reached: Step) -> tuple[Action, ...]:
     if not stops_something(plan, reached):
         order = (Step.REHEARSE, Step.PULL, Step.STAGE)
         return tuple(Action(step, Direction.UNDO) for step in order if step in reached_steps)
-    data = [Action(step, Direction.UNDO) for step in (Step.POINT, Step.RESTORE)]
-    pair = [action for action in data if action.step in reached_steps]
+    # A point that failed to be made is not gone back to: nothing has changed the data yet.
+    pair = [Action(Step.POINT, Direction.UNDO)] if Step.POINT in reached_steps[:-1] else []
+    pair += [Action(Step.RESTORE, Direction.UNDO)] if Step.RESTORE in reached_steps else []
     cleaning = [Action(step, Direction.UNDO) for step in (Step.PULL, Step.STAGE)]
     committed = Step.COMMIT in reached_steps
     return (
@@ -183,18 +184,20 @@ def way_back(plan: Plan, reached: Step) -> tuple[Action, ...]:
         *_images_back(plan),
         *([Action(Step.COMMIT, Direction.UNDO)] if committed else []),
         *[action for action in cleaning if action.step in plan.steps],
+        Action(Step.TIDY),
     )
 
 
 def way_back_without_data(plan: Plan) -> tuple[Action, ...]:
     """The way back when users have written since: the old images on the present data."""
-    return (*_images_back(plan), Action(Step.COMMIT, Direction.UNDO))
+    return (*_images_back(plan), Action(Step.COMMIT, Direction.UNDO), Action(Step.TIDY))
 
 
 def way_on(plan: Plan) -> tuple[Action, ...]:
     """The way when users have written and the old version cannot run on their data: onwards."""
-    opening = [Action(Step.UNFENCE)] if plan.fenced else []
-    return (Action(Step.SWITCH), Action(Step.GATE), *opening, Action(Step.COMMIT))
+    migrate = (Step.MIGRATE,) if Step.MIGRATE in plan.steps else ()
+    opening = (Step.UNFENCE,) if plan.fenced else ()
+    return tuple(map(Action, (*migrate, Step.SWITCH, Step.GATE, *opening, *_FINISH)))
 
 
 def _images_back(plan: Plan) -> tuple[Action, ...]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from koprogo_agent.domain.machine import Course, Outcome
+from koprogo_agent.domain.machine import INTERRUPTED, Course, Outcome, discards_data
 from koprogo_agent.domain.plan import Kind, Step
 from koprogo_agent.errors import AgentError, Failure
 from koprogo_agent.settings import Settings
@@ -57,7 +57,8 @@ class Aftermath:
         match ran.outcome:
             case Outcome.COMMITTED:
                 self._forget_postponed(operation.fingerprint)
-                self._tell(f"{operation.tag} is installed and healthy", "")
+                stumbled = f"on the way, it failed: {cause.message}" if cause else ""
+                self._tell(f"{operation.tag} is installed and healthy", stumbled)
             case Outcome.HELD:
                 self._hold(ran, now)
             case Outcome.ROLLED_BACK | Outcome.CANCELLED | Outcome.POSTPONED if cause:
@@ -74,9 +75,7 @@ class Aftermath:
     def _failed(self, ran: Ran, cause: Failure, now: datetime) -> None:
         operation = ran.operation
         if operation.kind in {Kind.INSTALL, Kind.UPDATE} and self._is_to_blame(ran, cause):
-            step = str(operation.state.failed)
-            self.memory.quarantine(operation.fingerprint, operation.tag, step, cause, now)
-            self._forget_postponed(operation.fingerprint)
+            self._quarantine(ran, cause, now)
             news = True
         else:
             news = self._postpone(operation.fingerprint, cause, now)
@@ -85,6 +84,12 @@ class Aftermath:
             self._tell(f"{operation.tag} was taken back; {runs} runs", cause.message)
         elif news:
             self._tell(f"{operation.tag} is not installed", f"{cause.message}\n{cause.advice}")
+
+    def _quarantine(self, ran: Ran, cause: Failure, now: datetime) -> None:
+        operation = ran.operation
+        step = str(operation.state.failed)
+        self.memory.quarantine(operation.fingerprint, operation.tag, step, cause, now)
+        self._forget_postponed(operation.fingerprint)
 
     def _is_to_blame(self, ran: Ran, cause: Failure) -> bool:
         """The release failed; or what is transient made it fail in production time and again."""
@@ -103,7 +108,8 @@ class Aftermath:
     def _hold(self, ran: Ran, now: datetime) -> None:
         operation, state = ran.operation, ran.operation.state
         cause = state.cause.message if state.cause else "it failed"
-        reason = f"{operation.tag} failed at step {state.action}: {cause}"
+        way_back = f", and so did {state.action} after it" if state.actions else ""
+        reason = f"{operation.tag} failed at step {state.failed}: {cause}{way_back}"
         backup = operation.fact(Step.BACKUP, "path")
         keeps = f"the backup from before is {backup}; " if backup else ""
         advice = f"{keeps}look: koprogo-agent status; once it is mended: koprogo-agent resume"
@@ -111,6 +117,8 @@ class Aftermath:
         if operation.target is not None and state.course is Course.ONWARD:
             # Users have written with the new version: it is what is here now.
             self.journal.commit(operation.target, operation.previous)
+        if operation.kind in {Kind.INSTALL, Kind.UPDATE} and state.cause is not None:
+            self._quarantine(ran, state.cause, now)
         self._open(ran)
         self._tell("the agent needs you", f"{reason}\n{advice}")
 
@@ -119,7 +127,7 @@ class Aftermath:
 
         Not while the data has yet to go back: what users then write would be lost.
         """
-        if ran.operation.state.action.step not in {Step.SWITCH, Step.GATE, Step.UNFENCE}:
+        if discards_data(ran.operation.state):
             return
         stack = self.settings.stack
         try:
@@ -137,7 +145,8 @@ class Aftermath:
         wait = max(wait, timedelta(seconds=cause.after or 0))
         postponed[fingerprint] = Postponed(tries, now + wait, cause)
         self.journal.put("postponed", postponed)
-        return known is None or known.failure.code != cause.code
+        interrupted = cause.code == INTERRUPTED  # by a reboot, perhaps: it just begins anew
+        return not interrupted and (known is None or known.failure.code != cause.code)
 
     def _forget_postponed(self, fingerprint: str) -> None:
         postponed = self._postponed()
@@ -145,7 +154,12 @@ class Aftermath:
             self.journal.put("postponed", postponed)
 
     def _postponed(self) -> dict[str, Postponed]:
-        return self.journal.get(dict[str, Postponed], "postponed") or {}
+        return read_postponed(self.journal)
 
     def _tell(self, title: str, body: str) -> None:
         self.world.notifier.tell(f"KoproGo: {title}", body.strip())
+
+
+def read_postponed(journal: Journal) -> dict[str, Postponed]:
+    """Fingerprint -> what is tried again later, and when."""
+    return journal.get(dict[str, Postponed], "postponed") or {}

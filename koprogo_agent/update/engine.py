@@ -25,6 +25,7 @@ from koprogo_agent.update.memory import Memory
 from koprogo_agent.update.planning import order_heal, order_update
 from koprogo_agent.update.releases import Offer, Releases, offers
 from koprogo_agent.update.runner import Order, Ran, Runner
+from koprogo_agent.update.scratch import drop_scratch
 from koprogo_agent.update.standing import Standing
 from koprogo_agent.update.world import Watcher, World
 
@@ -87,11 +88,16 @@ class Engine:
         if candidate is not None:
             return self.install(candidate)
         healed = self._heal()
+        if self.standing.held is None:
+            drop_scratch(self.world, self.settings, self.journal)
         self.backups.daily()
         return healed or ran
 
     def finish(self) -> Ran | None:
         """Goes on with an operation that was cut off, if there is one."""
+        ended = self.journal.unsettled
+        if ended is not None:
+            return self._settle(Ran(ended.operation, ended.outcome))
         operation = self.journal.live()
         if operation is None:
             return None
@@ -198,6 +204,7 @@ class Engine:
         if ran.outcome in {Outcome.COMMITTED, Outcome.ROLLED_BACK}:
             self._remember_applied()
         self._aftermath.of(ran)
+        self.journal.settle()
         return ran
 
     def _remember_applied(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -120,9 +120,26 @@ def closed_services(job: Job) -> frozenset[str]:
     return frozenset(job.settings.stack.ingress) if opens else frozenset()
 
 
-def opened_services(job: Job) -> list[str]:
-    """Those of the ingress and the writers that run."""
-    stack = job.settings.stack
-    fenced = {*stack.ingress, *stack.writers}
-    containers = job.world.stack.containers(stack.project)
-    return [one.service for one in containers if one.service in fenced and one.state == "running"]
+def running_of(job: Job, services: Iterable[str]) -> list[str]:
+    """Those of the services that run, or are about to."""
+    names = set(services)
+    containers = job.world.stack.containers(job.settings.stack.project)
+    up = {"running", "restarting"}
+    return [one.service for one in containers if one.service in names and one.state in up]
+
+
+def users_come_in(job: Job) -> bool:
+    """Whether the ingress runs; where a fence closed it, something else has opened it again.
+
+    That something is the engine: after a power cut it starts what is to restart `always`, also
+    what was stopped on purpose.
+    """
+    return bool(running_of(job, job.settings.stack.ingress))
+
+
+def close(job: Job) -> None:
+    """Stops the ingress first, so that requests under way still find a backend, then writers."""
+    stack, migration = job.settings.stack, job.settings.migration.service
+    job.world.stack.stop(stack.project, stack.ingress)
+    # A one-off migration that outlived a killed agent writes as well.
+    job.world.stack.stop(stack.project, tuple(dict.fromkeys((*stack.writers, migration))))

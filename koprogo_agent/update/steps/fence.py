@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from koprogo_agent.domain.machine import Course, Truth
 from koprogo_agent.domain.plan import Step
-from koprogo_agent.update.job import Found, Job, opened_services
+from koprogo_agent.update.job import Found, Job, close, running_of, users_come_in
 from koprogo_agent.update.operation import Facts
 
 
 def do(job: Job) -> Facts:
-    """Stops the ingress first, so that requests under way still find a backend, then writers.
-
-    On the way back after users were let in, it also says whether they have written.
-    """
-    stack = job.settings.stack
-    job.world.stack.stop(stack.project, stack.ingress)
-    job.world.stack.stop(stack.project, stack.writers)
+    """Stops ingress and writers; on the way back, it also says whether users have written."""
     state = job.operation.state
-    if state.course is Course.BACK and state.opened:
-        return {"wrote": _wrote(job)}
-    return {}
+    breached = not state.opened and users_come_in(job)
+    close(job)
+    if state.course is not Course.BACK:
+        return {}
+    return {"wrote": breached or (state.opened and _wrote(job))}
 
 
 def undo(job: Job) -> Facts:
@@ -32,11 +28,12 @@ def undo(job: Job) -> Facts:
 
 def probe(job: Job) -> Found:
     """Whether none of them runs."""
-    running = opened_services(job)
+    stack = job.settings.stack
+    running = running_of(job, (*stack.ingress, *stack.writers))
     return Found(Truth.NOT_DONE if running else Truth.DONE)
 
 
 def _wrote(job: Job) -> bool:
     """Not knowing counts as yes: restoring the point would lose what may be there."""
-    before = job.operation.fact(Step.GATE, "writes")
-    return before is None or job.world.database.writes(job.database) != before
+    mark = job.operation.fact(Step.GATE, "mark")
+    return mark is None or job.world.database.wrote_since(job.database, mark)

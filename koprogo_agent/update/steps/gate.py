@@ -4,28 +4,48 @@ from __future__ import annotations
 
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.machine import Truth
-from koprogo_agent.domain.overlay import expectation
-from koprogo_agent.update.job import Found, Job, closed_services, model_of, previous_of
+from koprogo_agent.domain.overlay import expectation, override
+from koprogo_agent.update.job import (
+    PINS,
+    Found,
+    Job,
+    closed_services,
+    laid_project,
+    model_of,
+    previous_of,
+    users_come_in,
+)
 from koprogo_agent.update.looking import Look, gate_policy, inside, outside, wait_until_healthy
 from koprogo_agent.update.operation import Facts
 
 
 def do(job: Job) -> Facts:
-    """Waits until the target is healthy; notes PostgreSQL's count of writes at that moment."""
+    """Waits until the target is healthy; marks how much was written until then."""
+    _start_again(job, job.target)
     seconds = look_at(job, job.target)
-    fenced = job.operation.state.plan.fenced
-    writes = job.world.database.writes(job.database) if fenced else None
-    return {"seconds": seconds, "writes": writes}
+    # A mark that users may already have moved is no measure of whether they have written.
+    closed = job.operation.state.plan.fenced and not users_come_in(job)
+    mark = job.world.database.write_mark(job.database) if closed else None
+    return {"seconds": seconds, "mark": mark}
 
 
 def undo(job: Job) -> Facts:
     """Waits until what was there before is healthy again."""
+    _start_again(job, previous_of(job))
     return {"seconds": look_at(job, previous_of(job))}
 
 
 def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
     """Health is of the moment: it is asked again."""
     return Found(Truth.NOT_DONE)
+
+
+def _start_again(job: Job, deployment: Deployment) -> None:
+    """What lies as a power cut felled it, such as a one-shot, is not the release's fault."""
+    if job.operation.state.tries:
+        names = [name for name in deployment.pins if name not in closed_services(job)]
+        pins = job.world.files.write_override(PINS, override(deployment.pins))
+        job.world.stack.up(laid_project(job, deployment, pins), names)
 
 
 def look_at(job: Job, deployment: Deployment) -> float:

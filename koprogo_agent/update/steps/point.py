@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from koprogo_agent.domain.machine import Truth
-from koprogo_agent.update.job import Found, Job
+from koprogo_agent.update.job import Found, Job, close, users_come_in
 from koprogo_agent.update.operation import Facts
 
 
 def do(job: Job) -> Facts:
-    """Makes the point."""
-    job.world.database.make_point(job.database, job.operation.point)
-    return {"name": job.operation.point}
+    """Makes the point, unless a try before this one has."""
+    point = job.operation.point
+    job.journal.note_scratch((point, job.operation.aside))
+    close(job)  # it stands already, unless a reboot has opened it
+    if not job.world.database.has_database(job.database, point):
+        job.world.database.make_point(job.database, point)
+    return {"name": point}
 
 
 def undo(job: Job) -> Facts:
     """Swaps it back; what the failed release made of the data is put aside until all is tidy."""
-    job.world.database.swap_back(job.database, job.operation.point, job.operation.aside)
+    return swap_back(job)
+
+
+def swap_back(job: Job) -> Facts:
+    """Puts the data of before in its place, unless users may have written to what is there."""
+    point, aside = job.operation.point, job.operation.aside
+    if users_come_in(job) and job.world.database.has_database(job.database, point):
+        return {"wrote": True}
+    job.world.database.swap_back(job.database, point, aside)
     return {}
 
 

@@ -6,21 +6,28 @@ from pathlib import Path
 
 from koprogo_agent.domain.machine import Truth
 from koprogo_agent.domain.plan import Step
-from koprogo_agent.update.job import Found, Job
+from koprogo_agent.update.job import Found, Job, close
 from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.steps.point import swap_back
 
 
 def do(job: Job) -> Facts:
-    """Puts the chosen backup in place."""
+    """Puts the chosen backup in place, unless a try before this one has."""
     chosen = Path(job.operation.fact(Step.RESTORE, "from"))
-    job.world.database.replace(job.database, chosen, job.operation.point)
+    point = job.operation.point
+    job.journal.note_scratch((point, job.operation.aside))
+    close(job)
+    if not job.world.database.has_database(job.database, point):
+        job.world.database.replace(job.database, chosen, point)
     return {"from": str(chosen)}
 
 
 def undo(job: Job) -> Facts:
-    """Puts back what was there."""
-    job.world.database.swap_back(job.database, job.operation.point, job.operation.aside)
-    return {}
+    """Puts back what was there, if it was exchanged at all."""
+    names = (job.operation.point, job.operation.aside)
+    if not any(job.world.database.has_database(job.database, name) for name in names):
+        return {}
+    return swap_back(job)
 
 
 def probe(job: Job) -> Found:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from koprogo_agent.domain.deployment import Deployment
+from koprogo_agent.domain.deployment import Deployment, ServicePin
+from koprogo_agent.domain.gate import Container
 from koprogo_agent.domain.machine import Truth
 from koprogo_agent.domain.overlay import RELEASE_LABEL, expectation, levels, override
 from koprogo_agent.domain.plan import Kind
@@ -34,17 +35,19 @@ def probe(job: Job) -> Found:
         one.service: one for one in job.world.stack.containers(job.settings.stack.project)
     }
     expected = set(job.target.pins) - closed_services(job)
+    ending = expectation(model_of(job, job.target)).ending
     as_pinned = expected <= containers.keys() and all(
-        containers[name].image == job.target.pins[name].image
-        and containers[name].labels.get(RELEASE_LABEL) == job.target.pins[name].release
-        and containers[name].state == "running"
-        for name in expected - _ending(job)
+        _is_as_pinned(containers[name], job.target.pins[name], may_end=name in ending)
+        for name in expected
     )
     return Found(Truth.DONE if files_laid and as_pinned else Truth.NOT_DONE)
 
 
-def _ending(job: Job) -> frozenset[str]:
-    return expectation(model_of(job, job.target)).ending
+def _is_as_pinned(container: Container, pin: ServicePin, *, may_end: bool) -> bool:
+    up = container.state == "running"
+    ended = may_end and container.state == "exited" and container.exit_code == 0
+    made_so = (container.image, container.labels.get(RELEASE_LABEL)) == (pin.image, pin.release)
+    return made_so and (up or ended)
 
 
 def _apply(job: Job, deployment: Deployment, other: Deployment | None) -> Facts:
