@@ -216,11 +216,16 @@ class DatabaseAt:
 
 @dataclass(frozen=True)
 class Dump:
-    """A backup file: where it is, how many bytes it has, and the SHA-256 of its content."""
+    """A backup: its file `NUMBER-LABEL.dump`, how many bytes it has, and their SHA-256."""
 
     path: Path
     size: int
     sha256: str
+
+    @property
+    def label(self) -> str:
+        """What it was made for, and the release whose data it holds: `daily-v1.2.0`."""
+        return self.path.stem.partition("-")[2]
 
 
 class Database(Protocol):
@@ -277,10 +282,13 @@ class Database(Protocol):
     def drop(self, at: DatabaseAt, name: str) -> None:
         """Drops a database other than the application's; absent already is success."""
 
-    def writes(self, at: DatabaseAt) -> int:
-        """PostgreSQL's own count of rows ever inserted, updated and deleted.
+    def write_mark(self, at: DatabaseAt) -> str:
+        """A mark for `wrote_since`; sessions may be open."""
 
-        In the application's database; exact once the writers' sessions have ended.
+    def wrote_since(self, at: DatabaseAt, mark: str) -> bool:
+        """Whether rows may have been written since a mark, by PostgreSQL's own counters.
+
+        Writers must have stopped: only then have their sessions reported all that they wrote.
         """
 
     def progress_mark(self, at: DatabaseAt) -> str:

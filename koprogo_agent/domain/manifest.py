@@ -142,6 +142,7 @@ def is_safe_path(path: str) -> bool:
     pure = PurePosixPath(path)
     return (
         _PATH_CHARACTERS.fullmatch(path) is not None
+        and bool(pure.parts)
         and not pure.is_absolute()
         and str(pure) == path
         and ".." not in pure.parts

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import structlog
 
@@ -106,17 +105,17 @@ class Backups:
             advice="see which there are: koprogo-agent backup list",
         )
 
-    def release_of(self, path: Path) -> Deployment:
+    def release_of(self, dump: Dump) -> Deployment:
         """The deployment whose data a backup holds: only with it can the data be put back.
 
         Raises:
             Refused: neither the installed nor the last good deployment made it.
         """
         for deployment in (self.journal.installed, self.journal.previous):
-            if deployment is not None and path.name.find(f"-{deployment.tag}") > 0:
+            if deployment is not None and dump.label.endswith(f"-{deployment.tag}"):
                 return deployment
         raise Refused(
-            f"{path.name} holds the data of a release that is not kept here any more",
+            f"{dump.path.name} holds the data of a release that is not kept here any more",
             code="backup.release",
             advice="install that release first, or restore by hand with pg_restore",
         )

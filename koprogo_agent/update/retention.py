@@ -15,5 +15,5 @@ MANUAL = "manual"
 def superfluous(dumps: Sequence[Dump], settings: Backup) -> Iterable[Dump]:
     """The backups that go: all but the newest few of each sort. Those made by hand all stay."""
     for sort, keep in ((DAILY, settings.keep_daily), (UPDATE, settings.keep_updates)):
-        of_sort = [dump for dump in dumps if dump.path.name.startswith(f"{sort}-")]
+        of_sort = [dump for dump in dumps if dump.label.startswith(f"{sort}-")]
         yield from of_sort[:-keep]

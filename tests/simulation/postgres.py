@@ -170,9 +170,13 @@ class SimDatabase:
         assert name != APPLICATION
         self._server(at).databases.pop(name, None)
 
-    def writes(self, at: DatabaseAt) -> int:
+    def write_mark(self, at: DatabaseAt) -> str:
         """The counter."""
-        return self._server(at).live.writes
+        return str(self._server(at).live.writes)
+
+    def wrote_since(self, at: DatabaseAt, mark: str) -> bool:
+        """Whether the counter has moved."""
+        return self.write_mark(at) != mark
 
     def progress_mark(self, at: DatabaseAt) -> str:
         """The log's position."""

@@ -168,14 +168,6 @@ class ContainerPostgres:
         both = sql.drop(_checked(name)) + sql.drop(_partial(name))
         server.work(sql.end_stragglers() + both, self._stall)
 
-    def writes(self, at: DatabaseAt) -> int:
-        """Rows ever inserted, updated and deleted in the application's tables.
-
-        A session that goes on reports up to 10 s late; see `wrote_since`.
-        """
-        server = self._server(at)
-        return int(server.ask(sql.rows_written(), server.app)[0])
-
     def write_mark(self, at: DatabaseAt) -> str:
         """A mark for `wrote_since`; sessions may be open."""
         server = self._server(at)

@@ -172,11 +172,6 @@ def drop(name: str) -> str:
 _ROWS = "coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)"
 
 
-def rows_written() -> str:
-    """Rows ever written in the tables of users; catalogs are left out, ANALYZE writes there."""
-    return f"SELECT {_ROWS} FROM pg_stat_user_tables;"
-
-
 def write_mark() -> str:
     """Four facts, by which it can be told later whether rows were written.
 

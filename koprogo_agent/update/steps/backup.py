@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from koprogo_agent.domain.machine import Truth
+from koprogo_agent.errors import RetryLater, StepFailed
 from koprogo_agent.ports import Dump
 from koprogo_agent.update.job import Found, Job
 from koprogo_agent.update.operation import Facts
@@ -20,7 +21,11 @@ def do(job: Job) -> Facts:
         job.database, target, lambda size: job.watcher.goes_on("dump", size, 0)
     )
     job.watcher.goes_on("verify", dump.size, dump.size)
-    job.world.database.verify(job.database, dump.path)
+    try:
+        job.world.database.verify(job.database, dump.path)
+    except StepFailed as error:
+        # A dump that cannot be read is no fault of the release.
+        raise RetryLater(error.message, code=error.code, advice=error.advice) from error
     return {**_facts(dump), "seconds": job.world.clock.monotonic() - began}
 
 
