@@ -164,7 +164,7 @@ def test_what_failed_at_the_start_is_told_apart() -> None:
 def test_variables_are_read_by_composes_rules(
     text: str, expected: list[tuple[str, str, bool]]
 ) -> None:
-    """Compose before 2.28 does not list them (Debian 13 has 2.26)."""
+    """Compose before 2.26 does not list them (Ubuntu 24.04 came with 2.24)."""
     found = [(one.name, one.default, one.required) for one in variables.in_text(text)]
     assert found == expected
 

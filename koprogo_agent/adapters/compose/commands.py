@@ -47,7 +47,7 @@ def config(program: Program, project: Project) -> list[str]:
 
 
 def variables(program: Program, project: Project) -> list[str]:
-    """Prints the variables that the files use; Compose before 2.28 cannot."""
+    """Prints the variables that the files use; Compose before 2.26 cannot."""
     return [*_base(program, project), "config", "--variables", "--format", "json"]
 
 
@@ -56,7 +56,8 @@ def up(program: Program, project: Project, services: Sequence[str]) -> list[str]
 
     Never with `--remove-orphans`: an operator may run containers of their own from another file
     in the same folder, which compose counts to the same project. Services that a release drops
-    are discarded by name.
+    are discarded by name. From Compose 2.24 on, `--no-deps` recreates nothing by itself; before,
+    it did so once with what depends on others, when plain `up` had made it.
     """
     return [*_base(program, project), "up", "--detach", *_NEVER_FETCH, *_only(services)]
 

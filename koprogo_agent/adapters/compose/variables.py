@@ -28,7 +28,7 @@ def listed(printed: bytes) -> tuple[Variable, ...] | None:
 def scanned(files: tuple[Path, ...]) -> tuple[Variable, ...]:
     """The variables in the text of files, by the rules of the Compose Specification.
 
-    For Compose before 2.28, and for files where its own list fails (it panics on a variable in
+    For Compose before 2.26, and for files where its own list fails (it panics on a variable in
     place of a boolean). What is included from other files is not seen.
 
     Raises:
