@@ -324,6 +324,9 @@ class Prober(Protocol):
 class Files(Protocol):
     """The agent's own folders and the stack's folder."""
 
+    def tidy(self) -> None:
+        """Removes what an agent that was cut off has half written. Only for who holds the lock."""
+
     def free_bytes(self, path: Path) -> int:
         """Bytes that may still be written to the file system that holds `path`."""
 

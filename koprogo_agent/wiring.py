@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -43,9 +43,16 @@ class Agent:
     settings: Settings
     instance: str
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Held by whoever acts: only one agent at a time."""
-        return agent_lock(self.settings.state.run_directory)
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Held by whoever acts: only one agent at a time, so nothing half written is in use.
+
+        Raises:
+            RetryLater: another agent acts (code `agent.busy`).
+        """
+        with agent_lock(self.settings.state.run_directory):
+            self.engine.world.files.tidy()
+            yield
 
     def now(self) -> datetime:
         """The wall clock."""
