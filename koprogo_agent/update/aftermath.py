@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
 
-from koprogo_agent.domain.machine import INTERRUPTED, Course, Outcome, discards_data
+from koprogo_agent.domain.machine import INTERRUPTED, Course, Outcome, discards_data, reopened
 from koprogo_agent.domain.plan import Kind, Step
 from koprogo_agent.errors import AgentError, Failure
+from koprogo_agent.ports import DatabaseAt
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.memory import Memory
@@ -57,12 +58,24 @@ class Aftermath:
         match ran.outcome:
             case Outcome.COMMITTED:
                 self._forget_postponed(operation.fingerprint)
+                self.memory.forgive(operation.tag)
                 stumbled = f"on the way, it failed: {cause.message}" if cause else ""
                 self._tell(f"{operation.tag} is installed and healthy", stumbled)
             case Outcome.HELD:
                 self._hold(ran, now)
             case Outcome.ROLLED_BACK | Outcome.CANCELLED | Outcome.POSTPONED if cause:
                 self._failed(ran, cause, now)
+
+    def reopen(self) -> None:
+        """What ended HELD goes on, unless somebody has changed the data by hand since."""
+        last = self.journal.past(1)
+        if not last or last[0].outcome is not Outcome.HELD or not last[0].operation.state.actions:
+            return
+        operation = last[0].operation
+        if discards_data(operation.state) and self._changed_since_held():
+            log.warning("operation.left", tag=operation.tag, why="the data was changed by hand")
+            return
+        self.journal.reopen(replace(operation, state=reopened(operation.state)))
 
     def waiting(self, now: datetime) -> dict[str, str]:
         """Fingerprint -> why a release waits for its next try, and until when."""
@@ -119,8 +132,25 @@ class Aftermath:
             self.journal.commit(operation.target, operation.previous)
         if operation.kind in {Kind.INSTALL, Kind.UPDATE} and state.cause is not None:
             self._quarantine(ran, state.cause, now)
+        self._note_data()
         self._open(ran)
         self._tell("the agent needs you", f"{reason}\n{advice}")
+
+    def _note_data(self) -> None:
+        """So that the way back, should it go on, does not go over what an operator did by hand."""
+        try:
+            mark = self.world.database.write_mark(self._database)
+        except AgentError:
+            mark = None  # not known: whatever is found later counts as changed
+        self.journal.put("held_mark", mark)
+
+    def _changed_since_held(self) -> bool:
+        mark = self.journal.get(str, "held_mark")
+        return mark is None or self.world.database.wrote_since(self._database, mark)
+
+    @property
+    def _database(self) -> DatabaseAt:
+        return DatabaseAt(self.settings.stack.project, self.settings.database.service)
 
     def _open(self, ran: Ran) -> None:
         """Starts what a fence stopped: what may yet recover by itself is not to be kept down.

@@ -26,7 +26,7 @@ from koprogo_agent.update.planning import order_heal, order_update
 from koprogo_agent.update.releases import Offer, Releases, offers
 from koprogo_agent.update.runner import Order, Ran, Runner
 from koprogo_agent.update.scratch import drop_scratch
-from koprogo_agent.update.standing import Standing
+from koprogo_agent.update.standing import HeldBy, Standing
 from koprogo_agent.update.world import Watcher, World
 
 log = structlog.get_logger()
@@ -147,6 +147,17 @@ class Engine:
         steps = [str(step) for step in order.plan.steps]
         log.info("operation.begins", kind=order.plan.kind, tag=order.tag, steps=steps)
         return self._settle(self._runner.start(order, release))
+
+    def resume(self) -> bool:
+        """An operator has spoken: what is HELD goes on; tells whether anything was.
+
+        Raises:
+            RetryLater: the database does not answer, and has to be asked first.
+        """
+        held = self.standing.held
+        if held is not None and held.by is HeldBy.AGENT:
+            self._aftermath.reopen()
+        return self.standing.resume(self.world.clock.now())
 
     def drift(self) -> tuple[str, ...]:
         """How the stack differs from what was applied, in words."""
