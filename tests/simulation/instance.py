@@ -64,7 +64,7 @@ def make_settings(folder: Path, **sections: Mapping[str, Any]) -> Settings:
         stack=stack,
         database=Database(service="postgres"),
         gate=Gate(deadline=30, max_deadline=300),
-        soak=Soak(duration=45, interval=15),
+        soak=Soak(duration=120, interval=15),
         probe=(health,),
         backup=Backup(directory=folder / "backups", daily_at=None),
         state=State(directory=folder / "state", run_directory=folder / "run"),
