@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from koprogo_agent.adapters.signatures import Signatures
+from koprogo_agent.adapters.signatures import Signatures, judge_status
+from koprogo_agent.adapters.signatures.directory import read_keys
 from koprogo_agent.domain.tags import SignatureKind, SignedTag, TagRef
 from koprogo_agent.domain.trust import Signer
 from koprogo_agent.errors import NeedsOperator, Refused
@@ -136,7 +137,9 @@ def test_a_changed_tag_is_refused(keys: Keys, trust: Path) -> None:
     for key in (keys.ssh, keys.gpg):
         good = tag(key)
         changed = signed(good.signature, good.kind, PAYLOAD.replace(b"v1.2.0", b"v1.3.0"))
-        assert refusal(trust, changed).code == "signature.bad"
+        error = refusal(trust, changed)
+        assert error.code == "signature.bad"
+        assert "does not fit the tag" in error.message
 
 
 @pytest.mark.parametrize("kind", SignatureKind)
@@ -196,6 +199,53 @@ def test_validity_of_an_ssh_key_is_judged_at_first_sight_in_utc(
         assert Signatures(trust).check(tag(keys.ssh), at)
     for at in (datetime(2025, 12, 31, 23, 59, tzinfo=UTC), datetime(2026, 2, 1, 0, 1, tzinfo=UTC)):
         assert refusal(trust, tag(keys.ssh), at).code == "signature.expired"
+    # In New York there was no 02:45 that day.
+    put(trust, "release.pub", f'valid-before="202603080300" {keys.ssh.public}')
+    assert Signatures(trust).check(tag(keys.ssh), datetime(2026, 3, 8, 2, 45, tzinfo=UTC))
+
+
+def test_times_are_written_so_that_every_ssh_keygen_reads_them(keys: Keys, trust: Path) -> None:
+    """Those before OpenSSH 9.1 know no Z."""
+    put(trust, "release.pub", f'valid-before="20260201Z" {keys.ssh.public}')
+    assert read_keys(trust).ssh[0].options == 'valid-before="20260201"'
+
+
+PRIMARY = "A" * 40
+NEW, GOOD = "[GNUPG:] NEWSIG\n", "[GNUPG:] GOODSIG AAAA release\n"
+VALID = f"[GNUPG:] VALIDSIG {'B' * 40} 2026-11-23 1795411731 0 4 0 22 8 00 {PRIMARY}\n"
+
+
+def test_the_signer_is_the_primary_key_not_the_subkey_that_signed() -> None:
+    """The primary key is what the operator pins; subkeys come and go."""
+    some = signed(b"", SignatureKind.GPG)
+    assert judge_status(some, NEW + GOOD + VALID, NOW) == PRIMARY
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        "",
+        NEW,
+        NEW + GOOD,
+        NEW + VALID,
+        GOOD + VALID,
+        NEW + GOOD + VALID + VALID,
+        NEW + GOOD + GOOD + VALID,
+        NEW + NEW + GOOD + VALID,
+        NEW + GOOD + VALID.replace(f" {PRIMARY}", ""),
+        NEW + GOOD + VALID.replace("8 00", "8 10"),
+        NEW + GOOD + VALID.replace("8 00", "3 00"),
+        NEW + GOOD + VALID + "[GNUPG:] BADSIG AAAA release\n",
+        NEW + GOOD + VALID + "[GNUPG:] ERRSIG AAAA 22 8 00 1 9 -\n",
+        NEW + "[GNUPG:] EXPKEYSIG AAAA release\n" + VALID,
+        NEW + "[GNUPG:] KEYEXPIRED soon\n[GNUPG:] EXPKEYSIG AAAA release\n" + VALID,
+        "gpgv: [GNUPG:] NEWSIG\n" + GOOD + VALID,
+    ],
+)
+def test_any_other_status_is_refused(status: str) -> None:
+    """What gpgv has not said clearly, it has not said."""
+    with pytest.raises(Refused):
+        judge_status(signed(b"", SignatureKind.GPG), status, NOW)
 
 
 def gpg(key: GpgKey, *words: str, stdin: bytes = PAYLOAD) -> bytes:
@@ -300,7 +350,7 @@ def test_a_place_of_another_user_is_refused(keys: Keys, trust: Path) -> None:
         ("a.pub", "-----BEGIN OPENSSH PRIVATE KEY-----\n", "trust.malformed"),
         ("a.asc", "-----BEGIN PGP PRIVATE KEY BLOCK-----\n", "trust.malformed"),
         ("a.gpg", b"\0\0\0\x20\1\1\0\2KBXf", "trust.malformed"),
-        ("a.pub", "x" * (256 * 1024 + 1), "trust.malformed"),
+        ("a.pub", f"#{'x' * 256 * 1024}\nssh-ed25519 {'A' * 68}\n", "trust.malformed"),
     ],
 )
 def test_a_file_that_is_not_what_its_name_says_stops_everything(

@@ -118,6 +118,7 @@ def test_an_unsigned_tag_is_refused_under_its_own_code(body: str) -> None:
         MESSAGE + SSH + SSH,
         MESSAGE + PGP + SSH,
         MESSAGE + SSH + "after\n",
+        MESSAGE + SSH + "-----END SSH SIGNATURE-----\n",
         MESSAGE + SSH + "\n",
         MESSAGE + SSH[:-1],
         MESSAGE + SSH.replace("END SSH", "END PGP"),
@@ -145,6 +146,11 @@ def test_text_that_could_fool_a_reader_is_refused(character: str, where: str) ->
         error = refusal(HEAD.replace("Ann", f"An{character}n"))
     assert error.code == "tag.malformed"
     assert f"U+{ord(character):04X}" in error.message
+
+
+def test_a_second_signature_is_told_by_number() -> None:
+    """Whoever counter-signed learns why that is refused."""
+    assert "2 signature blocks" in refusal(body=MESSAGE + SSH + SSH).message
 
 
 def test_text_that_is_not_utf8_is_refused() -> None:

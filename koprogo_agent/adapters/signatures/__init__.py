@@ -19,7 +19,7 @@ from koprogo_agent.domain.tags import SignatureKind, SignedTag
 from koprogo_agent.domain.trust import Signer
 from koprogo_agent.errors import Refused, RetryLater
 
-__all__ = ["Signatures"]
+__all__ = ["Signatures", "judge_status"]
 
 SECONDS = 20.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -112,7 +112,7 @@ def _check_gpg(tag: SignedTag, at: datetime, keys: Keys, folder: Path) -> Signer
     (folder / "keyring.gpg").write_bytes(keys.keyring)
     words = ("--homedir", str(folder), "--status-fd", "1", "--keyring", str(folder / "keyring.gpg"))
     done = _run(["gpgv", *words, str(folder / "signature"), "-"], tag.payload, folder)
-    fingerprint = _judge_status(tag, done.stdout.decode(errors="replace"), at)
+    fingerprint = judge_status(tag, done.stdout.decode(errors="replace"), at)
     if fingerprint in keys.revoked_gpg:
         raise _refused(tag, "signature.revoked", f"was made with the revoked key {fingerprint}")
     if fingerprint not in keys.pinned:
@@ -121,8 +121,12 @@ def _check_gpg(tag: SignedTag, at: datetime, keys: Keys, folder: Path) -> Signer
     return Signer("gpg", fingerprint, keys.pinned[fingerprint])
 
 
-def _judge_status(tag: SignedTag, status: str, at: datetime) -> str:
-    """Fingerprint of the primary key, from gpgv's status lines (GnuPG, doc/DETAILS)."""
+def judge_status(tag: SignedTag, status: str, at: datetime) -> str:
+    """Fingerprint of the primary key, from gpgv's status lines (GnuPG, doc/DETAILS).
+
+    Raises:
+        Refused: they do not say that exactly one good signature of a document was found.
+    """
     lines = [line.split(" ")[1:] for line in status.split("\n") if line.startswith("[GNUPG:] ")]
     said = [words[0] for words in lines]
     # A key that has expired since the tag was first seen here is no reason to refuse it.
