@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from koprogo_agent.domain.deployment import Deployment
-from koprogo_agent.errors import NeedsOperator, Refused, RetryLater
+from koprogo_agent.errors import AgentError, NeedsOperator, Refused
 from koprogo_agent.ports import DatabaseAt, Dump
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.journal import Journal
@@ -45,11 +45,11 @@ class Backups:
                 code="disk.too_little",
                 advice="free some space there, or set backup.directory to a larger disk",
             )
-        installed = self.journal.installed
-        label = f"{sort}-{installed.tag if installed else 'none'}"
+        installed, now = self.journal.installed, self.world.clock.now()
+        # With the instant: a second one of the same label would take the place of the first.
+        label = f"{sort}-{now:%Y%m%dT%H%M%S}-{installed.tag if installed else 'none'}"
         dump = self.world.database.dump(at, self.world.files.backup_path(label), _say_nothing)
         self.world.database.verify(at, dump.path)
-        now = self.world.clock.now()
         self.journal.record("backup.made", now, path=str(dump.path), bytes=dump.size)
         log.info("backup.made", path=str(dump.path), bytes=dump.size)
         for old in superfluous(self.world.files.backups(), self.settings.backup):
@@ -78,14 +78,14 @@ class Backups:
             return
         try:
             self.make(DAILY)
-        except (NeedsOperator, RetryLater) as error:
+        except AgentError as error:
             log.error("backup.failed", code=error.code, why=error.message)
             self._note_failure(error)
             return
         self.journal.put("daily_backup", self.world.clock.now())
         self.journal.put("backup_failure", None)
 
-    def _note_failure(self, error: NeedsOperator | RetryLater) -> None:
+    def _note_failure(self, error: AgentError) -> None:
         if self.journal.get(str, "backup_failure") != error.code:
             self.world.notifier.tell("KoproGo: no backup", f"{error.message}\n{error.advice}")
         self.journal.put("backup_failure", error.code)
