@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from koprogo_agent.domain.choose import Circumstances, is_newer, why_not
 from koprogo_agent.domain.machine import Outcome
@@ -13,6 +12,9 @@ from koprogo_agent.update.engine import Engine
 from koprogo_agent.update.planning import order_restore, order_rollback
 from koprogo_agent.update.runner import Order, Ran
 from koprogo_agent.update.standing import Held, HeldBy
+
+_GO_ON = {Outcome.COMMITTED, Outcome.POSTPONED}
+"""Ends of what was cut off after which the operator's wish is still what it was."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,12 @@ class Requests:
 
     def update(self, tag: str | None) -> Ran | None:
         """Finishes what was cut off, then installs; None when there was nothing to do."""
-        ran = self.engine.finish()
-        if ran is not None:
-            return ran
+        finished = self.engine.finish()
+        if finished is not None and finished.outcome not in _GO_ON:
+            return finished
         self.require_not_held()
         release = self.candidate(tag)
-        return self.engine.install(release) if release else None
+        return self.engine.install(release) if release else finished
 
     def rollback_order(self) -> Order:
         """What `rollback` would do.
@@ -69,9 +71,9 @@ class Requests:
 
     def rollback(self) -> Ran:
         """Puts the last good release back and quarantines the one that was left."""
-        ran = self.engine.finish()
-        if ran is not None:
-            return ran
+        finished = self.engine.finish()
+        if finished is not None and finished.outcome not in _GO_ON:
+            return finished
         left = self.engine.journal.installed
         ran = self.engine.carry_out(self.rollback_order())
         if ran.outcome is Outcome.COMMITTED and left is not None:
@@ -82,11 +84,11 @@ class Requests:
 
     def restore(self, name: str) -> Ran:
         """Puts a backup back, with the release that it belongs to."""
-        ran = self.engine.finish()
-        if ran is not None:
-            return ran
+        finished = self.engine.finish()
+        if finished is not None and finished.outcome not in _GO_ON:
+            return finished
         dump = self.engine.backups.find(name)
-        target = self.engine.backups.release_of(Path(dump.path))
+        target = self.engine.backups.release_of(dump)
         order = order_restore(dump.path, self.engine.journal.installed, target)
         return self.engine.carry_out(order)
 
@@ -98,7 +100,7 @@ class Requests:
 
     def resume(self) -> bool:
         """Lets the agent go on; tells whether it was held."""
-        return self.engine.standing.resume(self.engine.world.clock.now())
+        return self.engine.resume()
 
     def retry(self, tag: str) -> None:
         """Takes a release out of quarantine.
