@@ -390,11 +390,11 @@ def test_a_container_is_reached_at_its_address(bench: Bench) -> None:
 
 
 def test_logs_are_the_end_of_what_was_printed(bench: Bench) -> None:
-    """Both streams; nothing for a container that is gone."""
-    bench.service("web", command=["sh", "-c", "seq 1 50; echo done >&2"])
+    """So many lines of it; nothing for a container that is gone."""
+    bench.service("web", command=["seq", "1", "50"])
     ids = bench.up()
     bench.wait(lambda: bench.look()["web"].state == "exited", "the end")
-    assert bench.stack.logs(ids["web"], 2).split() == ["50", "done"]
+    assert bench.stack.logs(ids["web"], 2).split() == ["49", "50"]
     assert bench.stack.logs("no-such-container", 2) == ""
 
 
