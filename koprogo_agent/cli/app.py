@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from koprogo_agent import __version__
-from koprogo_agent.cli import config
+from koprogo_agent.cli import config, hold, look, offers, update, why
+from koprogo_agent.cli.options import ConfigPath
 
 app = typer.Typer(
     help="Keeps a self-hosted KoproGo current and safe.",
@@ -15,6 +16,30 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+@app.command()
+def run(config: ConfigPath = None) -> None:
+    """Keep this instance current, for ever; systemd starts this."""
+    # `main` knows a leaner way, which does not come by here.
+    from koprogo_agent.cli.run import run as run_daemon  # noqa: PLC0415 - heavy
+
+    run_daemon(config)
+
+
+for verb in (
+    look.status,
+    why.why,
+    look.history,
+    offers.check,
+    offers.verify,
+    update.update,
+    update.rollback,
+    hold.hold,
+    hold.resume,
+    hold.retry,
+):
+    app.command()(verb)
 app.add_typer(config.app, name="config")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from koprogo_agent.cli.exits import Exit, code_of, tell, tell_fault
 from koprogo_agent.errors import AgentError
@@ -20,13 +21,26 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Runs the verb that the arguments name and gives the exit code."""
     try:
-        return _verb(arguments)
+        match list(arguments):
+            case ["run"]:
+                return _daemon(None)
+            case ["run", "--config" | "-c", file]:
+                return _daemon(Path(file))
+            case _:
+                return _verb(arguments)
     except AgentError as error:
         tell(error)
         return code_of(error)
     except Exception:  # noqa: BLE001 - the last one who can catch it; the daemon has its own
         tell_fault()
         return Exit.FAILED
+
+
+def _daemon(config: Path | None) -> int:
+    from koprogo_agent.cli.run import run as run_daemon  # noqa: PLC0415 - see above
+
+    run_daemon(config)
+    return Exit.DONE
 
 
 def _verb(arguments: Sequence[str]) -> int:

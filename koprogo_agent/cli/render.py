@@ -23,22 +23,35 @@ _PIPE_WIDTH = 400
 def as_json(document: object) -> None:
     """Prints a document for programs; whoever builds it leaves secrets out."""
     clean = json.dumps(document, indent=2, ensure_ascii=False)
-    _console().print(Text(redact.printable(clean, keep_lines=True)), soft_wrap=True)
+    console().print(Text(redact.printable(clean, keep_lines=True)), soft_wrap=True)
 
 
-def line(text: str) -> None:
-    """Prints one line."""
-    _console().print(_text(text), soft_wrap=True)
+def line(text: str, style: str = "") -> None:
+    """Prints one line; an empty text makes room."""
+    console().print(styled(text, style), soft_wrap=True)
 
 
-def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def pairs(rows: Iterable[tuple[str, str | Text]]) -> None:
+    """Prints names and what is to be said of each; what has nothing to say is left out."""
+    drawn = Table.grid(padding=(0, 2))
+    drawn.add_column(style="dim", no_wrap=True)
+    drawn.add_column(overflow="fold")
+    for name, said in rows:
+        if said:
+            drawn.add_row(f"  {name}", _cell(said))
+    _print(drawn)
+
+
+def table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> None:
     """Prints a table; the first column is the one that people look for."""
-    drawn = Table(title=_text(title), title_justify="left", box=SIMPLE_HEAD)
+    drawn = Table(box=SIMPLE_HEAD)
     for number, heading in enumerate(headings):
         drawn.add_column(heading, style="bold" if number == 0 else "", overflow="fold")
     for row in rows:
-        drawn.add_row(*(_text(cell) for cell in row))
-    _console().print(drawn)
+        drawn.add_row(*(_cell(cell) for cell in row))
+    if title:
+        line(title, "bold")
+    _print(drawn)
 
 
 def value(of: object) -> str:
@@ -50,10 +63,27 @@ def value(of: object) -> str:
     return json.dumps(of, ensure_ascii=False)
 
 
-def _text(text: str) -> Text:
-    return Text(redact.printable(redact.text(text)))
+def styled(text: str, style: str = "") -> Text:
+    """A text made harmless, in a style of ours."""
+    return Text(redact.printable(redact.text(text)), style)
 
 
-def _console() -> Console:
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
+def console(*, stderr: bool = False) -> Console:
+    """Where to print: colours on terminals only."""
+    made = Console(highlight=False, stderr=stderr)
+    if made.is_terminal:
+        return made
+    return Console(highlight=False, stderr=stderr, width=_PIPE_WIDTH)
+
+
+def _print(drawn: Table) -> None:
+    """Without the spaces that fill a table's lines: in a pipe they are noise."""
+    target = console()
+    with target.capture() as captured:
+        target.print(drawn)
+    lines = (one.rstrip() for one in captured.get().split("\n"))
+    target.print(Text.from_ansi("\n".join(one for one in lines if one)), soft_wrap=True)
+
+
+def _cell(of: str | Text) -> Text:
+    return of if isinstance(of, Text) else styled(of)

@@ -82,12 +82,14 @@ class Memory:
             Whether this refusal is news.
         """
         known = self.refusal(tag, trust)
+        if known is not None and known.code == error.code:
+            return False
         with self._store.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO refusal VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (tag.name, tag.oid, trust, now.isoformat(), error.code, error.message, evidence),
             )
-        return known is None or known.code != error.code
+        return True
 
     def refusal(self, tag: TagRef, trust: str) -> Refusal | None:
         """The refusal of exactly this object under this trust, or None."""

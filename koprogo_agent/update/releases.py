@@ -25,7 +25,7 @@ _MOST_VERIFIED = 20
 """Tags looked at in one tick: a source full of bad tags must not keep the agent busy for ever."""
 
 _PASSING = {"trust.not_yet", "trust.expired"}
-"""Refusals that depend on the time of day: judged anew at each poll."""
+"""Refusals that depend on the time of day: judged anew at each poll, and kept only to be told."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Releases:
         """
         trust = self._trust_state()
         known = self._memory.refusal(ref, trust)
-        if known is not None:
+        if known is not None and known.code not in _PASSING:
             raise Refused(known.message, code=known.code)
         raw: bytes | None = None
         try:
@@ -89,6 +89,16 @@ class Releases:
         except Refused as error:
             self._refuse(ref, error, trust, raw)
             raise
+
+    def examine(self, ref: TagRef, floor: Floor | None) -> VerifiedRelease:
+        """The same for somebody who asks: nothing but the first sight of the tag is remembered.
+
+        Raises:
+            Refused: a rule is broken.
+            RetryLater: the source cannot be reached.
+        """
+        parse_tag(ref.name)
+        return self._judge(ref, self._world.source.fetch(ref), floor)
 
     def moved(self, refs: Iterable[TagRef]) -> list[TagRef]:
         """The tags that point at another object than when they were first seen."""
@@ -110,8 +120,6 @@ class Releases:
         return verify(tag, signer, sighting.first_seen, policy, remembered, now)
 
     def _refuse(self, ref: TagRef, error: Refused, trust: str, raw: bytes | None) -> None:
-        if error.code in _PASSING:
-            return
         now = self._world.clock.now()
         if self._memory.refuse(ref, error, trust, now, raw):
             log.error("tag.refused", tag=ref.name, oid=ref.oid, code=error.code, why=error.message)

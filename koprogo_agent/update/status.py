@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from koprogo_agent.domain.choose import Waits
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.machine import Outcome
+from koprogo_agent.domain.versions import parse_tag
+from koprogo_agent.update.aftermath import read_postponed
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.memory import Memory, Quarantined, Refusal
 from koprogo_agent.update.operation import Operation
 from koprogo_agent.update.standing import Drift, Held, HeldBy, Pending, Polls, Standing
+
+_RECENT = 100
+"""Operations in which the tag of a postponed release is looked for."""
 
 
 class StateName(StrEnum):
@@ -40,8 +47,34 @@ class Last:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """A newer release that is not installed now.
+
+    Attributes:
+        gate: what it waits for, or is kept out by (`domain.choose.Waits`).
+        until: when the agent tries again by itself, where that is known.
+        step: where it failed here, if it did.
+        code: why it failed here, if it did.
+    """
+
+    tag: str
+    gate: str
+    detail: str
+    until: datetime | None = None
+    step: str | None = None
+    code: str | None = None
+
+
+@dataclass(frozen=True)
 class Status:
-    """Everything that `status` shows."""
+    """Everything that `status` shows.
+
+    Attributes:
+        candidate: the release that the last poll would have installed.
+        waiting: the other newer releases, newest first.
+        refusals: tags that a rule of trust keeps out, newest first.
+        backup_failure: code of the failure for which there is no daily backup, or None.
+    """
 
     state: StateName
     installed: str | None
@@ -49,12 +82,14 @@ class Status:
     floor: str | None
     live: Operation | None
     last: Last | None
-    pending: Pending
+    candidate: str | None
+    waiting: tuple[Waiting, ...]
     polls: Polls
     held: Held | None
     drift: Drift | None
     quarantined: tuple[Quarantined, ...]
     refusals: tuple[Refusal, ...]
+    backup_failure: str | None
 
     @property
     def summary(self) -> str:
@@ -82,13 +117,52 @@ def read_status(journal: Journal, stale_after: float, now: datetime) -> Status:
         floor=floor.version if floor else None,
         live=live,
         last=last,
-        pending=standing.pending,
+        candidate=next(iter(_newer([standing.pending.candidate], installed)), None),
+        waiting=tuple(_waiting(journal, memory, standing.pending)),
         polls=polls,
         held=held,
         drift=standing.drift,
         quarantined=tuple(memory.quarantined().values()),
-        refusals=tuple(memory.refusals()),
+        refusals=tuple(_refused(memory, standing.pending, installed)),
+        backup_failure=journal.get(str, "backup_failure"),
     )
+
+
+def _newer(tags: Iterable[str | None], installed: Deployment | None) -> list[str]:
+    """Those that are still newer than what runs: the last poll may have been before an update."""
+    runs = installed.version if installed else None
+    return [tag for tag in tags if tag and (runs is None or parse_tag(tag) > runs)]
+
+
+def _refused(memory: Memory, pending: Pending, installed: Deployment | None) -> Iterator[Refusal]:
+    """What is kept out now: not what was let in since, nor what is too old to matter."""
+    let_in = {pending.candidate, *(tag for tag, _, _ in pending.reasons)}
+    told = set()
+    for one in memory.refusals():
+        matters = one.code == "tag.moved" or (
+            one.tag not in let_in and _newer([one.tag], installed)
+        )
+        if matters and one.tag not in told:
+            told.add(one.tag)
+            yield one
+
+
+def _waiting(journal: Journal, memory: Memory, pending: Pending) -> Iterator[Waiting]:
+    """The reasons of the last poll, with what is known of the failures behind them."""
+    failed = {one.tag: one for one in memory.quarantined().values()}
+    postponed = read_postponed(journal)
+    tags = {past.operation.fingerprint: past.operation.tag for past in journal.past(_RECENT)}
+    later = {tags.get(fingerprint): one for fingerprint, one in postponed.items()}
+    newer = _newer([tag for tag, _, _ in pending.reasons], journal.installed)
+    for tag, gate, detail in (one for one in pending.reasons if one[0] in newer):
+        if gate == Waits.QUARANTINE and tag in failed:
+            one = failed[tag]
+            yield Waiting(tag, gate, one.message, step=one.step, code=one.code)
+        elif gate == Waits.BACKOFF and tag in later:
+            wait = later[tag]
+            yield Waiting(tag, gate, wait.failure.message, wait.until, code=wait.failure.code)
+        else:
+            yield Waiting(tag, gate, detail)
 
 
 def _state(live: Operation | None, held: Held | None) -> StateName | None:

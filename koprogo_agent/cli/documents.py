@@ -1,0 +1,92 @@
+"""What verbs print with `--json`. The keys are a promise: they may be joined, never renamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from koprogo_agent.cli.words import iso
+from koprogo_agent.domain.plan import Step
+from koprogo_agent.ports import Dump
+from koprogo_agent.update.journal import PastOperation
+from koprogo_agent.update.memory import Quarantined, Refusal
+from koprogo_agent.update.operation import Operation
+from koprogo_agent.update.status import Status, Waiting
+
+
+def of_status(status: Status, backups: Iterable[Dump]) -> dict[str, Any]:
+    """Where the instance stands."""
+    polls, last, held, drift = status.polls, status.last, status.held, status.drift
+    return {
+        "state": str(status.state),
+        "summary": status.summary,
+        "installed": status.installed,
+        "previous": status.previous,
+        "floor": status.floor,
+        "candidate": status.candidate,
+        "waiting": [of_waiting(one) for one in status.waiting],
+        "refused": [of_refusal(one) for one in status.refusals],
+        "quarantined": [of_quarantined(one) for one in status.quarantined],
+        "operation": _live(status.live) if status.live else None,
+        "last": {**asdict(last), "at": iso(last.at)} if last else None,
+        "polls": {
+            "succeeded": iso(polls.succeeded),
+            "failing_since": iso(polls.failing_since),
+            "failure": asdict(polls.failure) if polls.failure else None,
+        },
+        "held": {**asdict(held), "by": str(held.by), "since": iso(held.since)} if held else None,
+        "drift": {"differences": list(drift.differences), "since": iso(drift.since)}
+        if drift
+        else None,
+        "backups": [{"path": str(one.path), "bytes": one.size} for one in backups],
+        "backup_failure": status.backup_failure,
+    }
+
+
+def of_waiting(one: Waiting) -> dict[str, Any]:
+    """A newer release that is not installed now."""
+    return {**asdict(one), "gate": str(one.gate), "until": iso(one.until)}
+
+
+def of_refusal(one: Refusal) -> dict[str, Any]:
+    """A tag that a rule of trust keeps out."""
+    return {**asdict(one), "at": iso(one.at)}
+
+
+def of_quarantined(one: Quarantined) -> dict[str, Any]:
+    """A release that failed here."""
+    return {**asdict(one), "at": iso(one.at)}
+
+
+def of_past(one: PastOperation) -> dict[str, Any]:
+    """An operation that has ended."""
+    operation, state = one.operation, one.operation.state
+    return {
+        "id": operation.id,
+        "operation": str(operation.kind),
+        "tag": operation.tag,
+        "previous": operation.previous.tag if operation.previous else None,
+        "outcome": str(one.outcome),
+        "started": iso(operation.started),
+        "ended": iso(one.ended),
+        "seconds": round((one.ended - operation.started).total_seconds(), 3),
+        "failed_step": str(state.failed) if state.failed else None,
+        "cause": asdict(state.cause) if state.cause else None,
+        "backup": operation.fact(Step.BACKUP, "path"),
+        "facts": {str(step): dict(facts) for step, facts in operation.facts.items()},
+    }
+
+
+def _live(operation: Operation) -> dict[str, Any]:
+    state = operation.state
+    return {
+        "id": operation.id,
+        "operation": str(operation.kind),
+        "tag": operation.tag,
+        "previous": operation.previous.tag if operation.previous else None,
+        "started": iso(operation.started),
+        "course": str(state.course),
+        "step": str(state.action),
+        "cause": asdict(state.cause) if state.cause else None,
+    }

@@ -1,0 +1,149 @@
+"""`koprogo-agent status` and `history`: what the journal says; nothing is asked or changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from koprogo_agent.cli import documents, render, words
+from koprogo_agent.cli.options import AsJson, ConfigPath
+from koprogo_agent.cli.session import Reading, reading
+from koprogo_agent.domain.machine import Outcome
+from koprogo_agent.ports import Dump
+from koprogo_agent.update.journal import PastOperation
+from koprogo_agent.update.status import StateName, Status
+from koprogo_agent.wiring import build_world
+
+_STATES = {
+    StateName.CURRENT: ("up to date", "bold green"),
+    StateName.UPDATING: ("at work", "bold cyan"),
+    StateName.ROLLED_BACK: ("went back from a release that failed", "bold yellow"),
+    StateName.HELD: ("HELD: it needs you", "bold red"),
+    StateName.STALE: ("STALE: the source does not answer", "bold red"),
+    StateName.PAUSED: ("on hold, by you", "bold yellow"),
+    StateName.EMPTY: ("nothing is installed yet", "bold yellow"),
+}
+_OUTCOMES = {
+    Outcome.COMMITTED: "green",
+    Outcome.CANCELLED: "yellow",
+    Outcome.POSTPONED: "yellow",
+    Outcome.ROLLED_BACK: "bold yellow",
+    Outcome.HELD: "bold red",
+}
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many.")]
+
+
+def status(config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Say where this instance stands."""
+    with reading(config) as read:
+        found = read.status
+        backups = _backups(read)
+        if as_json:
+            render.as_json(documents.of_status(found, backups))
+            return
+        said, style = _STATES[found.state]
+        if found.state is StateName.CURRENT and (found.candidate or found.waiting):
+            said = "healthy; a newer release waits"
+        render.line(f"KoproGo {found.installed or ''}  {said}", style)
+        render.pairs(_lines(found, backups, read.now))
+
+
+def history(limit: Limit = 20, config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """List what was done, newest first."""
+    with reading(config) as read:
+        past = read.journal.past(limit)
+    if as_json:
+        render.as_json([documents.of_past(one) for one in past])
+    elif not past:
+        render.line("nothing has been done yet")
+    else:
+        headings = ("when", "operation", "outcome", "took", "step", "why")
+        render.table("", headings, (_row(one) for one in past))
+
+
+def _backups(read: Reading) -> tuple[Dump, ...]:
+    return build_world(read.settings).files.backups()
+
+
+def _lines(
+    status: Status, backups: tuple[Dump, ...], now: datetime
+) -> Iterator[tuple[str, str | Text]]:
+    yield from _work(status, now)
+    yield "last poll", _polls(status, now)
+    if status.candidate:
+        yield "next", f"{status.candidate} is installed at the next tick"
+    for one in status.waiting[:1]:
+        later = f"; next try {words.when(one.until, now)}" if one.until else ""
+        more = f" (and {len(status.waiting) - 1} more)" if len(status.waiting) > 1 else ""
+        yield "waits", f"{one.tag}, {one.gate}: {one.detail}{later}{more}"
+    for refused in status.refusals[:1]:
+        more = f" (and {len(status.refusals) - 1} more)" if len(status.refusals) > 1 else ""
+        yield "refused", render.styled(f"{refused.message}{more}", "yellow")
+    if status.last:
+        last = status.last
+        ended = f"{_word(last.outcome)}, {words.when(last.at, now)}"
+        yield "last change", f"{last.kind} of {last.tag}: {ended}"
+        if last.message and last.outcome != Outcome.COMMITTED:
+            yield "", f"at step {last.step}: {last.message}"
+    if status.drift:
+        since = words.ago(status.drift.since, now)
+        for difference in status.drift.differences:
+            yield "changed", render.styled(f"{difference} (seen {since})", "yellow")
+    yield "go back to", f"{status.previous}: koprogo-agent rollback" if status.previous else ""
+    yield "last backup", _backup(status, backups, now)
+    if status.waiting or status.refusals:
+        yield "more", "koprogo-agent why"
+
+
+def _work(status: Status, now: datetime) -> Iterator[tuple[str, str | Text]]:
+    """What goes on, or why nothing does."""
+    live, held = status.live, status.held
+    if live is not None:
+        began = words.ago(live.started, now)
+        yield "doing", f"{live.kind} of {live.tag}: step {live.state.action}, begun {began}"
+        if live.state.cause:
+            yield "because", f"{live.state.failed} failed: {live.state.cause.message}"
+    if held is not None:
+        yield "why", f"{held.reason} (since {words.when(held.since, now)})"
+        yield "type", held.advice
+
+
+def _polls(status: Status, now: datetime) -> str | Text:
+    polls = status.polls
+    if polls.failing_since and polls.failure:
+        good = words.when(polls.succeeded, now) if polls.succeeded else "never"
+        said = f"failing for {words.ago(polls.failing_since, now).removesuffix(' ago')}"
+        return render.styled(f"{said}: {polls.failure.message}; last good one: {good}", "red")
+    return words.when(polls.succeeded, now) if polls.succeeded else "never"
+
+
+def _backup(status: Status, backups: tuple[Dump, ...], now: datetime) -> str | Text:
+    if status.backup_failure:
+        why = f"the daily one fails ({status.backup_failure}): koprogo-agent backup create"
+        return render.styled(why, "red")
+    if not backups:
+        return "none yet" if status.installed else ""
+    newest = backups[-1]
+    made = datetime.fromtimestamp(newest.path.stat().st_mtime, tz=now.tzinfo)
+    return f"{words.size(newest.size)}, {words.when(made, now)}, {newest.path}"
+
+
+def _row(one: PastOperation) -> tuple[str | Text, ...]:
+    operation, state = one.operation, one.operation.state
+    came = f"{operation.previous.tag} → " if operation.previous else ""
+    return (
+        words.local(operation.started),
+        f"{operation.kind} {came}{operation.tag}",
+        render.styled(_word(one.outcome), _OUTCOMES[one.outcome]),
+        words.span((one.ended - operation.started).total_seconds()),
+        str(state.failed or ""),
+        state.cause.message if state.cause else "",
+    )
+
+
+def _word(outcome: str) -> str:
+    return outcome.replace("_", " ")
