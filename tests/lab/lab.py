@@ -16,6 +16,7 @@ from tests.lab import tidy
 from tests.lab.ca import Authority
 from tests.lab.engine import Engine
 from tests.lab.keys import Keys
+from tests.lab.oci import forget_unused_layers
 from tests.lab.origin import Origin
 from tests.lab.processes import free_port
 from tests.lab.recipes import MigrationStyle
@@ -86,6 +87,7 @@ class Lab:
             self._start_servers(exits)
             self.engine = self._given or exits.enter_context(Engine())
             tidy.after_the_dead(self.engine)
+            forget_unused_layers()
             exits.callback(tidy.after, self.name, self.registry.address, self.engine)
             self.keys = Keys.create(self.root / "k")
             exits.callback(self.keys.close)

@@ -12,7 +12,9 @@ import io
 import json
 import platform
 import tarfile
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +25,7 @@ LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
 MANIFEST_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+UNUSED_SECONDS = 86_400
 CREATED = "2026-01-01T00:00:00Z"
 
 
@@ -114,6 +117,8 @@ class Tree:
         facts = home / f"{self.fingerprint()}.json"
         if facts.exists():
             known = json.loads(facts.read_text())
+            for used in (facts, home / known["blob"]):
+                used.touch()
             return Layer(home / known["blob"], known["digest"], known["diff_id"])
         raw = self._tar()
         packed = gzip.compress(raw, compresslevel=1, mtime=0)
@@ -186,6 +191,14 @@ def push(image: Image, registry: Registry, repository: str, tags: Sequence[str] 
     pushed = Pushed(f"{registry.address}/{repository}", _digest(index), index)
     publish(pushed, registry, tags)
     return pushed
+
+
+def forget_unused_layers() -> None:
+    """Remove cached layers that nobody has used for a day: versions of images that are history."""
+    for file in (cache_root() / "layers").glob("*"):
+        with suppress(FileNotFoundError):
+            if time.time() - file.stat().st_mtime > UNUSED_SECONDS:
+                file.unlink()
 
 
 def publish(pushed: Pushed, registry: Registry, tags: Sequence[str]) -> None:

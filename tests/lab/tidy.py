@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
 import docker
 from docker.errors import APIError
+from docker.models.images import Image
 
 from tests.lab.engine import Engine
 
@@ -18,6 +20,7 @@ PREFIX = "kplab"
 NAME = re.compile(PREFIX + r"-(\d+)-[0-9a-f]{4}")
 # Sockets of GnuPG lie in here, and their paths must be short.
 ROOTS = Path("/tmp")  # noqa: S108 - names are unguessable enough, and the lab's machine is its own
+REGISTRY = re.compile(r"127\.0\.0\.1:\d+")
 KEPT = "koprogo-lab-layers"
 FIXED = ("postgres:15", "haproxy:2.6", "storage:1", "backend-base:1")
 
@@ -43,6 +46,9 @@ def after_the_dead(engine: Engine) -> None:
     with closing(engine.client()) as client:
         for name in _dead(_names(client)):
             _remove_project(client, name)
+        if engine.owned:
+            for registry in _closed_registries(client):
+                _remove_images(client, f"{registry}/")
     for name in _dead(path.name for path in ROOTS.glob(f"{PREFIX}-*")):
         shutil.rmtree(ROOTS / name, ignore_errors=True)
 
@@ -86,10 +92,31 @@ def _remove_project(client: docker.DockerClient, name: str) -> None:
             volume.remove(force=True)
 
 
+def _closed_registries(client: docker.DockerClient) -> set[str]:
+    """Registries of labs that images are named after, and that listen no more."""
+    images = client.images.list()
+    named = {name.partition("/")[0] for image in images for name in _names_of(image)}
+    return {name for name in named if REGISTRY.fullmatch(name) and not _listens(name)}
+
+
+def _names_of(image: Image) -> list[str]:
+    """All names of an image: by tag and by digest."""
+    return [*image.tags, *(image.attrs.get("RepoDigests") or [])]
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.partition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 def _remove_images(client: docker.DockerClient, prefix: str) -> None:
     """Forget every name below `prefix`; an image without another name goes."""
     for image in client.images.list(all=True):
-        for name in [*image.tags, *(image.attrs.get("RepoDigests") or [])]:
+        for name in _names_of(image):
             if name.startswith(prefix):
                 # Removing a tag can take the digest's name with it.
                 with suppress(APIError):
