@@ -53,10 +53,12 @@ class Expectation:
     Attributes:
         running: services that must run, and be healthy where they have a healthcheck.
         ending: services that may end, and then with exit code 0.
+        ended: those of them that must have ended, because others wait for it.
     """
 
     running: frozenset[str]
     ending: frozenset[str] = frozenset()
+    ended: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,8 @@ def _container_fault(container: Container, expected: Expectation) -> str:
     name = container.service
     if name in expected.ending and container.state == "exited":
         return f"{name} has exited {container.exit_code}" if container.exit_code else ""
+    if name in expected.ended:
+        return f"{name} has not ended yet"
     if name not in expected.running:
         return ""
     if container.state != "running":

@@ -104,7 +104,13 @@ def expectation(model: Model, without: Iterable[str] = ()) -> Expectation:
     """What must run: a service without a restart policy may end, as a one-shot does."""
     left = {name: one for name, one in services(model).items() if name not in set(without)}
     ending = {name for name, one in left.items() if _restart(one) in {"no", "on-failure"}}
-    return Expectation(frozenset(left) - ending, frozenset(ending))
+    awaited = {
+        name
+        for service in services(model).values()
+        for name, need in service.get("depends_on", {}).items()
+        if need.get("condition") == "service_completed_successfully"
+    }
+    return Expectation(frozenset(left) - ending, frozenset(ending), frozenset(ending & awaited))
 
 
 def _restart(service: Mapping[str, Any]) -> str:

@@ -25,6 +25,7 @@ def undo(job: Job) -> Facts:
     if previous is None or job.operation.kind is Kind.INSTALL:
         job.world.stack.discard(job.settings.stack.project, sorted(job.target.pins))
         return {}
+    _fetch_pruned(job, previous)
     return _apply(job, previous, job.target)
 
 
@@ -48,6 +49,18 @@ def _is_as_pinned(container: Container, pin: ServicePin, *, may_end: bool) -> bo
     ended = may_end and container.state == "exited" and container.exit_code == 0
     made_so = (container.image, container.labels.get(RELEASE_LABEL)) == (pin.image, pin.release)
     return made_so and (up or ended)
+
+
+def _fetch_pruned(job: Job, deployment: Deployment) -> None:
+    """An image without a container may have been pruned by somebody a moment ago."""
+    for image in sorted({pin.image for pin in deployment.pins.values()}):
+        if job.world.images.find(image) is None:
+            job.world.images.pull(
+                image,
+                lambda progress: job.watcher.goes_on(
+                    progress.reference, progress.received, progress.total
+                ),
+            )
 
 
 def _apply(job: Job, deployment: Deployment, other: Deployment | None) -> Facts:
