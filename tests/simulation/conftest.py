@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 
 import pytest
 import structlog
@@ -23,14 +23,17 @@ def _quiet() -> Iterator[None]:
     structlog.reset_defaults()
 
 
+@pytest.fixture(scope="session")
+def memory() -> Iterator[Callable[[], Path]]:
+    """Makes empty folders, in memory where the machine has one: journals flush at every write."""
+    with TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as name:
+        yield lambda: Path(mkdtemp(dir=name))
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """An empty folder, in memory where the machine has one: journals flush at every write."""
-    if not _MEMORY.is_dir():
-        yield tmp_path
-        return
-    with TemporaryDirectory(dir=_MEMORY) as name:
-        yield Path(name)
+def folder(memory: Callable[[], Path]) -> Path:
+    """An empty folder."""
+    return memory()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -43,12 +44,12 @@ class Program:
     migration: str = "runs"
     dies_after: float = 0.0
 
-    @property
+    @cached_property
     def image_id(self) -> str:
         """The engine's id of the image."""
         return "sha256:" + hashlib.sha256(f"image {self!r}".encode()).hexdigest()
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The digest of its index in a registry."""
         return "sha256:" + hashlib.sha256(f"index {self!r}".encode()).hexdigest()

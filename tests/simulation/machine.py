@@ -159,11 +159,11 @@ class Machine:
     def crash_of_power(self) -> None:
         """The power goes and comes back: what was to restart does, the rest stays as it fell."""
         for box in self.boxes:
-            if box.state not in {"running", "restarting"}:
-                continue
-            if box.restart in {"always", "unless-stopped"} and not box.stopped:
+            was_up = box.state in {"running", "restarting"}
+            if box.restart == "always" or (was_up and box.restart == "unless-stopped"):
+                # What was stopped on purpose stays so, but with `always`: that is Docker's rule.
                 self._begin(box)
-            else:
+            elif was_up:
                 box.state, box.exit_code = "exited", 255
 
     # --- time

@@ -57,7 +57,7 @@ def services(more: Mapping[str, Any]) -> dict[str, Any]:
             "environment": {"JWT_SECRET": "${JWT_SECRET}", "TZ": "${TZ:-Europe/Brussels}"},
         },
         "frontend": {**_UP, "image": FRONTEND + ":${IMAGE_TAG}"},
-        **more,
+        **{name: dict(one) for name, one in more.items()},
     }
 
 
@@ -104,6 +104,7 @@ class Publisher:
         migrations: that the next release builds on.
         common: what all backends have in common, as `migrates_at_start`.
         more: further services of the compose files.
+        restart: the restart policy of what is to stay up.
     """
 
     origin: Origin
@@ -112,6 +113,7 @@ class Publisher:
     counter: int = 0
     common: Mapping[str, Any] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
+    restart: str = "unless-stopped"
 
     def publish(self, version: str, **traits: Unpack[Traits]) -> TagRef:
         """Publishes a release; a sound one is what the next builds on."""
@@ -144,6 +146,8 @@ class Publisher:
 
     def _files(self, traits: Traits) -> dict[str, bytes]:
         base = services(self.more)
+        for one in base.values():
+            one["restart"] = "no" if one["restart"] == "no" else self.restart
         base["backend"]["environment"] |= traits.get("environment", {})
         production = {"services": {"backend": {"mem_limit": "1g"}}}
         return {

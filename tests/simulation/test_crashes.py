@@ -1,0 +1,180 @@
+"""Every fault at every instant of every kind of operation: each run ends well, with every row.
+
+One run without faults counts the instants before, in and after all effects, the journal's writes
+among them. Then each instant is struck once by each kind of fault, and the agent goes on: by its
+next tick after an error, by a new process after its death, on a rebooted machine after a power cut.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+
+import pytest
+
+from tests.simulation.checks import assert_rules_kept, assert_sound, is_held
+from tests.simulation.faults import KINDS, Taps
+from tests.simulation.instance import Instance
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation of the agent.
+
+    Attributes:
+        begins: what makes the agent begin it.
+        ends: what may run afterwards; None: nothing.
+        undisturbed: what runs afterwards when no fault strikes.
+        on_nothing: whether it begins on an empty machine.
+        restart: the restart policy of the stack's services.
+    """
+
+    begins: Callable[[Instance], object]
+    ends: frozenset[str | None]
+    undisturbed: str
+    on_nothing: bool = False
+    restart: str = "unless-stopped"
+
+
+def _update(instance: Instance) -> None:
+    instance.scene.publisher.publish("1.0.1")
+
+
+def _update_schema(instance: Instance) -> None:
+    instance.scene.publisher.publish("1.1.0", schema=True)
+
+
+def _fail(instance: Instance) -> None:
+    instance.scene.publisher.publish("1.1.0", schema=True, backend={"exits": "in production"})
+
+
+def _install(instance: Instance) -> None:
+    instance.scene.publisher.publish("1.0.0")
+
+
+_BOTH = frozenset({"v1.0.0", "v1.1.0"})
+OPERATIONS = {
+    "update": Operation(_update, frozenset({"v1.0.0", "v1.0.1"}), "v1.0.1"),
+    "schema": Operation(_update_schema, _BOTH, "v1.1.0"),
+    "schema, restart always": Operation(_update_schema, _BOTH, "v1.1.0", restart="always"),
+    "rolled back": Operation(_fail, frozenset({"v1.0.0"}), "v1.0.0"),
+    "rolled back, restart always": Operation(
+        _fail, frozenset({"v1.0.0", "v1.1.0"}), "v1.0.0", restart="always"
+    ),
+    "install": Operation(_install, frozenset({"v1.0.0", None}), "v1.0.0", on_nothing=True),
+}
+
+
+@dataclass(frozen=True)
+class End:
+    """How a run ended: what serves then, and whether the agent waits for a person."""
+
+    running: str | None
+    held: bool
+
+
+@dataclass
+class Prepared:
+    """An operation that is about to begin, to be copied and struck."""
+
+    operation: Operation
+    instance: Instance
+    ids: dict[str, str]
+    names: tuple[str, ...] = ()
+    looks: int = 0
+
+    def instants(self, kind: str) -> list[int]:
+        """The instants at which a kind of fault can strike.
+
+        Death after an effect is death before the next one. A journal fails only for want of disk.
+        """
+        deadly, everywhere = kind == "killed", kind == "operator"
+        return [
+            number
+            for number, name in enumerate(self.names)
+            if not (deadly and name.endswith(" after"))
+            if deadly or everywhere or not name.startswith("journal.")
+        ]
+
+    def run(self, taps: Taps, *, power_cuts: bool = False) -> End:
+        """Runs a copy to its rest, and checks that it ended well."""
+        folder = self.instance.folder / "copy"
+        copy = self.instance.copy(folder, taps)
+        copy.power_cuts = power_cuts
+        try:
+            copy.settle()
+            self._check(copy)
+            return End(copy.running, is_held(copy))
+        except AssertionError as error:
+            struck = {
+                number: taps.names[number] for number in taps.strikes if number < len(taps.names)
+            }
+            raise AssertionError(f"{struck} {taps.strikes} {taps.looks}: {error}") from error
+        finally:
+            copy.journal.close()
+            rmtree(folder)
+
+    def _check(self, end: Instance) -> None:
+        if not is_held(end):
+            assert end.installed in self.operation.ends
+        if end.installed is None:
+            assert not end.scene.machine.boxes
+            assert_rules_kept(end)
+        else:
+            assert_sound(end, self.ids or end.ids)
+
+
+@pytest.fixture(scope="module", params=OPERATIONS)
+def prepared(request: pytest.FixtureRequest, memory: Callable[[], Path]) -> Iterator[Prepared]:
+    """Each kind of operation, counted without faults."""
+    operation = OPERATIONS[request.param]
+    instance = Instance.new(memory(), soak={"duration": 30.0})
+    instance.scene.publisher.restart = operation.restart
+    if not operation.on_nothing:
+        instance.install()
+    operation.begins(instance)
+    ready = Prepared(operation, instance, instance.ids)
+    taps = Taps()
+    assert ready.run(taps) == End(operation.undisturbed, held=False)
+    ready.names, ready.looks = tuple(taps.names), taps.looked
+    yield ready
+    instance.journal.close()
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "power cut"])
+def test_one_fault(prepared: Prepared, kind: str) -> None:
+    """One fault, at every instant at which it can strike."""
+    fault = "killed" if kind == "power cut" else kind
+    if prepared.operation.restart == "always" and kind != "power cut":
+        return  # how containers come back matters to nothing else
+    for instant in prepared.instants(fault):
+        end = prepared.run(Taps({instant: fault}), power_cuts=kind == "power cut")
+        if fault in {"retry", "killed"} and prepared.operation.restart != "always":
+            # What is transient changes nothing about the end.
+            assert end == End(prepared.operation.undisturbed, held=False), instant
+
+
+def test_engine_away_at_a_look(prepared: Prepared) -> None:
+    """What only looks at the world fails as well, while the engine or the network is away."""
+    for look in range(0, prepared.looks, 4):
+        assert not prepared.run(Taps(looks={look: "retry"})).held
+
+
+def test_two_faults(prepared: Prepared) -> None:
+    """Death, and a second fault while the next process puts right what the first left."""
+    chance = random.Random(20260105)
+    for _ in range(50):
+        first = chance.choice(prepared.instants("killed"))
+        second = first + chance.randrange(1, 30)
+        strikes = {first: "killed", second: chance.choice(list(KINDS))}
+        prepared.run(Taps(strikes), power_cuts=chance.random() < 0.3)
+
+
+def test_engine_away_for_long(prepared: Prepared) -> None:
+    """An engine that is away for many tries pauses the operation; it never asks for a person."""
+    for instant in prepared.instants("retry")[::4]:
+        away = range(instant, instant + 14)
+        assert not prepared.run(Taps(dict.fromkeys(away, "retry"))).held
