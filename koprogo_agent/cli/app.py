@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from koprogo_agent import __version__
-from koprogo_agent.cli import config, hold, look, offers, update, why
+from koprogo_agent.cli import backup, config, hold, look, offers, plan, update, why
 from koprogo_agent.cli.options import ConfigPath
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ for verb in (
     look.history,
     offers.check,
     offers.verify,
+    plan.plan,
     update.update,
     update.rollback,
     hold.hold,
@@ -40,6 +41,7 @@ for verb in (
     hold.retry,
 ):
     app.command()(verb)
+app.add_typer(backup.app, name="backup")
 app.add_typer(config.app, name="config")
 
 

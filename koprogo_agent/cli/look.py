@@ -15,7 +15,7 @@ from koprogo_agent.cli.session import Reading, reading
 from koprogo_agent.domain.machine import Outcome
 from koprogo_agent.ports import Dump
 from koprogo_agent.update.journal import PastOperation
-from koprogo_agent.update.status import StateName, Status
+from koprogo_agent.update.status import StateName, Status, Waiting
 from koprogo_agent.wiring import build_world
 
 _STATES = {
@@ -76,13 +76,9 @@ def _lines(
     yield "last poll", _polls(status, now)
     if status.candidate:
         yield "next", f"{status.candidate} is installed at the next tick"
-    for one in status.waiting[:1]:
-        later = f"; next try {words.when(one.until, now)}" if one.until else ""
-        more = f" (and {len(status.waiting) - 1} more)" if len(status.waiting) > 1 else ""
-        yield "waits", f"{one.tag}, {one.gate}: {one.detail}{later}{more}"
-    for refused in status.refusals[:1]:
-        more = f" (and {len(status.refusals) - 1} more)" if len(status.refusals) > 1 else ""
-        yield "refused", render.styled(f"{refused.message}{more}", "yellow")
+    yield "waits", ", ".join(_waiting(one, now) for one in status.waiting)
+    refused = ", ".join(f"{one.tag} ({one.code})" for one in status.refusals)
+    yield "refused", render.styled(refused, "yellow") if refused else ""
     if status.last:
         last = status.last
         ended = f"{_word(last.outcome)}, {words.when(last.at, now)}"
@@ -96,7 +92,13 @@ def _lines(
     yield "go back to", f"{status.previous}: koprogo-agent rollback" if status.previous else ""
     yield "last backup", _backup(status, backups, now)
     if status.waiting or status.refusals:
-        yield "more", "koprogo-agent why"
+        yield "", "why, one by one: koprogo-agent why"
+
+
+def _waiting(one: Waiting, now: datetime) -> str:
+    later = f", next try {words.ago(one.until, now)}" if one.until else ""
+    step = f", failed here at step {one.step}" if one.step else ""
+    return f"{one.tag} ({one.gate}{step}{later})"
 
 
 def _work(status: Status, now: datetime) -> Iterator[tuple[str, str | Text]]:

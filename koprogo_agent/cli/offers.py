@@ -19,7 +19,6 @@ from koprogo_agent.update.verdict import Holds, Verdict, judge
 _MARKS = {Holds.YES: ("✓", "green"), Holds.NO: ("✗", "bold red"), Holds.NOT_REACHED: ("·", "dim")}
 _STYLES = {Stand.NEXT: "bold green", Stand.REFUSED: "bold red", Stand.WAITS: "yellow"}
 _SHOWN = 8
-_SHORT = 12
 
 Tag = Annotated[str, typer.Argument(help="The release, such as v1.2.0.", show_default=False)]
 
@@ -107,8 +106,7 @@ def _summary(release: VerifiedRelease) -> Iterator[tuple[str, str]]:
     yield "comes from", ", ".join(manifest.upgrade_from) or "any version"
     yield "issued", f"{words.local(manifest.issued)}, expires {words.local(manifest.expires)}"
     for name, image in sorted(manifest.images.items()):
-        digest = image.digest[: len("sha256:") + _SHORT]
-        yield f"image {name}", f"{image.repository}@{digest}…"
+        yield f"image {name}", words.reference(image.reference)
     yield "files", f"{len(manifest.files)}: {', '.join(sorted(manifest.files)[:_SHOWN])}"
 
 

@@ -168,6 +168,7 @@ def _step(one: Done) -> dict[str, Any]:
         "step": str(one.action.step),
         "direction": str(one.action.direction),
         "seconds": round(one.seconds, 3),
+        "failed": one.failure.code if one.failure else None,
         "facts": {
             name: value for name, value in one.facts.items() if isinstance(value, int | float | str)
         },

@@ -23,11 +23,12 @@ _NAME, _TIME = 13, 10
 
 @dataclass(frozen=True)
 class Done:
-    """An action that was carried out, for the account at the end."""
+    """An action that was carried out, or failed, for the account at the end."""
 
     action: Action
     seconds: float
     facts: Facts
+    failure: Failure | None = None
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Progress:
     Attributes:
         present: the action that is being carried out, or None.
         last: the action that was begun last, or None before the first.
-        done: the actions that were carried out.
+        done: the actions that were carried out, or failed.
     """
 
     console: Console
@@ -67,6 +68,8 @@ class Progress:
     def broke(self, action: Action, failure: Failure) -> None:
         """Prints why the step failed."""
         took = time.monotonic() - self.began
+        self.done.append(Done(action, took, {}, failure))
+        self.began = time.monotonic()
         mark, style = ("…", "yellow") if failure.transient else ("✗", "red")
         self._tell(mark, style, action, took, failure.message)
 

@@ -11,6 +11,7 @@ import typer
 from koprogo_agent.cli import documents, render, words
 from koprogo_agent.cli.options import AsJson, ConfigPath
 from koprogo_agent.cli.session import reading
+from koprogo_agent.domain.versions import parse_tag
 from koprogo_agent.update.memory import Refusal
 from koprogo_agent.update.status import Status, Waiting
 
@@ -27,7 +28,8 @@ def why(tag: Tag = None, config: ConfigPath = None, as_json: AsJson = False) -> 
     with reading(config) as read:
         status, now = read.status, read.now
         seen = tag in read.memory.sightings() if tag else False
-    entries = list(_entries(status, now, tag))
+    found = _entries(status, now, tag)
+    entries = sorted(found, key=lambda entry: parse_tag(entry[0]), reverse=True)
     if as_json:
         render.as_json(_document(status, tag))
         return

@@ -10,6 +10,7 @@ from koprogo_agent.update.operation import Facts
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _KILO = 1000
+_DIGITS = 12
 _UNDONE = {
     Step.STAGE: "the release's files are forgotten",
     Step.PULL: "images that only this brought are removed",
@@ -25,6 +26,8 @@ _PLAIN = {
     Step.FENCE: "users wait from here on",
     Step.POINT: "a rollback point is made",
     Step.RESTORE: "the backup is in place",
+    Step.MIGRATE: "the migration has run",
+    Step.SWITCH: "containers are exchanged",
     Step.UNFENCE: "users are in again",
     Step.COMMIT: "it is what is installed now",
 }
@@ -86,6 +89,12 @@ def iso(then: datetime | None) -> str | None:
 def rate(count: float, seconds: float) -> str:
     """Bytes a second."""
     return f"{size(count / seconds)}/s" if seconds > 0 else ""
+
+
+def reference(of: str) -> str:
+    """An image reference with as much of the digest as people compare."""
+    repository, at, digest = of.partition("@sha256:")
+    return f"{repository}{at}{digest[:_DIGITS]}…" if at else of
 
 
 def learned(action: Action, facts: Facts) -> str:

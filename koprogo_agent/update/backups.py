@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -29,8 +30,12 @@ class Backups:
     settings: Settings
     journal: Journal
 
-    def make(self, sort: str) -> Dump:
+    def make(self, sort: str, progress: Callable[[int], None] = lambda _: None) -> Dump:
         """Dumps the database, reads the dump whole, and forgets what is superfluous.
+
+        Args:
+            sort: what it is made for, `daily` or `manual`.
+            progress: told the bytes written so far.
 
         Raises:
             NeedsOperator: there is too little disk.
@@ -48,7 +53,7 @@ class Backups:
         installed, now = self.journal.installed, self.world.clock.now()
         # With the instant: a second one of the same label would take the place of the first.
         label = f"{sort}-{now:%Y%m%dT%H%M%S}-{installed.tag if installed else 'none'}"
-        dump = self.world.database.dump(at, self.world.files.backup_path(label), _say_nothing)
+        dump = self.world.database.dump(at, self.world.files.backup_path(label), progress)
         self.world.database.verify(at, dump.path)
         self.journal.record("backup.made", now, path=str(dump.path), bytes=dump.size)
         log.info("backup.made", path=str(dump.path), bytes=dump.size)
@@ -56,9 +61,9 @@ class Backups:
             self.world.files.forget_backup(old.path)
         return dump
 
-    def by_hand(self) -> Dump:
+    def by_hand(self, progress: Callable[[int], None]) -> Dump:
         """A backup that the operator asked for; it is kept until the operator removes it."""
-        return self.make(MANUAL)
+        return self.make(MANUAL, progress)
 
     def daily_is_due(self) -> bool:
         """Whether the last appointed hour has passed without a daily backup."""
@@ -119,7 +124,3 @@ class Backups:
             code="backup.release",
             advice="install that release first, or restore by hand with pg_restore",
         )
-
-
-def _say_nothing(_size: int) -> None:
-    """A backup on the side has nobody who watches it grow."""

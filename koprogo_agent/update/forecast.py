@@ -41,20 +41,25 @@ class Forecast:
         return sum(known) if len(known) == len(self.shares) else None
 
 
-def forecast(plan: Plan, past: Sequence[PastOperation], database: int | None) -> Forecast:
+def forecast(
+    plan: Plan, past: Sequence[PastOperation], database: int | None, settling: float
+) -> Forecast:
     """Forecasts a plan.
 
     Args:
         plan: what is to be done.
         past: what was done here, newest first.
         database: bytes of the database, or None where it does not answer.
+        settling: seconds for which the gate wants to see the stack healthy.
     """
     if not plan.fenced:
         return Forecast((_last("the services are exchanged", past, Step.SWITCH, "seconds"),))
-    return Forecast(tuple(_fenced(plan, past, database)))
+    return Forecast(tuple(_fenced(plan, past, database, settling)))
 
 
-def _fenced(plan: Plan, past: Sequence[PastOperation], database: int | None) -> Iterator[Share]:
+def _fenced(
+    plan: Plan, past: Sequence[PastOperation], database: int | None, settling: float
+) -> Iterator[Share]:
     yield Share("ingress and writers stop and start", _STOPPING, "as a rule")
     if Step.POINT in plan.steps:
         size = database if database is not None else _newest(past, Step.BUDGET, "database")[0]
@@ -63,6 +68,7 @@ def _fenced(plan: Plan, past: Sequence[PastOperation], database: int | None) -> 
     if Step.MIGRATE in plan.steps:
         yield _last("the migration runs", past, Step.REHEARSE, "migrate_seconds")
     yield _last("the new version starts", past, Step.REHEARSE, "start_seconds")
+    yield Share("the gate sees it healthy for long enough", settling, "gate.samples x interval")
 
 
 def _last(what: str, past: Sequence[PastOperation], step: Step, fact: str) -> Share:
