@@ -6,8 +6,7 @@ which a power cut can find the machine. `Resumed` is what the next start says.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import assert_never
 
 from koprogo_agent.domain.plan import (
@@ -21,138 +20,28 @@ from koprogo_agent.domain.plan import (
     way_back_without_data,
     way_on,
 )
+from koprogo_agent.domain.states import (
+    Broke,
+    Carry,
+    Command,
+    Course,
+    End,
+    Event,
+    Finished,
+    Found,
+    Outcome,
+    Pause,
+    Probe,
+    Resumed,
+    State,
+    Truth,
+    Unfinished,
+)
 from koprogo_agent.errors import Failure
 
 MAX_TRIES = 4
 INTERRUPTED = "agent.interrupted"
 """Code of the failure that a restart of the agent is."""
-
-
-class Course(StrEnum):
-    """Where an operation is heading."""
-
-    FORWARD = "forward"
-    BACK = "back"
-    ONWARD = "onward"  # failed, but users have written: the new version must be made to run
-
-
-class Outcome(StrEnum):
-    """How an operation ended."""
-
-    COMMITTED = "committed"
-    ROLLED_BACK = "rolled_back"
-    CANCELLED = "cancelled"  # failed before anything stopped; nobody noticed
-    POSTPONED = "postponed"  # something transient, before anything stopped
-    HELD = "held"
-
-
-@dataclass(frozen=True)
-class State:
-    """Where an operation is. Written to the journal before each command.
-
-    Attributes:
-        plan: what was to be done.
-        course: where it is heading now.
-        actions: the actions of this course.
-        position: index of the action that is being carried out.
-        tries: how often this action was begun before.
-        cause: why the course is not `FORWARD`.
-        failed: the step at which it turned back.
-        opened: whether users may have written since the rollback point was made.
-    """
-
-    plan: Plan
-    course: Course
-    actions: tuple[Action, ...]
-    position: int = 0
-    tries: int = 0
-    cause: Failure | None = None
-    failed: Step | None = None
-    opened: bool = False
-
-    @property
-    def action(self) -> Action:
-        """The action that is being carried out."""
-        return self.actions[self.position]
-
-
-# --- events
-
-
-@dataclass(frozen=True)
-class Finished:
-    """The action was carried out.
-
-    Attributes:
-        wrote: on the way back: whether users may have written to the data that it would discard.
-    """
-
-    wrote: bool = False
-
-
-@dataclass(frozen=True)
-class Unfinished:
-    """The action goes on; this was a slice of it (the soak)."""
-
-
-@dataclass(frozen=True)
-class Broke:
-    """The action failed."""
-
-    failure: Failure
-
-
-@dataclass(frozen=True)
-class Resumed:
-    """The agent started and found this operation in the journal."""
-
-
-class Truth(StrEnum):
-    """What a step's probe finds on the machine after a crash."""
-
-    DONE = "done"
-    NOT_DONE = "not done"
-    UNCLEAR = "unclear"
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the probe of the present action found."""
-
-    truth: Truth
-
-
-Event = Finished | Unfinished | Broke | Resumed | Found
-
-
-# --- commands
-
-
-@dataclass(frozen=True)
-class Carry:
-    """Carry out the present action."""
-
-
-@dataclass(frozen=True)
-class Probe:
-    """Ask the present action's step what is true on the machine."""
-
-
-@dataclass(frozen=True)
-class Pause:
-    """Something transient stands in the way: leave the operation as it is until the next tick."""
-
-    failure: Failure
-
-
-@dataclass(frozen=True)
-class End:
-    """The operation has ended."""
-
-    outcome: Outcome
-
-
-Command = Carry | Probe | Pause | End
 
 
 def begin(plan: Plan) -> tuple[State, Command]:

@@ -14,12 +14,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import TypeAdapter
-
 from koprogo_agent.domain.deployment import Deployment, Floor
-from koprogo_agent.domain.machine import Outcome, State
-from koprogo_agent.domain.plan import Kind, Step
-from koprogo_agent.update.operation import Facts, Operation
+from koprogo_agent.domain.plan import Kind
+from koprogo_agent.domain.states import (
+    Outcome,
+    State,
+)
+from koprogo_agent.update.encoding import dump, dump_facts, load, load_facts
+from koprogo_agent.update.operation import Operation
 from koprogo_agent.update.store import Store
 
 T = TypeVar("T")
@@ -63,7 +65,7 @@ class Journal:
     def get(self, kind: type[T], name: str) -> T | None:
         """A value by name, or None."""
         row = self._one("SELECT json FROM value WHERE name = ?", name)
-        return None if row is None else _load(kind, row["json"])
+        return None if row is None else load(kind, row["json"])
 
     def put(self, name: str, value: object) -> None:
         """Remembers a value; None forgets it."""
@@ -119,10 +121,10 @@ class Journal:
                     operation.kind,
                     operation.tag,
                     operation.fingerprint,
-                    _dump(operation.previous),
-                    _dump(operation.target),
-                    _dump(operation.state),
-                    _dump_facts(operation.facts),
+                    dump(operation.previous),
+                    dump(operation.target),
+                    dump(operation.state),
+                    dump_facts(operation.facts),
                     operation.started.isoformat(),
                 ),
             )
@@ -251,11 +253,11 @@ def _operation(row: sqlite3.Row) -> Operation:
         kind=Kind(row["kind"]),
         tag=row["tag"],
         fingerprint=row["fingerprint"],
-        previous=_load(Deployment, row["previous"]) if row["previous"] else None,
-        target=_load(Deployment, row["target"]) if row["target"] else None,
-        state=_load(State, row["state"]),
+        previous=load(Deployment, row["previous"]) if row["previous"] else None,
+        target=load(Deployment, row["target"]) if row["target"] else None,
+        state=load(State, row["state"]),
         started=datetime.fromisoformat(row["started"]),
-        facts=_load_facts(row["facts"]),
+        facts=load_facts(row["facts"]),
     )
 
 
@@ -265,7 +267,7 @@ def _put(connection: sqlite3.Connection, name: str, value: object) -> None:
         return
     connection.execute(
         "INSERT INTO value VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET json = excluded.json",
-        (name, _dump(value)),
+        (name, dump(value)),
     )
 
 
@@ -274,7 +276,7 @@ def _raise_floor(connection: sqlite3.Connection, deployment: Deployment) -> None
     if version is None:
         return
     row = connection.execute("SELECT json FROM value WHERE name = 'floor'").fetchone()
-    old = _load(Floor, row["json"]) if row else None
+    old = load(Floor, row["json"]) if row else None
     lowest = str(version)
     if old is not None and version.compare(old.version) < 0:
         lowest = old.version
@@ -286,41 +288,9 @@ def _save(connection: sqlite3.Connection, operation: Operation) -> None:
     connection.execute(
         "UPDATE operation SET target = ?, state = ?, facts = ? WHERE id = ?",
         (
-            _dump(operation.target),
-            _dump(operation.state),
-            _dump_facts(operation.facts),
+            dump(operation.target),
+            dump(operation.state),
+            dump_facts(operation.facts),
             operation.id,
         ),
     )
-
-
-def deployment_from(document: Mapping[str, Any]) -> Deployment:
-    """A deployment from its JSON form, as steps hand it on among their facts."""
-    value: Deployment = _adapter(Deployment).validate_python(document)
-    return value
-
-
-_ADAPTERS: dict[type, TypeAdapter[Any]] = {}
-
-
-def _adapter(kind: type) -> TypeAdapter[Any]:
-    if kind not in _ADAPTERS:
-        _ADAPTERS[kind] = TypeAdapter(kind)
-    return _ADAPTERS[kind]
-
-
-def _load(kind: type[T], text: str) -> T:
-    value: T = _adapter(kind).validate_json(text)
-    return value
-
-
-def _dump(value: object) -> str | None:
-    return None if value is None else _adapter(type(value)).dump_json(value).decode()
-
-
-def _dump_facts(facts: Mapping[Step, Facts]) -> str:
-    return json.dumps({str(step): dict(known) for step, known in facts.items()})
-
-
-def _load_facts(text: str) -> dict[Step, Facts]:
-    return {Step(step): known for step, known in json.loads(text).items()}

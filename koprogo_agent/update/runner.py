@@ -10,6 +10,11 @@ import structlog
 
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.machine import (
+    begin,
+    decide,
+)
+from koprogo_agent.domain.plan import Direction, Plan, Step
+from koprogo_agent.domain.states import (
     Broke,
     Carry,
     Command,
@@ -22,15 +27,13 @@ from koprogo_agent.domain.machine import (
     Probe,
     Resumed,
     Unfinished,
-    begin,
-    decide,
 )
-from koprogo_agent.domain.plan import Direction, Plan, Step
 from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.errors import AgentError, Failure, StepFailed
 from koprogo_agent.settings import Settings
+from koprogo_agent.update.encoding import deployment_from
 from koprogo_agent.update.job import Job
-from koprogo_agent.update.journal import Journal, deployment_from
+from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.operation import Facts, Operation
 from koprogo_agent.update.table import WORK
 from koprogo_agent.update.world import Watcher, World

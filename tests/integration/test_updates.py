@@ -12,7 +12,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from koprogo_agent.domain.machine import Outcome
+from koprogo_agent.domain.states import (
+    Outcome,
+)
 from koprogo_agent.update.requests import Requests
 from koprogo_agent.update.runner import Ran
 from tests.instance import Instance, Seen

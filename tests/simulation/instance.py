@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from koprogo_agent.errors import AgentError
+from koprogo_agent.ports import PullProgress
 from koprogo_agent.settings import Settings
 from koprogo_agent.settings.sections import (
     Backup,
@@ -21,6 +22,7 @@ from koprogo_agent.settings.sections import (
     State,
 )
 from koprogo_agent.update.engine import Engine
+from koprogo_agent.update.job import project
 from koprogo_agent.update.requests import Requests
 from koprogo_agent.update.runner import Ran
 from koprogo_agent.update.world import World
@@ -221,6 +223,21 @@ class Instance:
         self.settle()
         assert self.installed == f"v{version}", self.watcher.failures
 
+    def bring_up_by_hand(self, tag: str) -> None:
+        """What a self-hoster does without an agent: clone, set IMAGE_TAG, pull, up."""
+        origin, disk, stack = self.scene.origin, self.scene.disk, self.settings.stack
+        head = origin.objects[origin.refs[tag]].decode()
+        files = origin.commits[head.split("\n", 1)[0].removeprefix("object ")]
+        disk.texts |= {disk.stack_path(path): content for path, content in files.items()}
+        env_file = stack.env_files[0]
+        env_file.write_text(f"{env_file.read_text()}IMAGE_TAG={tag}\n")
+        paths = [disk.stack_path(path) for path in stack.compose_files]
+        by_hand = project(self.settings, paths, tag)
+        for service in self.scene.stack.render(by_hand)["services"].values():
+            self.scene.images.pull(service["image"], _look_away)
+        self.scene.stack.up(by_hand)
+        self.wait(60)
+
     # --- what is true
 
     @property
@@ -249,6 +266,10 @@ class Instance:
     def quarantined(self) -> set[str]:
         """Tags in quarantine."""
         return {one.tag for one in self.engine.memory.quarantined().values()}
+
+
+def _look_away(_progress: PullProgress) -> None:
+    """Nobody watches a pull by hand."""
 
 
 def _never() -> bool:

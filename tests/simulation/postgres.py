@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
+from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater, StepFailed
 from koprogo_agent.ports import DatabaseAt, Dump
 from tests.simulation.images import Program
 
@@ -99,12 +99,14 @@ class SimDatabase:
 
     Attributes:
         broken_rules: what was done that must never be: copying or swapping under a writer.
+        swap_failure: raised by `swap_back`, while set.
     """
 
     def __init__(self, machine: Machine, disk: Disk) -> None:
         self._machine = machine
         self._disk = disk
         self.broken_rules: list[str] = []
+        self.swap_failure: AgentError | None = None
 
     def size(self, at: DatabaseAt) -> int:
         """Bytes."""
@@ -155,6 +157,8 @@ class SimDatabase:
     def swap_back(self, at: DatabaseAt, point: str, aside: str) -> None:
         """Two renames in one transaction."""
         databases = self._server(at).databases
+        if self.swap_failure is not None:
+            raise self.swap_failure
         if point not in databases and aside in databases:
             return
         self._need_no_writer(at, "swap_back")

@@ -51,6 +51,7 @@ class Git:
         """
         self._command = Command(source, state)
         self._mirror = Mirror(self._command, state / "mirror.git")
+        self._commits: dict[str, bytes] = {}
         self._trees: dict[str, dict[str, _Entry]] = {}
         self._expected: dict[str, set[str]] = {}
 
@@ -73,7 +74,7 @@ class Git:
         # The name becomes part of a refspec.
         parse_tag(tag.name)
         require_sha1(tag.oid)
-        self._trees.clear()
+        self._forget()
         found = self._stored(tag.oid)
         if found is None:
             self._mirror.fetch_history(f"+refs/tags/{tag.name}:refs/tags/{tag.name}")
@@ -118,6 +119,7 @@ class Git:
             self._have(commit)
             return question()
         self._mirror.set_aside()
+        self._forget()
         try:
             self._have(commit)
             return question()
@@ -127,10 +129,23 @@ class Git:
                 code="source.broken",
             ) from error
 
+    def _forget(self) -> None:
+        """Reads anew from the mirror: commits and trees are kept only for one release's questions.
+
+        Each is read by a process of its own, and an update asks a dozen questions of one commit.
+        """
+        self._commits.clear()
+        self._trees.clear()
+
     def _have(self, commit: str) -> None:
         """Fetches a commit by its id where the mirror was made anew since its tag was fetched."""
-        if self._mirror.objects([commit])[0] is None:
+        if commit in self._commits:
+            return
+        found = self._mirror.objects([commit])[0]
+        if found is None:
             self._mirror.fetch_history(commit)
+            found = self._mirror.objects([commit])[0]
+        self._commits[commit] = _content(found, commit, "commit")
 
     def _read_file(self, commit: str, path: str) -> bytes:
         entry = self._entry(commit, path)
@@ -141,9 +156,11 @@ class Git:
                 f"{path[:80]!r} in commit {commit} is not a regular file (mode {entry.mode:o})",
                 code="file.kind",
             )
-        if not self._mirror.present([entry.oid]):
+        found = self._mirror.objects([entry.oid])[0]
+        if found is None:
             self._download_contents(commit, entry.oid)
-        return self._require(entry.oid, "blob")
+            found = self._mirror.objects([entry.oid])[0]
+        return _content(found, entry.oid, "blob")
 
     def _download_contents(self, commit: str, oid: str) -> None:
         """Brings a file's content, and by the same connection what will be asked for next."""
@@ -178,7 +195,7 @@ class Git:
 
     def _entry(self, commit: str, path: str) -> _Entry | None:
         """What is at a path of a commit; `.` is its root."""
-        head = self._require(commit, "commit")
+        head = self._commits[commit]
         here = _Entry(_FOLDER, head[5:45].decode(errors="replace"))
         for name in PurePosixPath(path).parts:
             if here.mode != _FOLDER:
@@ -215,13 +232,6 @@ class Git:
             line = find_block(signed.message)
             self._expected[signed.commit] = set(parse(line).files if line else ())
 
-    def _require(self, oid: str, kind: str) -> bytes:
-        """Content of an object that must be in the mirror."""
-        found = self._mirror.objects([oid])[0]
-        if found is None or found.kind != kind:
-            raise Damaged(f"{kind} {oid} is missing")
-        return found.content
-
     def _stored(self, oid: str) -> Object | None:
         """An object that may be in the mirror; a damaged mirror is set aside."""
         try:
@@ -229,3 +239,10 @@ class Git:
         except Damaged:
             self._mirror.set_aside()
             return None
+
+
+def _content(found: Object | None, oid: str, kind: str) -> bytes:
+    """Content of an object that must be in the mirror, and of this kind."""
+    if found is None or found.kind != kind:
+        raise Damaged(f"{kind} {oid} is missing")
+    return found.content

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from koprogo_agent.domain.machine import Truth
+from koprogo_agent.domain.states import (
+    Truth,
+)
 from koprogo_agent.update.job import Found, Job, close, users_come_in
 from koprogo_agent.update.operation import Facts
 
