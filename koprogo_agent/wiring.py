@@ -64,10 +64,14 @@ class Agent:
         return read_status(self.engine.journal, stale_after, self.now()).summary
 
 
+def engine_host(settings: Settings) -> str:
+    """The address of the Docker engine."""
+    return settings.stack.docker_host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+
+
 def build_world(settings: Settings) -> World:
     """The real outside systems."""
-    state = settings.state.directory
-    host = settings.stack.docker_host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+    state, host = settings.state.directory, engine_host(settings)
     return World(
         source=Git(settings.source, state),
         signatures=Signatures(settings.trust.directory),

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from koprogo_agent import __version__
-from koprogo_agent.cli import backup, config, hold, look, offers, plan, update, why
+from koprogo_agent.cli import backup, config, doctor, hold, look, offers, plan, update, why
 from koprogo_agent.cli.options import ConfigPath
 
 app = typer.Typer(
@@ -39,6 +39,7 @@ for verb in (
     hold.hold,
     hold.resume,
     hold.retry,
+    doctor.doctor,
 ):
     app.command()(verb)
 app.add_typer(backup.app, name="backup")

@@ -1,0 +1,62 @@
+"""The agent itself: its journal, its lock, and whether anybody runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from koprogo_agent.adapters.lock import agent_lock
+from koprogo_agent.doctor.finding import Finding, Patient, fault, good, warning
+from koprogo_agent.errors import NeedsOperator, RetryLater
+from koprogo_agent.update.reading import JournalToRead
+from koprogo_agent.update.standing import Standing
+
+_START = "systemctl enable --now koprogo-agent; its log: journalctl -u koprogo-agent"
+
+
+def journal(patient: Patient) -> Iterator[Finding]:
+    """The journal can be read, is whole, and is written to."""
+    aside = sorted(patient.journal.parent.glob(f"{patient.journal.name}.corrupt-*[0-9]"))
+    for path in aside:
+        said = f"a damaged journal was set aside: {path}"
+        yield warning("journal", said, "check the disk (dmesg, smartctl), then remove that file")
+    try:
+        opened = JournalToRead(patient.journal)
+    except NeedsOperator as error:
+        level = warning if error.code == "journal.absent" else fault
+        yield level("journal", error.message, error.advice)
+        return
+    try:
+        verdict = opened.store.connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        if verdict != "ok":
+            yield fault("journal", f"it is damaged: {verdict}", "koprogo-agent check makes it anew")
+            return
+        yield good("journal", str(patient.journal))
+        yield from _standing(patient, Standing(opened))
+    finally:
+        opened.close()
+
+
+def _standing(patient: Patient, standing: Standing) -> Iterator[Finding]:
+    held, polls = standing.held, standing.polls
+    if held is not None:
+        yield warning("held", held.reason, held.advice)
+    stale = timedelta(seconds=patient.settings.policy.poll_stale_after)
+    if polls.succeeded is None:
+        yield warning("polls", "there was none yet", _START)
+    elif patient.now - polls.succeeded > stale:
+        yield fault("polls", f"the last good one was {polls.succeeded:%Y-%m-%d %H:%M} UTC", _START)
+    elif polls.succeeded - patient.now > stale:
+        said = f"the last one was in the future, {polls.succeeded:%Y-%m-%d %H:%M} UTC"
+        yield fault("polls", said, "the clock was set back; look: timedatectl")
+    else:
+        yield good("polls", f"the last good one was {polls.succeeded:%Y-%m-%d %H:%M} UTC")
+
+
+def lock(patient: Patient) -> Iterator[Finding]:
+    """Nobody else acts; or somebody does, which is as it should be, too."""
+    try:
+        with agent_lock(patient.settings.state.run_directory):
+            yield good("lock", "no other agent is at work")
+    except RetryLater as error:
+        yield good("lock", error.message)

@@ -1,0 +1,55 @@
+"""All checks, one after the other: that one cannot be made is a finding, too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from koprogo_agent.doctor import agent, machine, source, stack
+from koprogo_agent.doctor.finding import Check, Finding, Level, Patient, fault
+from koprogo_agent.errors import AgentError
+
+CHECKS: tuple[Check, ...] = (
+    # A wrong clock makes certificates and keys look wrong: it is told before what follows from it.
+    machine.clock,
+    machine.folders,
+    source.keys,
+    source.programs,
+    source.source,
+    machine.engine,
+    machine.compose,
+    machine.disk,
+    stack.variables,
+    stack.database,
+    stack.health,
+    agent.journal,
+    agent.lock,
+)
+
+
+def examine(patient: Patient, tell: Callable[[str], None]) -> list[Finding]:
+    """What is found, worst first.
+
+    Args:
+        patient: the machine.
+        tell: told the name of each check before it is made.
+    """
+    found = [finding for check in CHECKS for finding in _made(check, patient, tell)]
+    return sorted(dict.fromkeys(found), key=lambda finding: finding.level)
+
+
+def _made(check: Check, patient: Patient, tell: Callable[[str], None]) -> Iterator[Finding]:
+    name = check.__name__
+    tell(name)
+    try:
+        yield from check(patient)
+    except AgentError as error:
+        yield fault(name, error.message, error.advice)
+    except OSError as error:
+        where = f" {error.filename}" if error.filename else ""
+        said = f"cannot be looked at: {error.strerror}{where}"
+        yield fault(name, said, "type it again as root: sudo koprogo-agent doctor")
+
+
+def is_well(found: list[Finding]) -> bool:
+    """Whether the agent can work: warnings are allowed."""
+    return all(finding.level is not Level.FAULT for finding in found)

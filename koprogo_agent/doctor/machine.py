@@ -1,0 +1,152 @@
+"""The machine: its clock, its folders and who may write to them, its disks, the Docker engine."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import ssl
+import stat
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import koprogo_agent
+from koprogo_agent import docker_api, process
+from koprogo_agent.adapters.compose import commands
+from koprogo_agent.doctor.finding import Finding, Patient, fault, good, warning
+from koprogo_agent.domain.trust import CLOCK_SKEW
+from koprogo_agent.errors import AgentError
+
+_SECONDS = 10.0
+_TIGHT = 2 * 10**9
+_FULL = 256 * 2**20
+_GIGA = 1e9
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_OTHERS_READ = stat.S_IRWXG | stat.S_IRWXO
+
+
+def clock(patient: Patient) -> Iterator[Finding]:
+    """Compares this machine's clock with the git server's: trust in releases depends on it."""
+    advice = "set it: timedatectl set-ntp true; then look: timedatectl"
+    installed = datetime.fromtimestamp(
+        Path(koprogo_agent.__file__).stat().st_mtime, tz=patient.now.tzinfo
+    )
+    if patient.now < installed - timedelta(days=1):
+        said = f"{patient.now:%Y-%m-%d %H:%M} is before this agent was installed"
+        yield fault("clock", f"{said} ({installed:%Y-%m-%d})", advice)
+        return
+    told = _date_of(patient.settings.source.url)
+    if told is None:
+        yield good("clock", "the source tells no time to compare it with")
+        return
+    off = (patient.now - told).total_seconds()
+    if abs(off) > CLOCK_SKEW.total_seconds():
+        way = "ahead of" if off > 0 else "behind"
+        days = f" ({abs(off) / 86400:.0f} days)" if abs(off) > 2 * 86400 else ""
+        yield fault("clock", f"{abs(off) / 60:.0f} min{days} {way} the git server's", advice)
+    else:
+        yield good("clock", f"{abs(off):.0f} s from the git server's")
+
+
+def _date_of(url: str) -> datetime | None:
+    """The time by a web server, or None.
+
+    Its certificate is not looked at: with a wrong clock none would be valid, and what a liar could
+    gain here is a false alarm.
+    """
+    parts = urlsplit(url)
+    connection: http.client.HTTPConnection
+    if parts.scheme == "https" and parts.hostname:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(
+            parts.hostname, parts.port, timeout=_SECONDS, context=context
+        )
+    elif parts.scheme == "http" and parts.hostname:
+        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=_SECONDS)
+    else:
+        return None
+    try:
+        with closing(connection):
+            connection.request("HEAD", parts.path or "/")
+            date = connection.getresponse().headers.get("Date", "")
+        return parsedate_to_datetime(date)
+    except (OSError, http.client.HTTPException, ValueError):
+        return None  # whether the source can be reached at all is another check's
+
+
+def folders(patient: Patient) -> Iterator[Finding]:
+    """The agent's folders and files belong to it, and others can neither write nor read them."""
+    settings = patient.settings
+    yield from _guarded(patient.config, "configuration", secret=bool(settings.notify.urls))
+    yield from _guarded(settings.state.directory, "state", secret=True)
+    yield from _guarded(settings.backup.directory, "backups", secret=True)
+
+
+def _guarded(path: Path, what: str, *, secret: bool) -> Iterator[Finding]:
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        yield warning(what, f"{path} is not there yet", "the agent makes it when it first runs")
+        return
+    mode = "700" if path.is_dir() else "600"
+    if status.st_uid not in {0, os.geteuid()}:
+        yield fault(what, f"{path} belongs to another user", f"chown root: {path}")
+    elif status.st_mode & _OTHERS_WRITE:
+        yield fault(what, f"others may write to {path}", f"chmod {mode} {path}")
+    elif secret and status.st_mode & _OTHERS_READ:
+        yield warning(what, f"others may read {path}", f"chmod {mode} {path}")
+    else:
+        yield good(what, str(path))
+
+
+def disk(patient: Patient) -> Iterator[Finding]:
+    """Room for the next update, on every file system that it writes to."""
+    settings, files = patient.settings, patient.world.files
+    places = [settings.state.directory, settings.backup.directory]
+    with suppress(AgentError):  # the engine is another check's
+        places.append(patient.world.images.root())
+    seen = set()
+    for place in places:
+        present = next(path for path in (place, *place.parents) if path.exists())
+        device, free = present.stat().st_dev, files.free_bytes(present)
+        if device in seen:
+            continue
+        seen.add(device)
+        said = f"{free / _GIGA:.1f} GB free at {place}"
+        advice = f"free some; what takes it: du -xh {place} | sort -h, docker system df"
+        if free < _FULL:
+            yield fault("disk", said, advice)
+        elif free < _TIGHT:
+            yield warning("disk", said, advice)
+        else:
+            yield good("disk", said)
+
+
+def engine(patient: Patient) -> Iterator[Finding]:
+    """The Docker engine answers."""
+    told = docker_api.read(patient.host, "/version")
+    yield good("docker", f"engine {told['Version']}, API {told['ApiVersion']}, {patient.host}")
+
+
+def compose(patient: Patient) -> Iterator[Finding]:  # noqa: ARG001 - the contract of a check
+    """A Compose of our time is there."""
+    old = []
+    for program in commands.PROGRAMS:
+        try:
+            env = commands.passed_on(os.environ)
+            done = process.run(commands.version(program), env=env, timeout=_SECONDS)
+        except (AgentError, process.Overrun):
+            continue
+        printed = done.stdout.decode(errors="replace").strip()
+        major = commands.major(printed) if not done.returncode else None
+        if major is not None and major >= commands.OLDEST_MAJOR:
+            yield good("compose", f"{' '.join(program)} {printed}")
+            return
+        old += [f"{' '.join(program)} {printed}"] if major is not None else []
+    found = f"only {', '.join(old)}" if old else "there is none"
+    yield fault("compose", found, "install Compose 2 or later: docker-compose-plugin")

@@ -1,0 +1,84 @@
+"""The stack: its variables, its database, and whether it is healthy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dotenv import dotenv_values
+
+from koprogo_agent.adapters.postgres.server import find
+from koprogo_agent.doctor.finding import Finding, Patient, fault, good, warning
+from koprogo_agent.domain.gate import Expectation
+from koprogo_agent.errors import RetryLater
+from koprogo_agent.update.job import project
+from koprogo_agent.update.looking import Look, outside, take
+
+_MEGA = 1e6
+_IS_SUPERUSER = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user;"
+
+
+def variables(patient: Patient) -> Iterator[Finding]:
+    """The env files are there, and give every variable of the compose files a value."""
+    stack, files = patient.settings.stack, patient.world.files
+    missing = [path for path in stack.env_files if not path.is_file()]
+    for path in missing:
+        yield fault("env file", f"{path} is not there", "make it, or correct stack.env_files")
+    laid = [files.stack_path(path) for path in stack.compose_files]
+    if missing or not all(path.is_file() for path in laid):
+        return
+    values = {name for path in stack.env_files for name in dotenv_values(path, interpolate=False)}
+    used = patient.world.stack.variables(project(patient.settings, laid, "any"))
+    lacking = [
+        one.name
+        for one in used
+        if (one.required or not one.default) and one.name not in {*values, stack.image_tag_variable}
+    ]
+    where = ", ".join(map(str, stack.env_files))
+    if lacking:
+        names = ", ".join(sorted(lacking))
+        yield warning("env file", f"{names} has no value", f"add a line NAME=value to {where}")
+    else:
+        yield good("env file", f"{len(values)} variables in {where}")
+
+
+def database(patient: Patient) -> Iterator[Finding]:
+    """PostgreSQL answers, and its user may make and rename databases."""
+    try:
+        size = patient.world.database.size(patient.database)
+    except RetryLater as error:
+        if patient.world.stack.containers(patient.settings.stack.project):
+            yield fault("database", error.message, error.advice)
+        else:
+            yield warning("database", "the stack does not run yet", "koprogo-agent update")
+        return
+    server = find(patient.host, patient.database)
+    if server.ask(_IS_SUPERUSER) == ["t"]:
+        yield good("database", f"{server.app}, {size / _MEGA:.1f} MB, its user is a superuser")
+    else:
+        yield fault(
+            "database",
+            f"the user of {server.app} is no superuser: no rollback point can be made",
+            "POSTGRES_USER must be a superuser, as the official image makes it",
+        )
+
+
+def health(patient: Patient) -> Iterator[Finding]:
+    """Every probe answers as it should."""
+    settings = patient.settings
+    if not patient.world.stack.containers(settings.stack.project):
+        return
+    direct = tuple(probe for probe in settings.probe if probe.service is not None)
+    for where, look in (
+        ("directly", Look(settings.stack.project, Expectation(frozenset()), inside=direct)),
+        (
+            "as users ask",
+            Look(settings.stack.project, Expectation(frozenset()), outside=outside(settings)),
+        ),
+    ):
+        for name, wrong in take(patient.world, look, 0).answers.items():
+            what = f"probe {name}"
+            if wrong is None:
+                yield good(what, f"answers {where} as it should")
+            else:
+                logs = f"docker compose -p {settings.stack.project} ps -a, and logs"
+                yield fault(what, f"asked {where}: {wrong}", f"look: {logs}")
