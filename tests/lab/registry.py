@@ -167,7 +167,12 @@ class Registry:
     def _relay(self, exchange: Exchange) -> None:
         upstream = _UnixConnection(self._socket)
         with contextlib.closing(upstream):
-            headers = {k: v for k, v in exchange.headers.items() if k.lower() not in HOP_BY_HOP}
+            # Docker's engine sends a line `Accept` for each kind of manifest; all of them count.
+            headers = {
+                name: ", ".join(exchange.headers.get_all(name, ()))
+                for name in exchange.headers
+                if name.lower() not in HOP_BY_HOP
+            }
             chunked = "Transfer-Encoding" in exchange.headers
             if chunked:
                 headers["Transfer-Encoding"] = "chunked"
