@@ -1,0 +1,179 @@
+"""Adoption on real parts: a stack that somebody brought up by hand comes into the agent's care."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from koprogo_agent.domain.states import (
+    Outcome,
+)
+from koprogo_agent.update.adoption import UNKNOWN
+from koprogo_agent.update.requests import Requests
+from koprogo_agent.wiring import JOURNAL
+from tests.instance import Instance
+from tests.lab.lab import Lab
+from tests.lab.recipes import Kind
+from tests.lab.releases import Release
+from tests.lab.stack import ONE_SHOT
+from tests.scenes import bring, installed, lives, remove_stack, watch, writer
+
+pytestmark = pytest.mark.real
+
+CHANGED = {"backend", "frontend"}
+"""What the releases of these tests change."""
+RUN_AGAIN = {*CHANGED, ONE_SHOT}
+"""The one-shot has ended before; it runs again in the same container."""
+FENCED = {*RUN_AGAIN, "ingress"}
+"""The fence stops the ingress, and starts the same container again."""
+
+
+def by_hand(lab: Lab, release: Release, image_tag: str = "") -> Instance:
+    """The stack runs a release, brought up by plain Compose; the agent has never run."""
+    remove_stack(lab)
+    lab.install(release)
+    if image_tag:
+        lab.stack.write_env(image_tag)
+    return Instance.create(lab, rehearsal={"when": "never"}, backup={"before_update": False})
+
+
+def test_a_running_stack_is_adopted_updated_and_taken_back_to(lab: Lab) -> None:
+    """Adopting restarts nothing; each way from there touches only what it changes."""
+    first = lab.publisher.publish(Kind.GOOD)
+    instance = by_hand(lab, first)
+
+    adopted = watch(instance)
+    assert adopted.ran is None
+    assert adopted.restarted == set()
+    assert adopted.tally.failed == 0
+    assert installed(instance) == first.tag
+    with instance.engine() as engine:
+        assert engine.journal.floor is not None
+        assert engine.journal.floor.version == first.version
+        assert [event.name for event in engine.journal.events(1)] == ["stack.adopted"]
+        assert engine.drift() == ()
+
+    failed, taken_back = bring(instance, Kind.BROKEN_IN_PRODUCTION_AFTER_MIGRATION)
+    assert taken_back.outcome is Outcome.ROLLED_BACK
+    assert taken_back.replaced <= CHANGED
+    assert taken_back.restarted <= FENCED
+    assert lab.stack.applied() == list(first.migrations)
+    assert installed(instance) == first.tag != failed.tag
+
+    second, updated = bring(instance, Kind.GOOD)
+    assert updated.outcome is Outcome.COMMITTED
+    assert updated.replaced == CHANGED
+    assert updated.restarted <= RUN_AGAIN
+    assert installed(instance) == second.tag
+
+    before = lives(lab.stack)
+    with writer(lab.stack), instance.engine() as engine:
+        assert Requests(engine).rollback().outcome is Outcome.COMMITTED
+        assert engine.drift() == ()
+        assert engine.tick() is None
+    after = lives(lab.stack)
+    assert {name for name in before if before[name] != after[name]} <= RUN_AGAIN
+    assert installed(instance) == first.tag
+
+    third, changed = bring(instance, Kind.GOOD_WITH_MIGRATION)
+    assert changed.outcome is Outcome.COMMITTED
+    assert changed.replaced == CHANGED
+    assert changed.restarted <= FENCED
+    assert lab.stack.applied() == list(third.migrations)
+
+
+def test_a_release_is_known_by_its_digests(lab: Lab) -> None:
+    """The operator's tag names no release; the images do."""
+    release = lab.publisher.publish(Kind.GOOD)
+    instance = by_hand(lab, release)
+    lab.stack.write_env("stable")
+    adopted = watch(instance)
+    assert adopted.ran is None
+    assert adopted.restarted == set()
+    assert installed(instance) == release.tag
+
+
+def test_a_stack_of_no_known_release_is_adopted_and_updated(lab: Lab) -> None:
+    """What runs is nobody's release: it is kept as it is, and gone back to when an update fails."""
+    base = lab.publisher.publish(Kind.GOOD)
+    own_build = Release(lab.publisher.draft(Kind.GOOD), tag_object="")
+    instance = by_hand(lab, own_build)
+    # Older than what runs, for all that anybody knows: the operator decides about the first step.
+    waiting = instance.changed(policy={"automatic": False})
+    adopted = watch(waiting)
+    assert adopted.ran is None
+    assert adopted.restarted == set()
+    assert installed(waiting) == UNKNOWN
+    with waiting.engine() as engine:
+        assert engine.journal.floor is None
+        assert engine.standing.pending.reasons[0][:2] == (base.tag, "manual")
+
+    _, taken_back = bring(instance, Kind.BROKEN_IN_PRODUCTION_AFTER_MIGRATION)
+    assert taken_back.outcome is Outcome.ROLLED_BACK
+    assert taken_back.replaced <= CHANGED
+    assert taken_back.restarted <= FENCED
+    assert installed(instance) == UNKNOWN
+    assert lab.stack.applied() == list(own_build.migrations)
+
+    release, updated = bring(instance, Kind.GOOD_WITH_MIGRATION)
+    assert updated.outcome is Outcome.COMMITTED
+    assert updated.replaced == CHANGED
+    assert updated.restarted <= FENCED
+    assert installed(instance) == release.tag
+
+
+def truncated(content: bytearray) -> None:
+    """Half of it is gone."""
+    del content[len(content) // 2 :]
+
+
+def bits_flipped(content: bytearray) -> None:
+    """One bit in each of many places is wrong."""
+    dice = random.Random(2)
+    for _ in range(200):
+        content[dice.randrange(100, len(content))] ^= 1 << dice.randrange(8)
+
+
+def header_lost(content: bytearray) -> None:
+    """It does not even look like a database."""
+    content[:100] = bytes(100)
+
+
+@pytest.fixture(scope="module")
+def updated(lab: Lab) -> Instance:
+    """A stack that the agent has adopted and then brought to another release."""
+    instance = by_hand(lab, lab.publisher.publish(Kind.GOOD))
+    assert watch(instance).ran is None
+    assert bring(instance, Kind.GOOD_WITH_MIGRATION)[1].outcome is Outcome.COMMITTED
+    return instance
+
+
+@pytest.mark.parametrize("harm", [truncated, bits_flipped, header_lost])
+def test_a_corrupt_journal_is_made_anew(
+    updated: Instance, harm: Callable[[bytearray], None]
+) -> None:
+    """It is kept as evidence; the labels on the containers say what runs; nothing is restarted."""
+    journal = updated.settings.state.directory / JOURNAL
+    was = installed(updated)
+    _damage(journal, harm)
+    beside = set(journal.parent.glob(f"{JOURNAL}.corrupt-*"))
+
+    rebuilt = watch(updated)
+    assert rebuilt.ran is None
+    assert rebuilt.restarted == set()
+    assert rebuilt.tally.failed == 0
+    assert installed(updated) == was
+    assert set(journal.parent.glob(f"{JOURNAL}.corrupt-*")) > beside
+
+    _, next_one = bring(updated, Kind.GOOD)
+    assert next_one.outcome is Outcome.COMMITTED
+    assert next_one.restarted <= RUN_AGAIN
+
+
+def _damage(path: Path, harm: Callable[[bytearray], None]) -> None:
+    content = bytearray(path.read_bytes())
+    harm(content)
+    path.write_bytes(content)
