@@ -6,6 +6,7 @@ import os
 import random
 import resource
 import subprocess
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -532,6 +533,43 @@ def test_what_a_killed_git_leaves_does_not_stop_the_next(bench: Bench) -> None:
     assert not list(bench.mirror.rglob("*.lock"))
     assert not list(bench.mirror.rglob("tmp_*"))
     assert not (bench.state / "mirror.damaged").exists()
+
+
+def test_an_object_under_a_wrong_id_is_not_believed(bench: Bench) -> None:
+    """Git reads what lies under an id; the agent holds it against the id."""
+    commit = bench.commit()
+    git = bench.git()
+    git.fetch(bench.tag("v1.0.0", commit))
+    oid = bench.origin.repository.git("rev-parse", f"{commit}:compose.yml")
+    forged = bench.mirror / "objects" / oid[:2] / oid[2:]
+    forged.parent.mkdir()
+    forged.write_bytes(zlib.compress(b"blob 5\0evil\n"))
+    assert git.read_file(commit, "compose.yml") == FILES["compose.yml"]
+
+
+def test_a_mirror_half_made_is_made_from_nothing(bench: Bench) -> None:
+    """Whatever a killed agent, or someone else, left where mirrors are made."""
+    unfinished = bench.state / "mirror.new"
+    unfinished.mkdir()
+    (unfinished / "config").write_text('[remote "origin"]\n\turl = https://elsewhere.example/\n')
+    assert bench.git().fetch(bench.tag("v1.0.0", bench.commit()))
+    assert "elsewhere" not in bench.inspect("config", "--local", "--list")
+
+
+def test_a_folder_with_too_many_entries_is_refused(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few trees that name each other often can make billions of paths."""
+    monkeypatch.setattr("koprogo_agent.adapters.git.MAX_ENTRIES", 10)
+    inner = bench.origin.repository.tree({str(n): b"" for n in range(4)})
+    outer = bench.origin.repository.tree({}, folders=dict.fromkeys("abc", inner))
+    commit = bench.origin.repository.commit(outer, [], "Many", 1_700_000_000)
+    git = bench.git()
+    git.fetch(bench.tag("v1.0.0", commit))
+    assert len(git.list_files(commit, "a")) == 4
+    with pytest.raises(Refused) as caught:
+        git.list_files(commit, ".")
+    assert caught.value.code == "source.limit"
 
 
 def test_a_fetch_that_is_cut_off_can_be_done_again(bench: Bench) -> None:

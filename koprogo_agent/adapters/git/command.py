@@ -36,7 +36,6 @@ _SETTINGS = (
     "protocol.version=2",  # else the server lists every branch too
     "fetch.fsckObjects=true",
     "fetch.writeCommitGraph=false",
-    "gc.auto=0",
     "core.hooksPath=/dev/null",
     "core.fsync=all",
     "core.bigFileThreshold=1m",  # larger files are streamed, never held in memory
