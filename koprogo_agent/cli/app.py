@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from koprogo_agent import __version__
-from koprogo_agent.cli import backup, config, doctor, hold, look, offers, plan, update, why
+from koprogo_agent.cli import backup, config, demo, doctor, hold, look, offers, plan, update, why
 from koprogo_agent.cli.options import ConfigPath
 
 app = typer.Typer(
@@ -40,6 +40,7 @@ for verb in (
     hold.resume,
     hold.retry,
     doctor.doctor,
+    demo.demo,
 ):
     app.command()(verb)
 app.add_typer(backup.app, name="backup")
