@@ -120,26 +120,29 @@ def _restart(service: Mapping[str, Any]) -> str:
     return str(service.get("restart", "no")).split(":", 1)[0]
 
 
-def levels(model: Model, names: Iterable[str], writers: Iterable[str]) -> list[tuple[str, ...]]:
-    """Services in the order of starting: a level starts when the one before it is ready.
-
-    Nobody waits for a writer: its start may include a long migration, which the gate watches; the
-    rest of the stack need not be held up by it.
-    """
+def levels(model: Model, names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Services in the order of starting: each one after those that it depends on."""
     left = dict.fromkeys(names)
-    awaited_by_nobody = set(writers)
     result: list[tuple[str, ...]] = []
     while left:
-        ready = tuple(
-            name
-            for name in left
-            if not (_needs(services(model)[name]) - awaited_by_nobody).intersection(left)
-        )
+        ready = tuple(name for name in left if not _needs(services(model)[name]).intersection(left))
         # A cycle cannot pass compose's own validation; whatever is left then starts together.
         level = ready or tuple(left)
         result.append(level)
         left = {name: None for name in left if name not in level}
     return result
+
+
+def awaited(
+    model: Model, level: Iterable[str], later: Iterable[str], writers: Iterable[str]
+) -> frozenset[str]:
+    """Those of a level that must be ready before the later services start.
+
+    Nobody waits for a writer: its start may include a long migration, which the gate watches; the
+    rest of the stack need not be held up by it.
+    """
+    needed = {need for name in later for need in _needs(services(model)[name])}
+    return frozenset(level).intersection(needed) - set(writers)
 
 
 def _needs(service: Mapping[str, Any]) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from koprogo_agent.domain.gate import (
     Container,
@@ -21,6 +21,8 @@ from koprogo_agent.settings.sections import Probe
 from koprogo_agent.update.world import Watcher, World
 
 _LOG_LINES = 20
+_QUICK = 0.25
+"""Seconds from one look to the next while something is not healthy yet."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,9 @@ def outside(settings: Settings) -> tuple[Probe, ...]:
 def wait_until_healthy(world: World, look: Look, policy: GatePolicy, watcher: Watcher) -> float:
     """Samples until the gate opens.
 
+    The pauses between good samples are the policy's. What is not healthy yet is looked at more
+    often, so that the first good sample does not come up to a whole pause late.
+
     Returns:
         Seconds that it took.
 
@@ -83,7 +88,26 @@ def wait_until_healthy(world: World, look: Look, policy: GatePolicy, watcher: Wa
                 raise _failed(world, judgement, samples[-1])
             case Verdict.NOT_YET:
                 watcher.goes_on(judgement.reason, 0, 0)
-                world.clock.wait(policy.interval)
+                _pause(world, look, policy, samples[-1])
+
+
+def _pause(world: World, look: Look, policy: GatePolicy, last: Sample) -> None:
+    """Waits for the next sample: a whole interval after a good one, else until all is well."""
+    if _is_good(last, look, policy):
+        world.clock.wait(policy.interval)
+        return
+    # Whether the database works on something is of no interest between samples, and costs more.
+    brief = replace(look, database=None)
+    ends = world.clock.monotonic() + policy.interval
+    while (left := ends - world.clock.monotonic()) > _QUICK:
+        world.clock.wait(_QUICK)
+        if _is_good(take(world, brief, 0.0), look, policy):
+            return
+    world.clock.wait(max(left, 0.0))
+
+
+def _is_good(sample: Sample, look: Look, policy: GatePolicy) -> bool:
+    return judge([sample], look.expected, replace(policy, samples=1)).verdict is Verdict.HEALTHY
 
 
 def take(world: World, look: Look, at: float) -> Sample:

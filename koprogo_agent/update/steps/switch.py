@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from koprogo_agent.domain.deployment import Deployment, ServicePin
 from koprogo_agent.domain.gate import Container
-from koprogo_agent.domain.overlay import RELEASE_LABEL, expectation, levels, override
+from koprogo_agent.domain.overlay import RELEASE_LABEL, awaited, expectation, levels, override
 from koprogo_agent.domain.plan import Kind
 from koprogo_agent.domain.states import (
     Truth,
@@ -66,22 +68,30 @@ def _fetch_pruned(job: Job, deployment: Deployment) -> None:
 
 
 def _apply(job: Job, deployment: Deployment, other: Deployment | None) -> Facts:
-    """Lays the files, then starts level by level: what others need is ready before they start."""
+    """Lays the files, then starts level by level: what others need is ready before they start.
+
+    What needs a writer is started after it without waiting for it, while it comes up.
+    """
     began = job.world.clock.monotonic()
     job.world.files.lay(deployment.tag)
     pins = job.world.files.write_override(PINS, override(deployment.pins))
     project = laid_project(job, deployment, pins)
     model = model_of(job, deployment)
     names = [name for name in deployment.pins if name not in closed_services(job)]
-    order = levels(model, names, job.settings.stack.writers)
-    policy = replace(gate_policy(job.settings), samples=1)
+    order = levels(model, names)
     for index, level in enumerate(order):
         job.world.stack.up(project, level)
-        if index + 1 < len(order):
-            expected = expectation(model, set(model["services"]) - set(level))
-            look = Look(project.name, expected)
-            wait_until_healthy(job.world, look, policy, job.watcher)
+        later = [name for after in order[index + 1 :] for name in after]
+        _await(job, project.name, model, awaited(model, level, later, job.settings.stack.writers))
     dropped = sorted(set(other.pins) - set(deployment.pins)) if other else []
     if dropped:
         job.world.stack.discard(project.name, dropped)
     return {"seconds": job.world.clock.monotonic() - began}
+
+
+def _await(job: Job, project_name: str, model: Mapping[str, Any], names: frozenset[str]) -> None:
+    """Waits until these services are ready."""
+    if names:
+        look = Look(project_name, expectation(model, set(model["services"]) - names))
+        policy = replace(gate_policy(job.settings), samples=1)
+        wait_until_healthy(job.world, look, policy, job.watcher)
