@@ -1,0 +1,40 @@
+"""Drift: what differs from what was applied, in words."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from koprogo_agent.domain.drift import CONFIG_HASH, applied, differences
+from koprogo_agent.domain.gate import Container, Health
+
+BACKEND = Container(
+    "backend", "1", "b", "sha256:1", "running", Health.HEALTHY, 0, 0, {CONFIG_HASH: "h"}
+)
+SHOT = replace(BACKEND, service="bootstrap", id="2", state="exited")
+
+
+def test_nothing_differs() -> None:
+    """Restarts, health, and one-shots that ended are no drift; nor are services of others."""
+    now = replace(BACKEND, id="9", restarts=4, health=Health.UNHEALTHY)
+    extra = replace(BACKEND, service="pgadmin")
+    assert differences(applied([BACKEND, SHOT]), [now, SHOT, extra]) == ()
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        ([SHOT], "backend has no container any more"),
+        ([replace(BACKEND, image_id="sha256:2"), SHOT], "backend runs another image"),
+        (
+            [replace(BACKEND, labels={CONFIG_HASH: "x"}), SHOT],
+            "backend was made anew with another definition",
+        ),
+        ([replace(BACKEND, state="paused"), SHOT], "backend is paused"),
+    ],
+    ids=str,
+)
+def test_what_differs(now: list[Container], words: str) -> None:
+    """Each difference has its words."""
+    assert differences(applied([BACKEND, SHOT]), now) == (words,)
