@@ -151,10 +151,17 @@ def _hopeless(samples: Sequence[Sample], expected: Expectation, policy: GatePoli
         if name in expected.ending and container.state == "exited" and container.exit_code:
             return f"{name} has exited {container.exit_code}"
         if name in expected.running and _risen(samples, container) > policy.max_restarts:
-            return f"{name} restarts again and again, last with exit code {container.exit_code}"
+            return f"{name} restarts again and again{_exit_seen(samples, container)}"
         if name in expected.running and _stays_down(samples, container, policy.samples):
             return f"{name} has exited {container.exit_code} and stays down"
     return ""
+
+
+def _exit_seen(samples: Sequence[Sample], container: Container) -> str:
+    """The exit code that it was seen with; while it runs again it shows none."""
+    codes = [c.exit_code for s in samples for c in s.containers if c.id == container.id]
+    failed = [code for code in codes if code]
+    return f", with exit code {failed[-1]}" if failed else ""
 
 
 def _risen(samples: Sequence[Sample], container: Container) -> int:
