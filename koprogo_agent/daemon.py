@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from types import FrameType
 
 import structlog
+from apscheduler.executors.debug import DebugExecutor
 from apscheduler.schedulers.blocking import BlockingScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
@@ -45,7 +46,9 @@ class DaemonWatcher:
     def finished(self, action: Action, seconds: float, facts: Facts) -> None:
         """Logs what the step learned."""
         self._supervisor.alive()
-        log.info("step.done", step=str(action), seconds=round(seconds, 2), **_brief(facts))
+        # Facts may name seconds of their own; those of the whole step are the ones to read here.
+        told = {**_brief(facts), "step": str(action), "seconds": round(seconds, 2)}
+        log.info("step.done", **told)
 
     def broke(self, action: Action, failure: Failure) -> None:
         """Logs why the step failed."""
@@ -61,7 +64,9 @@ class Daemon:
         self._supervisor = supervisor
         self._stopping = threading.Event()
         self._not_before = _EPOCH
-        self._scheduler = BlockingScheduler(timezone=UTC)
+        # Ticks run in this thread, as all of the agent does: the journal allows no other, and one
+        # job at a time needs no pool of threads.
+        self._scheduler = BlockingScheduler(executors={"default": DebugExecutor()}, timezone=UTC)
 
     def run(self) -> None:
         """Runs until SIGTERM or SIGINT."""
