@@ -199,9 +199,6 @@ def test_validity_of_an_ssh_key_is_judged_at_first_sight_in_utc(
         assert Signatures(trust).check(tag(keys.ssh), at)
     for at in (datetime(2025, 12, 31, 23, 59, tzinfo=UTC), datetime(2026, 2, 1, 0, 1, tzinfo=UTC)):
         assert refusal(trust, tag(keys.ssh), at).code == "signature.expired"
-    # In New York the hour from 02:00 on was left out that day.
-    put(trust, "release.pub", f'valid-after="202603080245" {keys.ssh.public}')
-    assert Signatures(trust).check(tag(keys.ssh), datetime(2026, 3, 8, 3, 0, tzinfo=UTC))
 
 
 def test_times_are_written_so_that_every_ssh_keygen_reads_them(keys: Keys, trust: Path) -> None:
