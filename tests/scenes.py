@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from koprogo_agent.domain.states import (
-    Outcome,
-)
+from koprogo_agent.domain.states import Outcome
 from koprogo_agent.update.runner import Ran
 from tests.instance import Instance, Seen
 from tests.lab.client import Client, Tally

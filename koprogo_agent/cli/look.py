@@ -12,7 +12,7 @@ from rich.text import Text
 from koprogo_agent.cli import documents, render, words
 from koprogo_agent.cli.options import AsJson, ConfigPath
 from koprogo_agent.cli.session import Reading, reading
-from koprogo_agent.domain.machine import Outcome
+from koprogo_agent.domain.states import Outcome
 from koprogo_agent.ports import Dump
 from koprogo_agent.update.journal import PastOperation
 from koprogo_agent.update.status import StateName, Status, Waiting

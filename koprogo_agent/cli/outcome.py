@@ -9,8 +9,8 @@ from typing import Any
 from koprogo_agent.cli import render, words
 from koprogo_agent.cli.exits import Exit
 from koprogo_agent.cli.progress import Done
-from koprogo_agent.domain.machine import Outcome
 from koprogo_agent.domain.plan import Step
+from koprogo_agent.domain.states import Outcome
 from koprogo_agent.errors import Failure, NeedsOperator, Refused
 from koprogo_agent.update.operation import Operation
 from koprogo_agent.update.runner import Ran

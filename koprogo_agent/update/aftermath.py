@@ -7,16 +7,9 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from koprogo_agent.domain.machine import (
-    INTERRUPTED,
-    discards_data,
-    reopened,
-)
+from koprogo_agent.domain.machine import INTERRUPTED, discards_data, reopened
 from koprogo_agent.domain.plan import Kind, Step
-from koprogo_agent.domain.states import (
-    Course,
-    Outcome,
-)
+from koprogo_agent.domain.states import Course, Outcome
 from koprogo_agent.errors import AgentError, Failure
 from koprogo_agent.ports import DatabaseAt
 from koprogo_agent.settings import Settings

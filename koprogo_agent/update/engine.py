@@ -10,9 +10,7 @@ import structlog
 from koprogo_agent import __version__
 from koprogo_agent.domain.choose import Choice, Circumstances, choose, is_newer
 from koprogo_agent.domain.drift import applied, differences
-from koprogo_agent.domain.states import (
-    Outcome,
-)
+from koprogo_agent.domain.states import Outcome
 from koprogo_agent.domain.tags import TagRef
 from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.domain.versions import parse_version

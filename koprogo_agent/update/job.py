@@ -9,9 +9,7 @@ from typing import Any, Protocol
 
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.plan import Step
-from koprogo_agent.domain.states import (
-    Truth,
-)
+from koprogo_agent.domain.states import Truth
 from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.ports import DatabaseAt, Project
 from koprogo_agent.settings import Settings

@@ -16,10 +16,7 @@ from typing import Any, TypeVar
 
 from koprogo_agent.domain.deployment import Deployment, Floor
 from koprogo_agent.domain.plan import Kind
-from koprogo_agent.domain.states import (
-    Outcome,
-    State,
-)
+from koprogo_agent.domain.states import Outcome, State
 from koprogo_agent.update.encoding import dump, dump_facts, load, load_facts
 from koprogo_agent.update.operation import Operation
 from koprogo_agent.update.store import Store

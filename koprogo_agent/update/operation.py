@@ -9,9 +9,7 @@ from typing import Any
 
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.plan import Kind, Step
-from koprogo_agent.domain.states import (
-    State,
-)
+from koprogo_agent.domain.states import State
 
 Facts = Mapping[str, Any]
 """What a step learned, as JSON values: sizes in bytes, times in seconds."""

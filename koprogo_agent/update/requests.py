@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from koprogo_agent.domain.choose import Circumstances, is_newer, why_not
-from koprogo_agent.domain.states import (
-    Outcome,
-)
+from koprogo_agent.domain.states import Outcome
 from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.errors import Failure, NeedsOperator, Refused
 from koprogo_agent.update.engine import Engine

@@ -9,10 +9,7 @@ from typing import assert_never
 import structlog
 
 from koprogo_agent.domain.deployment import Deployment
-from koprogo_agent.domain.machine import (
-    begin,
-    decide,
-)
+from koprogo_agent.domain.machine import begin, decide
 from koprogo_agent.domain.plan import Direction, Plan, Step
 from koprogo_agent.domain.states import (
     Broke,

@@ -9,9 +9,7 @@ from enum import StrEnum
 
 from koprogo_agent.domain.choose import Waits
 from koprogo_agent.domain.deployment import Deployment
-from koprogo_agent.domain.states import (
-    Outcome,
-)
+from koprogo_agent.domain.states import Outcome
 from koprogo_agent.domain.versions import parse_tag
 from koprogo_agent.update.aftermath import read_postponed
 from koprogo_agent.update.journal import Journal

@@ -12,9 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from koprogo_agent.domain.states import (
-    Outcome,
-)
+from koprogo_agent.domain.states import Outcome
 from koprogo_agent.update.requests import Requests
 from koprogo_agent.update.runner import Ran
 from tests.instance import Instance, Seen

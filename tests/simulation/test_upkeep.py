@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from koprogo_agent.domain.states import (
-    Outcome,
-)
+from koprogo_agent.domain.states import Outcome
 from koprogo_agent.errors import NeedsOperator, Refused
 from tests.simulation.checks import (
     assert_ids_kept,

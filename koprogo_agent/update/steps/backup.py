@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from koprogo_agent.domain.states import (
-    Truth,
-)
+from koprogo_agent.domain.states import Truth
 from koprogo_agent.errors import RetryLater, StepFailed
 from koprogo_agent.ports import Dump
 from koprogo_agent.update.job import Found, Job

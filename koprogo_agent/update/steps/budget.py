@@ -6,9 +6,7 @@ from pathlib import Path
 
 from koprogo_agent.domain.overlay import repository
 from koprogo_agent.domain.plan import Step
-from koprogo_agent.domain.states import (
-    Truth,
-)
+from koprogo_agent.domain.states import Truth
 from koprogo_agent.errors import NeedsOperator
 from koprogo_agent.update.job import Found, Job
 from koprogo_agent.update.operation import Facts

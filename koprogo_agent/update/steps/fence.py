@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from koprogo_agent.domain.plan import Step
-from koprogo_agent.domain.states import (
-    Course,
-    Truth,
-)
+from koprogo_agent.domain.states import Course, Truth
 from koprogo_agent.update.job import Found, Job, close, running_of, users_come_in
 from koprogo_agent.update.operation import Facts
 

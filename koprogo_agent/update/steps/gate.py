@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.overlay import expectation, override
-from koprogo_agent.domain.states import (
-    Truth,
-)
+from koprogo_agent.domain.states import Truth
 from koprogo_agent.update.job import (
     PINS,
     Found,

@@ -5,9 +5,7 @@ from __future__ import annotations
 from koprogo_agent.domain.gate import Expectation
 from koprogo_agent.domain.overlay import override
 from koprogo_agent.domain.plan import Kind, Migrates
-from koprogo_agent.domain.states import (
-    Truth,
-)
+from koprogo_agent.domain.states import Truth
 from koprogo_agent.errors import StepFailed
 from koprogo_agent.ports import Project
 from koprogo_agent.update.job import Found, Job, staged_project

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from koprogo_agent.domain.states import (
-    Truth,
-)
+from koprogo_agent.domain.states import Truth
 from koprogo_agent.update.job import Found, Job, close, users_come_in
 from koprogo_agent.update.operation import Facts
 

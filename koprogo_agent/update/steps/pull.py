@@ -8,9 +8,7 @@ from dataclasses import asdict, replace
 from koprogo_agent.domain.deployment import Deployment, ServicePin
 from koprogo_agent.domain.overlay import define, override, repository
 from koprogo_agent.domain.plan import Kind, Step
-from koprogo_agent.domain.states import (
-    Truth,
-)
+from koprogo_agent.domain.states import Truth
 from koprogo_agent.errors import StepFailed
 from koprogo_agent.ports import LocalImage, PullProgress
 from koprogo_agent.update.job import Found, Job, model_of, staged_project

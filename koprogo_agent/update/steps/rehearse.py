@@ -11,9 +11,7 @@ from typing import Any
 from koprogo_agent.domain.gate import Expectation, GatePolicy
 from koprogo_agent.domain.overlay import rehearsal, services
 from koprogo_agent.domain.plan import Migrates, Step
-from koprogo_agent.domain.states import (
-    Truth,
-)
+from koprogo_agent.domain.states import Truth
 from koprogo_agent.errors import RetryLater, StepFailed
 from koprogo_agent.ports import DatabaseAt, Project
 from koprogo_agent.update.job import Found, Job, model_of

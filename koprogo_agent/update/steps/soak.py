@@ -6,9 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from koprogo_agent.domain.plan import Step
-from koprogo_agent.domain.states import (
-    Truth,
-)
+from koprogo_agent.domain.states import Truth
 from koprogo_agent.errors import StepFailed
 from koprogo_agent.update.job import Found, Job
 from koprogo_agent.update.operation import Facts

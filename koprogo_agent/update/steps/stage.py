@@ -11,9 +11,7 @@ from dotenv import dotenv_values
 
 from koprogo_agent.domain.deployment import Deployment, ServicePin
 from koprogo_agent.domain.overlay import mounted_paths, repository, services
-from koprogo_agent.domain.states import (
-    Truth,
-)
+from koprogo_agent.domain.states import Truth
 from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.errors import NeedsOperator, Refused, StepFailed
 from koprogo_agent.update.job import Found, Job, model_of, project, staged_project

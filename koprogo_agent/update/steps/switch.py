@@ -10,9 +10,7 @@ from koprogo_agent.domain.deployment import Deployment, ServicePin
 from koprogo_agent.domain.gate import Container
 from koprogo_agent.domain.overlay import RELEASE_LABEL, awaited, expectation, levels, override
 from koprogo_agent.domain.plan import Kind
-from koprogo_agent.domain.states import (
-    Truth,
-)
+from koprogo_agent.domain.states import Truth
 from koprogo_agent.update.job import PINS, Found, Job, closed_services, laid_project, model_of
 from koprogo_agent.update.looking import Look, gate_policy, wait_until_healthy
 from koprogo_agent.update.operation import Facts

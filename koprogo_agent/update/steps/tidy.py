@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from koprogo_agent.domain.deployment import Deployment
-from koprogo_agent.domain.states import (
-    Truth,
-)
+from koprogo_agent.domain.states import Truth
 from koprogo_agent.update.job import Found, Job
 from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.retention import superfluous

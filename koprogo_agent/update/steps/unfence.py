@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.overlay import expectation, override
-from koprogo_agent.domain.states import (
-    Truth,
-)
+from koprogo_agent.domain.states import Truth
 from koprogo_agent.update.job import PINS, Found, Job, laid_project, model_of, previous_of
 from koprogo_agent.update.looking import Look, gate_policy, outside, wait_until_healthy
 from koprogo_agent.update.operation import Facts
