@@ -233,7 +233,7 @@ def _run_backend(lab: Lab, release: Release, storage: str) -> str:
             detach=True,
         )
         try:
-            wait_until(lambda: _settled(container), 20, "the backend to serve or exit")
+            wait_until(lambda: _settled(container), 60, "the backend to serve or exit")
             return b"".join(container.logs(stream=True, follow=False)).decode()
         finally:
             container.remove(force=True, v=True)
