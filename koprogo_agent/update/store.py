@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from koprogo_agent.errors import NeedsOperator
+from koprogo_agent.update import seals
 
 SCHEMA = 1
 
@@ -39,6 +40,20 @@ CREATE TABLE event (
 ) STRICT;
 """
 
+_SEALED = {
+    "value": ("name", "json"),
+    "operation": (
+        *("id", "kind", "tag", "fingerprint", "previous", "target", "state", "facts"),
+        *("started", "ended", "outcome"),
+    ),
+    "sighting": ("tag", "oid", "first_seen"),
+    "refusal": ("tag", "oid", "trust", "at", "code", "message", "evidence"),
+    "quarantine": ("fingerprint", "tag", "at", "step", "code", "message"),
+    "image": ("reference", "operation"),
+    "event": ("id", "at", "name", "detail"),
+}
+_SCRIPT = f"BEGIN; {_TABLES}{seals.script(_SEALED)} PRAGMA user_version = {SCHEMA}; COMMIT;"
+
 
 class Store:
     """An open journal file.
@@ -52,7 +67,7 @@ class Store:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             self.connection = _open(path)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if not _is_corruption(error):
                 raise _unusable(path, error) from error
             self.set_aside = _move_aside(path, now)
@@ -102,7 +117,7 @@ class ReadOnlyStore(Store):
             raise NeedsOperator(
                 f"this user may not read {path}", code="journal.forbidden"
             ) from error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             raise _unusable(path, error) from error
 
 
@@ -112,9 +127,8 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
     )
     try:
         connection.row_factory = sqlite3.Row
-        _check(connection)
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        _require_known(version, path)
+        seals.prepare(connection)
+        _check(connection, path)
     except BaseException:
         connection.close()
         raise
@@ -125,12 +139,14 @@ def _open(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, timeout=30)
     try:
         connection.row_factory = sqlite3.Row
+        seals.prepare(connection)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         # A small cache: the journal is small, and the daemon must be too.
         connection.execute("PRAGMA cache_size = -256")
-        _check(connection)
-        _prepare(connection, path)
+        if not _version(connection) and not _objects(connection):
+            connection.executescript(_SCRIPT)
+        _check(connection, path)
     except BaseException:
         connection.close()
         raise
@@ -138,32 +154,56 @@ def _open(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _check(connection: sqlite3.Connection) -> None:
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises a DatabaseError where anything is not as it was written."""
     with closing(connection.execute("PRAGMA quick_check(1)")) as check:
         verdict = check.fetchone()[0]
     if verdict != "ok":
         raise sqlite3.DatabaseError(f"malformed: {verdict}")
+    try:
+        _check_content(connection, path)
+    except sqlite3.OperationalError as error:
+        # Text that is no UTF-8 any more: the words for it carry no code, or the general one.
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+        if code != sqlite3.SQLITE_ERROR:
+            raise
+        raise sqlite3.DatabaseError(f"malformed: {error}") from error
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == 0:
-        script = f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;"
-        connection.executescript(script)
-    else:
-        _require_known(version, path)
-
-
-def _require_known(version: int, path: Path) -> None:
-    if version > SCHEMA:
+def _check_content(connection: sqlite3.Connection, path: Path) -> None:
+    version = _version(connection)
+    as_made = _objects(connection) == _objects_as_made()
+    if version > SCHEMA and not as_made:
         raise NeedsOperator(
             f"{path} was written by a newer koprogo-agent (schema {version})",
             code="journal.newer",
             advice="install that version of koprogo-agent again",
         )
+    if version != SCHEMA or not as_made:
+        raise sqlite3.DatabaseError("malformed: its tables are not as they were made")
+    if table := seals.broken(connection, _SEALED):
+        raise sqlite3.DatabaseError(f"malformed: {table} holds what nobody wrote")
 
 
-def _is_corruption(error: sqlite3.DatabaseError) -> bool:
+def _version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _objects(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
+    rows = connection.execute("SELECT type, name, coalesce(sql, '') FROM sqlite_schema")
+    return {(row[0], row[1], row[2]) for row in rows}
+
+
+def _objects_as_made() -> set[tuple[str, str, str]]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(_SCRIPT)
+        return _objects(connection)
+
+
+def _is_corruption(error: sqlite3.DatabaseError | UnicodeDecodeError) -> bool:
+    if isinstance(error, UnicodeDecodeError):
+        return True  # SQLite's own complaint about a schema quotes bytes that are no text
     code = getattr(error, "sqlite_errorcode", None)
     primary = code & 0xFF if code is not None else None
     malformed = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -181,7 +221,7 @@ def _move_aside(path: Path, now: datetime) -> Path:
     return aside
 
 
-def _unusable(path: Path, error: sqlite3.DatabaseError) -> NeedsOperator:
+def _unusable(path: Path, error: Exception) -> NeedsOperator:
     return NeedsOperator(
         f"cannot open {path}: {error}",
         code="journal.unusable",
