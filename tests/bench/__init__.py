@@ -1,0 +1,1 @@
+"""Measured figures, as ratios against floors of the same run (`make bench`)."""

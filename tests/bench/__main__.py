@@ -1,0 +1,84 @@
+"""Measures everything and prints one table; `--quick` is for work on the benchmark itself."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from koprogo_agent.errors import AgentError
+from tests.bench import growth, idle, schema, table, updates
+from tests.bench.figure import Figure
+from tests.bench.site import Site
+from tests.lab.lab import Lab
+from tests.lab.processes import LabError
+
+Part = tuple[str, Callable[[], Iterable[Figure]]]
+
+SMALL_MB, LARGE_MB = 10, 1_000
+
+
+def main() -> int:
+    """0 when everything could be measured, whatever came out."""
+    options = _options()
+    console = Console()
+    figures: list[Figure] = []
+    lost: dict[str, str] = {}
+    began = time.monotonic()
+    for name, part in _parts(options):
+        with console.status(f"measuring: {name}"):
+            try:
+                figures += part()
+            except (AgentError, LabError, OSError, subprocess.SubprocessError) as error:
+                lost[name] = str(error)
+    table.show(console, figures, lost)
+    console.print(f"measured in {time.monotonic() - began:.0f} s")
+    if options.json:
+        options.json.write_text(table.as_json(figures, lost))
+    if options.markdown:
+        options.markdown.write_text(table.as_markdown(figures))
+    return 1 if lost else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--json", type=Path, help="write the table here as JSON")
+    parser.add_argument("--markdown", type=Path, help="write it here as the README carries it")
+    parser.add_argument("--quick", action="store_true", help="few rounds, little data")
+    parser.add_argument("--only", nargs="+", default=(), help="words in the names of the parts")
+    return parser.parse_args()
+
+
+def _parts(options: argparse.Namespace) -> Iterator[Part]:
+    """The parts that were asked for; the lab is up while they are taken."""
+    quick: bool = options.quick
+    wanted: tuple[str, ...] = tuple(options.only)
+
+    def chosen(parts: Iterable[Part]) -> Iterator[Part]:
+        return (part for part in parts if not wanted or any(word in part[0] for word in wanted))
+
+    with Lab() as lab:
+        site = Site(lab)
+        cost = site.install()
+        rounds = 2 if quick else 5
+        large = 100 if quick else LARGE_MB
+        yield from chosen(
+            [
+                ("updates", lambda: updates.measure(site, rounds, cost)),
+                ("patient", lambda: updates.measure_patient(site)),
+                ("idle daemon", lambda: idle.measure(site, 5 if quick else 20)),
+                ("precautions, little data", lambda: schema.measure_precautions(site, SMALL_MB)),
+                ("precautions, much data", lambda: schema.measure_precautions(site, large)),
+                ("schema", lambda: schema.measure(site, 1 if quick else 3)),
+            ]
+        )
+    yield from chosen([("growth", lambda: growth.measure(1_500 if quick else growth.POLLS))])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,208 @@
+"""Two stacks of the same kind side by side: one kept by the agent, one by plain Compose.
+
+Each has releases of its own, so that no image that one pulls is there already for the other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from tests.instance import Instance
+from tests.lab.client import Client, Tally
+from tests.lab.lab import Lab
+from tests.lab.processes import LabError, free_port, run
+from tests.lab.recipes import Kind
+from tests.lab.stack import LONG_LIVED, UP_SECONDS, Stack
+
+SHIPPED_GATE = {"samples": 3, "interval": 2, "deadline": 180, "max_deadline": 1800}
+BARE: Mapping[str, Mapping[str, Any]] = {
+    "gate": SHIPPED_GATE,
+    "rehearsal": {"when": "never"},
+    "backup": {"before_update": False},
+}
+"""The gate as it is shipped, and neither backup nor rehearsal."""
+
+CALM_SECONDS = 0.7
+"""A client is there before and after, so that the edges of an outage are seen."""
+
+PADDING_FILES, PADDING_BYTES = 2_900, 1_700
+
+
+@dataclass(frozen=True)
+class Update:
+    """One update, as it was seen from outside and, if the agent did it, from inside.
+
+    Attributes:
+        seconds: from the moment the tag could be seen until all was done.
+        tally: what a client at 50 requests a second saw.
+        steps: the agent's steps and how long they took.
+        facts: what the steps learned.
+        git_bytes: what went to and from the git server, both ways together.
+    """
+
+    seconds: float
+    tally: Tally
+    steps: Mapping[str, float]
+    facts: Mapping[str, Mapping[str, Any]]
+    git_bytes: int
+    outcome: str
+
+
+class Agent:
+    """The agent's process; `tick` has it do what there is to do."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.bench.worker"],
+            env={**instance.environment, "PYTHONPATH": str(Path.cwd())},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._answer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def tick(self) -> dict[str, Any]:
+        """One tick of the daemon's."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("tick\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise LabError("the agent's process has ended; see above")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+class Site:
+    """A lab with two stacks, on a repository of KoproGo's size.
+
+    Attributes:
+        kept: the agent's instance.
+        plain: the stack that Compose alone keeps.
+    """
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.plain: Stack = replace(
+            lab.stack,
+            name=f"{lab.name}-plain",
+            directory=lab.root / "plain",
+            http_port=free_port(),
+        )
+        self._env: dict[str, str] = {}
+        lab.publisher.pad(PADDING_FILES, PADDING_BYTES)
+        self.kept = Instance.create(lab, **BARE)
+
+    @property
+    def stack(self) -> Stack:
+        """The agent's stack."""
+        return self.lab.stack
+
+    def install(self) -> int:
+        """Brings both stacks up; gives the bytes that the agent's first release cost from git."""
+        release = self.lab.publisher.publish(Kind.GOOD)
+        self.stack.write_env(release.tag)
+        before = self.lab.origin.front.traffic()
+        with Agent(self.kept) as agent:
+            _require(agent.tick(), "committed")
+        cost = (self.lab.origin.front.traffic() - before).bytes
+        self._lay_plain(Kind.GOOD)
+        # Compose gives up on a database whose first start is slow, and finds it healthy later.
+        with suppress(LabError):
+            self.plain.up(self._tree)
+        self.plain.up(self._tree)
+        return cost
+
+    def settle(self) -> None:
+        """The agent catches up with what Compose was given, so that it has nothing to do."""
+        with Agent(self.kept) as agent:
+            while agent.tick()["outcome"]:
+                continue
+
+    def look_every(self, interval: str) -> None:
+        """From now on healthchecks come this often; containers that this changes are made anew."""
+        self._env = {"HEALTH_INTERVAL": interval}
+        installed = self.lab.publisher.releases[-1]
+        self.stack.write_env(installed.tag, **self._env)
+        with Agent(self.kept) as agent:
+            self.by_agent(agent)
+        self.by_compose()
+
+    def clone_bytes(self) -> int:
+        """What a plain shallow clone of the newest release brings over the same connection."""
+        front, target = self.lab.origin.front, self.lab.root / "clone"
+        before = front.traffic()
+        env = {"PATH": os.environ["PATH"], "GIT_SSL_CAINFO": str(self.lab.origin.ca_file)}
+        tag = self.lab.publisher.releases[-1].tag
+        words = ["clone", "--quiet", "--bare", "--depth=1", "--branch", tag]
+        run(["git", *words, self.lab.origin.url, str(target)], env=env)
+        shutil.rmtree(target)
+        return (front.traffic() - before).bytes
+
+    def by_agent(self, agent: Agent, kind: Kind = Kind.GOOD, outcome: str = "committed") -> Update:
+        """A release appears, and the agent does what it does."""
+        front = self.lab.origin.front
+        with _client(self.stack) as client:
+            draft = self.lab.publisher.draft(kind)
+            before = front.traffic()
+            self.lab.publisher.tag(draft)
+            began = time.monotonic()
+            answer = agent.tick()
+            seconds = time.monotonic() - began
+            spent = (front.traffic() - before).bytes
+        _require(answer, outcome)
+        tally = client.tally()
+        return Update(seconds, tally, answer["steps"], answer["facts"], spent, answer["outcome"])
+
+    def by_compose(self, kind: Kind = Kind.GOOD) -> Update:
+        """What the same kind of release takes with `compose pull && up -d --wait`."""
+        with _client(self.plain) as client:
+            self._lay_plain(kind)
+            began = time.monotonic()
+            self.plain.compose(self._tree, "pull", "--quiet")
+            wait = ("up", "-d", "--wait", "--wait-timeout", str(UP_SECONDS))
+            self.plain.compose(self._tree, *wait, *LONG_LIVED)
+            seconds = time.monotonic() - began
+        return Update(seconds, client.tally(), {}, {}, 0, "committed")
+
+    @property
+    def _tree(self) -> Path:
+        return self.plain.directory / "tree"
+
+    def _lay_plain(self, kind: Kind) -> None:
+        release = self.lab.publisher.publish(kind)
+        self.lab.export(release, self._tree)
+        self.plain.write_env(release.tag, **self._env)
+
+
+@contextmanager
+def _client(stack: Stack) -> Iterator[Client]:
+    with Client(stack.url, rate=50) as client:
+        time.sleep(CALM_SECONDS)
+        yield client
+        time.sleep(CALM_SECONDS)
+
+
+def _require(answer: Mapping[str, Any], outcome: str) -> None:
+    if answer["outcome"] != outcome:
+        raise LabError(f"the update ended {answer['outcome']!r}: {answer['cause']}")

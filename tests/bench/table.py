@@ -1,0 +1,69 @@
+"""The table, for a terminal, for the README, and for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.bench.figure import Figure
+
+COLUMNS = ("figure", "measured", "floor", "ratio", "limit", "holds", "")
+_WORDS = {True: "yes", False: "NO", None: ""}
+_COLOURS = {True: "green", False: "red", None: "white"}
+
+
+def show(console: Console, figures: Sequence[Figure], lost: Mapping[str, str]) -> None:
+    """Prints the table, and what could not be measured."""
+    table = Table(*COLUMNS, title="koprogo-agent, measured", title_justify="left")
+    for figure in figures:
+        *cells, holds, beside = _cells(figure)
+        table.add_row(*cells, f"[{_COLOURS[figure.holds]}]{holds}[/]", beside)
+    console.print(table)
+    for name, why in lost.items():
+        console.print(f"[red]could not be measured: {name}[/]: {why}", markup=True)
+
+
+def as_markdown(figures: Iterable[Figure]) -> str:
+    """The table as the README carries it."""
+    lines = [_line(COLUMNS), _line("---" for _ in COLUMNS)]
+    return "\n".join([*lines, *(_line(_cells(figure)) for figure in figures)]) + "\n"
+
+
+def as_json(figures: Iterable[Figure], lost: Mapping[str, str]) -> str:
+    """The table for programs."""
+    rows = [
+        {**asdict(one), "ratio": one.ratio, "most": one.most, "holds": one.holds} for one in figures
+    ]
+    return json.dumps({"figures": rows, "not_measured": dict(lost)}, indent=1) + "\n"
+
+
+def _cells(figure: Figure) -> tuple[str, ...]:
+    return (
+        figure.what,
+        _amount(figure.measured, figure.unit),
+        _amount(figure.floor, figure.unit),
+        "" if figure.ratio is None else f"{figure.ratio:.2f} x",
+        _limit(figure),
+        _WORDS[figure.holds],
+        figure.beside,
+    )
+
+
+def _limit(figure: Figure) -> str:
+    if figure.times_floor is not None:
+        return f"{figure.times_floor:g} x"
+    return _amount(figure.limit, figure.unit)
+
+
+def _amount(value: float | None, unit: str) -> str:
+    if value is None:
+        return ""
+    return f"{value:.2f} {unit}" if abs(value) < 10 else f"{value:.1f} {unit}"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
