@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import traceback
+from collections.abc import Sequence
 from enum import IntEnum
 
 from koprogo_agent import redact
@@ -40,11 +42,18 @@ def code_of(error: AgentError) -> Exit:
             return Exit.FAILED
 
 
-def tell(error: AgentError) -> None:
+NOT_ROOT = "agent.not_root"
+"""Code of the error that another user than root gets for a verb that is root's."""
+
+
+def tell(error: AgentError, typed: Sequence[str] = ()) -> None:
     """Writes an error to standard error: what happened, and what to type next."""
     _write(f"koprogo-agent: {error.message}")
-    if error.advice:
-        _write(f"what to do: {error.advice}")
+    advice = error.advice
+    if error.code == NOT_ROOT and typed:
+        advice = f"type: sudo koprogo-agent {shlex.join(typed)}"
+    if advice:
+        _write(f"what to do: {advice}")
 
 
 def tell_fault() -> None:

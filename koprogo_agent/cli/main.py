@@ -29,7 +29,7 @@ def run(arguments: Sequence[str]) -> int:
             case _:
                 return _verb(arguments)
     except AgentError as error:
-        tell(error)
+        tell(error, arguments)
         return code_of(error)
     except Exception:  # noqa: BLE001 - the last one who can catch it; the daemon has its own
         tell_fault()

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import click
-
 from koprogo_agent.cli import log
+from koprogo_agent.cli.exits import NOT_ROOT
 from koprogo_agent.domain.plan import Action
 from koprogo_agent.errors import Failure, NeedsOperator, RetryLater
 from koprogo_agent.settings import Settings, load
@@ -155,9 +154,7 @@ def _is_there(path: Path) -> bool:
 
 
 def _as_root(message: str) -> NeedsOperator:
-    context = click.get_current_context(silent=True)
-    typed = context.command_path if context else "koprogo-agent"
-    return NeedsOperator(message, code="agent.not_root", advice=f"type: sudo {typed}")
+    return NeedsOperator(message, code=NOT_ROOT, advice="type the same behind sudo")
 
 
 def _never() -> bool:

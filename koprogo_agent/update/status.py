@@ -137,12 +137,11 @@ def _newer(tags: Iterable[str | None], installed: Deployment | None) -> list[str
 def _refused(memory: Memory, pending: Pending, installed: Deployment | None) -> Iterator[Refusal]:
     """What is kept out now: not what was let in since, nor what is too old to matter."""
     let_in = {pending.candidate, *(tag for tag, _, _ in pending.reasons)}
-    told = set()
+    seen, told = memory.sightings(), set()
     for one in memory.refusals():
-        matters = one.code == "tag.moved" or (
-            one.tag not in let_in and _newer([one.tag], installed)
-        )
-        if matters and one.tag not in told:
+        moved = one.tag in seen and seen[one.tag].oid != one.oid
+        newer = one.tag not in let_in and _newer([one.tag], installed)
+        if (moved or newer) and one.tag not in told:
             told.add(one.tag)
             yield one
 

@@ -1,0 +1,194 @@
+"""What status, why and history say, on journals that the real engine wrote in a simulated world."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from koprogo_agent.cli.exits import Exit
+from koprogo_agent.cli.main import run
+from koprogo_agent.errors import RetryLater
+from tests.simulation.instance import Instance
+from tests.simulation.origin import tag_object
+
+Say = Callable[..., Any]
+"""What types a verb."""
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Instance:
+    """An instance that runs v1.0.0, and a configuration that leads to its journal."""
+    made = Instance.new(tmp_path)
+    made.install()
+    (tmp_path / "config.toml").write_text(
+        f"[state]\ndirectory = '{tmp_path}'\nrun_directory = '{tmp_path}/run'\n"
+        f"[backup]\ndirectory = '{tmp_path}/backups'\n"
+    )
+    return made
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Say:
+    """Types a verb on an instance and gives what is printed: text, or JSON's value."""
+
+    def type_verb(instance: Instance, *words: str) -> object:
+        config = str(instance.folder / "config.toml")
+        capsys.readouterr()  # what the simulated agent has logged
+        assert run([*words, "--config", config]) == Exit.DONE, capsys.readouterr().err
+        out = capsys.readouterr().out
+        return json.loads(out) if "--json" in words else out
+
+    return type_verb
+
+
+def test_status_of_what_is_up_to_date(instance: Instance, said: Say) -> None:
+    """One line says it all, and the keys for programs are there."""
+    assert said(instance, "status").startswith("KoproGo v1.0.0  up to date\n")
+    document = said(instance, "status", "--json")
+    assert document["state"] == "current"
+    assert document["installed"] == "v1.0.0"
+    assert document["polls"]["succeeded"].endswith("+00:00")
+    assert document["last"]["outcome"] == "committed"
+    assert document["held"] is document["operation"] is document["candidate"] is None
+    assert document["waiting"] == document["refused"] == document["quarantined"] == []
+
+
+def test_status_before_the_agent_ever_ran(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Looking makes no journal, and the message says what to type."""
+    config = tmp_path / "config.toml"
+    config.write_text(f"[state]\ndirectory = '{tmp_path}/state'\n")
+    assert run(["status", "-c", str(config)]) == Exit.OPERATOR
+    assert "systemctl enable --now koprogo-agent" in capsys.readouterr().err
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_release_that_failed_in_production(instance: Instance, said: Say) -> None:
+    """Status names it, why says step, code and message, history has a row of it."""
+    instance.scene.publisher.publish("1.1.0", schema=True, backend={"exits": "in production"})
+    instance.settle()
+    assert instance.installed == "v1.0.0"
+
+    assert "went back from a release that failed" in said(instance, "status")
+    assert "v1.1.0 (quarantine, failed here at step" in said(instance, "status")
+    told = said(instance, "why")
+    assert told.startswith("v1.1.0  quarantine\n")
+    assert "koprogo-agent retry v1.1.0" in told
+    (waiting,) = said(instance, "why", "v1.1.0", "--json")["waiting"]
+    assert (waiting["tag"], waiting["gate"]) == ("v1.1.0", "quarantine")
+    assert waiting["step"]
+    assert waiting["code"]
+    newest, first = said(instance, "history", "--json")
+    assert (newest["outcome"], newest["failed_step"]) == ("rolled_back", waiting["step"])
+    assert (newest["previous"], newest["tag"]) == ("v1.0.0", "v1.1.0")
+    assert newest["seconds"] > 0
+    assert first["operation"] == "install"
+    assert "update v1.0.0 → v1.1.0" in said(instance, "history")
+    assert "v1.1.0" not in json.dumps(said(instance, "history", "--json", "--limit", "1")[1:])
+
+
+def test_a_release_that_waits_for_its_images(instance: Instance, said: Say) -> None:
+    """Why says until when."""
+    instance.scene.publisher.publish("1.0.1")
+    instance.scene.publisher.withdraw("1.0.1")
+    instance.tick()
+    instance.wait(60)
+    instance.tick()
+
+    assert "v1.0.1 (backoff, next try" in said(instance, "status")
+    (waiting,) = said(instance, "why", "--json")["waiting"]
+    assert waiting["gate"] == "backoff"
+    assert waiting["until"] > said(instance, "status", "--json")["polls"]["succeeded"]
+    assert "tried again" in said(instance, "why", "v1.0.1")
+
+
+def test_tags_that_are_refused(instance: Instance, said: Say) -> None:
+    """Forged, moved and expired ones each with their rule; a moved one also when it is older."""
+    publisher = instance.scene.publisher
+    publisher.publish("1.0.1", key="somebody")
+    publisher.publish("1.0.2", manifest={"expires": "2026-01-05T13:00:00Z"})
+    instance.scene.origin.tag("v1.0.0", tag_object("v1.0.0", "0" * 40, "moved\n"))
+    instance.wait(86400)
+    instance.tick()
+
+    refused = {one["tag"]: one["code"] for one in said(instance, "why", "--json")["refused"]}
+    assert refused == {
+        "v1.0.0": "tag.moved",
+        "v1.0.1": "signature.untrusted",
+        "v1.0.2": "trust.expired",
+    }
+    told = said(instance, "why")
+    assert told.index("v1.0.2") < told.index("v1.0.1") < told.index("v1.0.0")
+    assert "koprogo-agent verify v1.0.1" in told
+    assert "refused      v1.0" in said(instance, "status")
+
+
+def test_why_of_releases_against_which_nothing_stands(
+    instance: Instance,
+    said: Say,
+) -> None:
+    """The installed one, and one that nobody ever saw."""
+    assert "nothing waits: v1.0.0 is the newest" in said(instance, "why")
+    assert "v1.0.0 runs here" in said(instance, "why", "v1.0.0")
+    assert "never seen here" in said(instance, "why", "v9.9.9")
+
+
+def test_hold_is_told_with_its_reason(instance: Instance, said: Say) -> None:
+    """And with the word that ends it."""
+    instance.requests.hold("the building is on fire")
+    for verb in ("status", "why"):
+        told = said(instance, verb)
+        assert "the building is on fire" in told
+        assert "koprogo-agent resume" in told
+    assert said(instance, "status", "--json")["state"] == "paused"
+
+
+def test_a_source_that_is_silent_for_an_hour(instance: Instance, said: Say) -> None:
+    """Not a log line but a state, with the reason and the last good poll."""
+    instance.scene.origin.failure = RetryLater("no route to host", code="source.unreachable")
+    instance.tick()
+    instance.wait(4000)
+    instance.tick()
+    told = said(instance, "status")
+    assert "STALE" in told
+    assert "no route to host; last good one" in told
+    assert said(instance, "status", "--json")["state"] == "stale"
+
+
+def test_looking_changes_nothing(instance: Instance, said: Say) -> None:
+    """Not a byte of the journal, beside an agent that has it open."""
+    before = (instance.folder / "state.db").read_bytes()
+    for verb in ("status", "why", "history"):
+        said(instance, verb)
+    assert (instance.folder / "state.db").read_bytes() == before
+
+
+def test_who_may_not_write_is_told_to_use_sudo(
+    instance: Instance, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever adapter would have stumbled first."""
+    monkeypatch.setattr(os, "access", lambda _path, mode, **_: mode == os.R_OK)
+    code = run(["hold", "--config", str(instance.folder / "config.toml")])
+    assert code == Exit.OPERATOR
+    assert "type: sudo koprogo-agent hold" in capsys.readouterr().err
+
+
+def test_words_to_the_agent(
+    instance: Instance,
+    said: Say,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """hold, resume and retry are written down at once."""
+    said(instance, "hold", "wait for me")
+    assert said(instance, "status", "--json")["held"]["reason"] == "wait for me"
+    assert "goes on" in said(instance, "resume")
+    assert "was not held" in said(instance, "resume")
+    config = str(instance.folder / "config.toml")
+    assert run(["retry", "v1.0.0", "--config", config]) == Exit.REFUSED
+    assert "not in quarantine" in capsys.readouterr().err
