@@ -18,6 +18,7 @@ from koprogo_agent.domain.plan import Action
 from koprogo_agent.errors import AgentError, Failure, RetryLater
 from koprogo_agent.ports import Supervisor
 from koprogo_agent.settings import Settings
+from koprogo_agent.update.leaving import may_leave
 from koprogo_agent.update.operation import Facts
 from koprogo_agent.wiring import Agent, open_agent
 
@@ -27,10 +28,15 @@ _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 class DaemonWatcher:
-    """Tells the log and systemd how an operation goes on; every word of it is real progress."""
+    """Tells the log and systemd how an operation goes on; every word of it is real progress.
+
+    Attributes:
+        last: the action that was carried out last.
+    """
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
+        self.last: Action | None = None
 
     def begins(self, action: Action, tag: str) -> None:
         """Shows the step in `systemctl status`."""
@@ -45,6 +51,7 @@ class DaemonWatcher:
 
     def finished(self, action: Action, seconds: float, facts: Facts) -> None:
         """Logs what the step learned."""
+        self.last = action
         self._supervisor.alive()
         # Facts may name seconds of their own; those of the whole step are the ones to read here.
         told = {**_brief(facts), "step": str(action), "seconds": round(seconds, 2)}
@@ -73,7 +80,12 @@ class Daemon:
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, self._stop)
         watcher = DaemonWatcher(self._supervisor)
-        with open_agent(self._settings, watcher, self._stopping.is_set) as agent:
+
+        def leaves() -> bool:
+            # Behind the fence users wait, perhaps for ever if nobody starts the agent again.
+            return self._stopping.is_set() and may_leave(watcher.last)
+
+        with open_agent(self._settings, watcher, leaves) as agent:
             phase = phase_of(agent.instance, self._settings.source.interval)
             self._scheduler.add_job(
                 lambda: self._tick(agent),

@@ -1,0 +1,232 @@
+"""`koprogo-agent run` as systemd starts it: a process of its own, heard over a notify socket."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from koprogo_agent.domain.states import Outcome
+from tests.instance import Instance
+from tests.lab.front import Refuse
+from tests.lab.processes import wait_until
+from tests.lab.recipes import Kind
+from tests.scenes import installed, lives, writer
+
+pytestmark = pytest.mark.real
+
+PATIENCE = 120.0
+PROMPT = 30.0
+"""Seconds for a stop: one step, and what users wait for."""
+
+
+@dataclass
+class Service:
+    """The daemon, and what it told systemd and the log so far."""
+
+    process: subprocess.Popen[str]
+    heard: list[str] = field(default_factory=list)
+    logged: list[dict[str, Any]] = field(default_factory=list)
+
+    def says(self, message: str) -> bool:
+        """Whether it has told systemd this, from the beginning of a message."""
+        return any(one.startswith(message) for one in self.heard)
+
+    def logs(self, event: str) -> list[dict[str, Any]]:
+        """The lines of the log about an event."""
+        return [line for line in self.logged if line.get("event") == event]
+
+    def wait(self, condition: Callable[[], bool], what: str) -> None:
+        """Waits until something is so; a daemon that has ended will not make it so."""
+
+        def so_or_over() -> bool:
+            assert self.process.poll() is None, self.logged[-3:]
+            return condition()
+
+        wait_until(so_or_over, PATIENCE, f"{what}; it said {self.heard[-5:]}")
+
+    def wait_for(self, message: str) -> None:
+        """Waits until it has told systemd this."""
+        self.wait(lambda: self.says(message), message)
+
+    def stop(self) -> float:
+        """What `systemctl stop` does; gives the seconds that it took."""
+        began = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        assert self.process.wait(PATIENCE) == 0, self.logged[-3:]
+        return time.monotonic() - began
+
+
+@contextmanager
+def service(instance: Instance) -> Iterator[Service]:
+    """The daemon at work; killed at the end if it has not been stopped."""
+    path = instance.root / "notify"
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
+        ear.bind(str(path))
+        process = subprocess.Popen(
+            [Path(sys.executable).parent / "koprogo-agent", "run"],
+            env={**instance.environment, "NOTIFY_SOCKET": str(path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        running = Service(process)
+        hears = threading.Thread(target=_hear, args=(ear, running), daemon=True)
+        reads = threading.Thread(target=_read, args=(running,), daemon=True)
+        hears.start()
+        reads.start()
+        try:
+            yield running
+        finally:
+            process.kill()
+            process.wait()
+            reads.join()
+            ear.shutdown(socket.SHUT_RDWR)
+            hears.join()
+
+
+def _hear(ear: socket.socket, running: Service) -> None:
+    while message := ear.recv(4096):
+        running.heard.append(message.decode())
+
+
+def _read(running: Service) -> None:
+    assert running.process.stdout is not None
+    for line in running.process.stdout:
+        try:
+            running.logged.append(json.loads(line))
+        except ValueError:
+            running.logged.append({"event": "not JSON", "line": line})
+
+
+@pytest.fixture(scope="module")
+def quick(instance: Instance) -> Instance:
+    """It polls every second and leaves out what others prove."""
+    return instance.changed(source={"interval": 1}, rehearsal={"when": "never"})
+
+
+def test_it_installs_what_appears_while_it_runs(quick: Instance) -> None:
+    """Ready before the first tick is over; each step shows; the watchdog hears real progress."""
+    stack = quick.lab.stack
+    before = lives(stack)
+    with writer(stack), service(quick) as daemon:
+        daemon.wait_for(f"STATUS=current: {installed(quick)}")
+        assert daemon.heard[0] == "READY=1"
+        release = quick.lab.publisher.publish(Kind.GOOD_WITH_MIGRATION)
+        daemon.wait_for(f"STATUS=current: {release.tag}")
+        alive = daemon.heard.count("WATCHDOG=1")
+        daemon.wait(lambda: daemon.heard.count("WATCHDOG=1") > alive + 1, "idle ticks")
+        assert daemon.stop() < PROMPT
+    steps = ("stage", "pull", "backup", "fence", "point", "switch", "gate", "unfence", "commit")
+    told = [daemon.heard.index(f"STATUS={release.tag}: {step}") for step in steps]
+    assert told == sorted(told)
+    assert all(daemon.heard[index + 1] == "WATCHDOG=1" for index in told)
+    assert daemon.heard[-1] == "STOPPING=1"
+    assert installed(quick) == release.tag
+    after = lives(stack)
+    assert after["postgres"] == before["postgres"]
+    assert daemon.logs("not JSON") == []
+    assert daemon.logs("tick.bug") == []
+
+
+def test_its_polls_fall_on_the_same_second_after_every_start(quick: Instance) -> None:
+    """The phase comes from the instance's own random name, which outlives the process."""
+    slow = quick.changed(source={"interval": 1800}, rehearsal={"when": "never"})
+    phases = []
+    for _ in range(2):
+        with service(slow) as daemon:
+            daemon.wait_for("STATUS=current")
+            daemon.stop()
+        phases.append(daemon.logs("agent.started")[0]["phase_seconds"])
+    assert phases[0] == phases[1]
+    assert 0 <= phases[0] < 1800
+
+
+def test_it_stops_between_steps_before_anything_has_stopped(quick: Instance) -> None:
+    """SIGTERM while the images come: the step is finished, the next is not begun."""
+    was = installed(quick)
+    with writer(quick.lab.stack) as client, service(quick) as daemon:
+        daemon.wait_for(f"STATUS=current: {was}")
+        release = quick.lab.publisher.publish(Kind.GOOD_WITH_MIGRATION, ballast=20_000_000)
+        daemon.wait_for(f"STATUS={release.tag}: pull")
+        assert daemon.stop() < PROMPT
+        assert not daemon.says(f"STATUS={release.tag}: fence")
+    assert client.tally().failed == 0
+    assert installed(quick) == was
+    with quick.engine() as engine:
+        assert engine.journal.live() is not None
+
+
+def test_it_stops_with_users_served_and_goes_on_at_the_next_start(quick: Instance) -> None:
+    """SIGTERM behind the fence: users are let in again first; the rest is done after the start."""
+    was = installed(quick)
+    stack = quick.lab.stack
+    with writer(stack) as client:
+        with service(quick) as daemon:
+            # What was cut off before is undone, and may be tried again later; a newer one, now.
+            release = quick.lab.publisher.publish(Kind.GOOD_WITH_MIGRATION)
+            daemon.wait_for(f"STATUS={release.tag}: fence")
+            assert daemon.stop() < PROMPT
+        stopped = time.monotonic()
+        served = client.tally().since(stopped)
+        wait_until(lambda: client.tally().since(stopped).requests > 25, PROMPT, "requests")
+        served = client.tally().since(stopped)
+        assert served.failed == 0
+        with quick.engine() as engine:
+            live = engine.journal.live()
+            assert live is not None
+            assert live.state.action.step == "commit"
+        assert installed(quick) == was
+        with service(quick) as daemon:
+            daemon.wait_for(f"STATUS=current: {release.tag}")
+            daemon.stop()
+    assert stack.applied() == list(release.migrations)
+    with quick.engine() as engine:
+        assert engine.journal.past(1)[0].outcome is Outcome.COMMITTED
+
+
+def test_it_does_not_ask_again_before_the_source_wants_it(quick: Instance) -> None:
+    """429 with Retry-After: nothing is asked meanwhile; afterwards all is well by itself."""
+    front = quick.lab.origin.front
+    with service(quick) as daemon:
+        daemon.wait_for("STATUS=current")
+        front.fail(Refuse(429, retry_after="6"))
+        daemon.wait_for("STATUS=waiting: the source")
+        asked, began = len(front.requests), time.monotonic()
+        front.heal()
+        daemon.wait(lambda: len(front.requests) > asked, "the next poll")
+        assert time.monotonic() - began > 5
+        told = len(daemon.heard)
+        daemon.wait(
+            lambda: any(one.startswith("STATUS=current") for one in daemon.heard[told:]), "a poll"
+        )
+        assert daemon.stop() < PROMPT
+    assert [line["code"] for line in daemon.logs("tick.postponed")] == ["source.rate_limited"]
+
+
+def test_a_dead_source_is_waited_for(quick: Instance) -> None:
+    """It says what is wrong, goes on polling, and needs nobody when the source is back."""
+    front = quick.lab.origin.front
+    with service(quick) as daemon:
+        daemon.wait_for("STATUS=current")
+        front.fail(Refuse(500))
+        daemon.wait(lambda: len(daemon.logs("tick.postponed")) > 1, "two failing polls")
+        assert daemon.says("STATUS=waiting: the source")
+        front.heal()
+        told = len(daemon.heard)
+        daemon.wait(
+            lambda: any(one.startswith("STATUS=current") for one in daemon.heard[told:]), "a poll"
+        )
+        assert daemon.stop() < PROMPT
