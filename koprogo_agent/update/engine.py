@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
@@ -191,10 +192,24 @@ class Engine:
         deployment = self._adoption.find(found)
         if deployment is None:
             return
+        if self.journal.set_aside is not None:
+            self._mourn(self.journal.set_aside, deployment.tag)
         self.journal.adopt(deployment)
         self._remember_applied()
         self.journal.record("stack.adopted", self.world.clock.now(), tag=deployment.tag)
         log.info("stack.adopted", tag=deployment.tag, services=sorted(deployment.pins))
+
+    def _mourn(self, aside: Path, tag: str) -> None:
+        """The journal was lost, perhaps while a fence stood: nobody else would open it again."""
+        stack = self.settings.stack
+        self.world.stack.start(stack.project, stack.writers)
+        self.world.stack.start(stack.project, stack.ingress)
+        self.journal.record("journal.lost", self.world.clock.now(), kept=str(aside))
+        log.error("journal.lost", kept=str(aside))
+        self.world.notifier.tell(
+            "KoproGo: the agent lost its journal",
+            f"it was corrupt and is kept as {aside}; what runs was found out anew: {tag}",
+        )
 
     def _heal(self) -> Ran | None:
         """Reports how the stack differs from what was applied, and puts it right if told to."""

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 
 from koprogo_agent.errors import NeedsOperator
@@ -195,6 +196,7 @@ def _objects(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
     return {(row[0], row[1], row[2]) for row in rows}
 
 
+@cache
 def _objects_as_made() -> set[tuple[str, str, str]]:
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(_SCRIPT)
