@@ -47,6 +47,7 @@ class Taps:
 
     Attributes:
         strikes: number of the instant -> kind of the fault.
+        named: name of an instant -> kind of the fault, each time.
         looks: number of the look (a method that changes nothing) -> kind of the fault.
         names: what the instants were, in order.
         each: called at every instant: what else goes on in the world.
@@ -54,6 +55,7 @@ class Taps:
     """
 
     strikes: Mapping[int, str] = field(default_factory=dict)
+    named: Mapping[str, str] = field(default_factory=dict)
     looks: Mapping[int, str] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
     looked: int = 0
@@ -65,7 +67,7 @@ class Taps:
         self._breathe()
         if self.each is not None:
             self.each()
-        kind = self.strikes.get(len(self.names))
+        kind = self.strikes.get(len(self.names)) or self.named.get(name)
         self.names.append(name)
         if kind == "killed" or (kind is not None and not name.startswith(NEVER_RAISES)):
             self._strike(kind)

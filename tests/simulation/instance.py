@@ -151,11 +151,10 @@ class Instance:
         return cls(folder, settings, Scene(paths))
 
     def copy(self, folder: Path, taps: Taps | None = None) -> Instance:
-        """The same instance in a world of its own, its journal in another folder."""
+        """Another instance in the same state, its journal elsewhere; this one's ends."""
         folder.mkdir(parents=True, exist_ok=True)
         self.journal.close()
         shutil.copyfile(self._journal_path, folder / "state.db")
-        self.start()
         self.scene.machine.middle = self.scene.disk.middle = _nothing
         return Instance(folder, self.settings, deepcopy(self.scene), taps)
 

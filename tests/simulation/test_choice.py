@@ -9,8 +9,9 @@ import pytest
 
 from koprogo_agent.domain.windows import parse_window
 from koprogo_agent.errors import NeedsOperator, Refused, RetryLater
-from tests.simulation.checks import assert_sound
+from tests.simulation.checks import assert_no_row_lost, assert_sound
 from tests.simulation.instance import Instance
+from tests.simulation.people import way_in
 
 
 def _waits(instance: Instance) -> dict[str, str]:
@@ -47,6 +48,27 @@ def test_corrupt_journal_is_set_aside_and_made_anew(instance: Instance, damage: 
     assert (instance.journal.set_aside is None) == (not damage)
     assert instance.installed == "v1.0.1"
     assert instance.ids == ids
+
+
+def test_journal_lost_behind_a_fence(instance: Instance) -> None:
+    """A journal that is lost in the middle of an update does not leave the stack closed."""
+    instance.scene.publisher.publish("1.1.0", schema=True)
+    instance.taps.named = {"database.make_point after": "killed"}
+    instance.tick()
+    assert not way_in(instance.scene.machine)
+    instance.journal.close()
+    (instance.folder / "state.db").write_bytes(b"noise" * 999)
+    instance.taps.named = {}
+    instance.start()
+    instance.requests.hold("to see what is made of it")
+    instance.tick()
+    instance.wait(60)
+    assert way_in(instance.scene.machine)
+    assert instance.scene.notifier.told[-1][0] == "KoproGo: the agent lost its journal"
+    instance.requests.resume()
+    instance.settle()
+    assert instance.running == "v1.1.0"
+    assert_no_row_lost(instance)
 
 
 def test_windows(folder: Path) -> None:

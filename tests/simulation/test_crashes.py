@@ -159,14 +159,14 @@ def test_one_fault(prepared: Prepared, kind: str) -> None:
 
 def test_engine_away_at_a_look(prepared: Prepared) -> None:
     """What only looks at the world fails as well, while the engine or the network is away."""
-    for look in range(0, prepared.looks, 4):
+    for look in range(0, prepared.looks, 6):
         assert not prepared.run(Taps(looks={look: "retry"})).held
 
 
 def test_two_faults(prepared: Prepared) -> None:
     """Death, and a second fault while the next process puts right what the first left."""
     chance = random.Random(20260105)
-    for _ in range(50):
+    for _ in range(40):
         first = chance.choice(prepared.instants("killed"))
         second = first + chance.randrange(1, 30)
         strikes = {first: "killed", second: chance.choice(list(KINDS))}
@@ -175,6 +175,6 @@ def test_two_faults(prepared: Prepared) -> None:
 
 def test_engine_away_for_long(prepared: Prepared) -> None:
     """An engine that is away for many tries pauses the operation; it never asks for a person."""
-    for instant in prepared.instants("retry")[::4]:
+    for instant in prepared.instants("retry")[::6]:
         away = range(instant, instant + 14)
         assert not prepared.run(Taps(dict.fromkeys(away, "retry"))).held
