@@ -34,6 +34,8 @@ _OUTCOMES = {
     Outcome.ROLLED_BACK: "bold yellow",
     Outcome.HELD: "bold red",
 }
+_WHY = 60
+"""Characters of a cause in a row of the history; `why` and `--json` have all of it."""
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many.")]
 
 
@@ -143,7 +145,7 @@ def _row(one: PastOperation) -> tuple[str | Text, ...]:
         render.styled(_word(one.outcome), _OUTCOMES[one.outcome]),
         words.span((one.ended - operation.started).total_seconds()),
         str(state.failed or ""),
-        state.cause.message if state.cause else "",
+        words.brief(state.cause.message, _WHY) if state.cause else "",
     )
 
 

@@ -40,10 +40,13 @@ def plan(tag: Tag = None, config: ConfigPath = None, as_json: AsJson = False) ->
     """Say what `update` would do, step by step; nothing is pulled or changed."""
     with acting(config) as agent:
         found = preview(agent.engine, tag)
-        installed = agent.engine.journal.installed
+        installed, held = agent.engine.journal.installed, agent.engine.standing.held
     runs = installed.tag if installed else None
     if as_json:
         render.as_json(_document(found, runs))
+    elif found is None and held is not None:
+        render.line(f"nothing would be done: {held.reason}", "bold yellow")
+        render.line(f"  {held.advice}")
     elif found is None:
         render.line(f"nothing to do: {runs or 'nothing'} is the newest that may be installed")
         render.line("  what is offered and why it waits: koprogo-agent why", "dim")

@@ -91,6 +91,11 @@ def rate(count: float, seconds: float) -> str:
     return f"{size(count / seconds)}/s" if seconds > 0 else ""
 
 
+def brief(text: str, length: int) -> str:
+    """The beginning of a text, where it is longer."""
+    return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
+
+
 def reference(of: str) -> str:
     """An image reference with as much of the digest as people compare."""
     repository, at, digest = of.partition("@sha256:")

@@ -46,7 +46,7 @@ class Preview:
 
 
 def preview(engine: Engine, tag: str | None) -> Preview | None:
-    """What `Requests.update` would do; None where there is nothing to do.
+    """What `Requests.update` would do; None where there is nothing to do, or the agent is held.
 
     Raises:
         Refused: the named release may not be installed.
@@ -73,8 +73,6 @@ def _database(engine: Engine) -> int | None:
 
 
 def _notes(engine: Engine) -> Iterator[str]:
-    held, live = engine.standing.held, engine.journal.live()
+    live = engine.journal.live()
     if live is not None:
         yield f"the {live.kind} of {live.tag} is brought to its end first"
-    if held is not None:
-        yield f"nothing is changed now: {held.reason}; {held.advice}"

@@ -1,0 +1,125 @@
+"""What is offered, what a verdict says of each rule, and what an update is expected to cost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from koprogo_agent.domain.plan import Step
+from koprogo_agent.errors import Refused
+from koprogo_agent.update.preview import preview
+from koprogo_agent.update.survey import Stand, survey
+from koprogo_agent.update.verdict import RULES, Holds, judge
+from tests.simulation.instance import Instance
+from tests.simulation.origin import tag_object
+from tests.simulation.releases import Traits
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Instance:
+    """An instance that runs v1.1.0, updated from v1.0.0 with a new schema."""
+    made = Instance.new(tmp_path)
+    made.install()
+    made.scene.publisher.publish("1.1.0", schema=True)
+    made.settle()
+    assert made.installed == "v1.1.0"
+    return made
+
+
+def test_a_survey_says_of_every_release_how_it_stands(instance: Instance) -> None:
+    """Newest first; what is older than the candidate is not even verified."""
+    publisher = instance.scene.publisher
+    publisher.publish("1.1.1")
+    publisher.publish("1.1.2")
+    publisher.publish("1.1.3", key="somebody")
+    publisher.publish("2.0.0", manifest={"channel": "beta"})
+    found = {one.tag: one for one in survey(instance.engine)}
+    assert {tag: one.stand for tag, one in found.items()} == {
+        "v2.0.0": Stand.WAITS,
+        "v1.1.3": Stand.REFUSED,
+        "v1.1.2": Stand.NEXT,
+        "v1.1.1": Stand.PASSED_OVER,
+        "v1.1.0": Stand.INSTALLED,
+        "v1.0.0": Stand.OLDER,
+    }
+    assert found["v2.0.0"].gate == "channel"
+    assert found["v1.1.3"].code == "signature.untrusted"
+    assert found["v1.1.2"].signer == "release-manager"
+    assert instance.installed == "v1.1.0"
+
+
+@pytest.mark.parametrize(
+    ("rule", "traits"),
+    [
+        ("signed", {"key": ""}),
+        ("signer", {"key": "somebody"}),
+        ("manifest", {"legacy": True}),
+        ("manifest", {"manifest": {"counter": -1}}),
+        ("subject", {"manifest": {"version": "9.9.9"}}),
+        ("subject", {"manifest": {"product": "other"}}),
+        ("time", {"manifest": {"expires": "2026-01-05T12:00:01Z"}}),
+    ],
+)
+def test_a_verdict_names_the_rule_that_is_broken(
+    instance: Instance,
+    rule: str,
+    traits: Traits,
+) -> None:
+    """Those before it hold, those behind it were not reached."""
+    instance.scene.publisher.publish("1.2.0", **traits)
+    verdict = judge(instance.engine, "v1.2.0")
+    names = [one.name for one, _ in verdict.rules]
+    states = [holds for _, holds in verdict.rules]
+    at = names.index(rule)
+    assert states[:at] == [Holds.YES] * at
+    assert states[at] is Holds.NO
+    assert set(states[at + 1 :]) <= {Holds.NOT_REACHED}
+    assert len(states) == len(RULES)
+    assert verdict.refusal is not None
+    assert verdict.release is None
+
+
+def test_a_verdict_on_a_moved_and_on_an_old_tag(instance: Instance) -> None:
+    """Neither is remembered as a refusal: somebody only asked."""
+    assert judge(instance.engine, "v1.1.0").release is not None
+    old = judge(instance.engine, "v1.0.0")
+    assert [rule.name for rule, holds in old.rules if holds is Holds.NO] == ["floor"]
+    instance.scene.origin.tag("v1.1.0", tag_object("v1.1.0", "0" * 40, "moved\n"))
+    moved = judge(instance.engine, "v1.1.0")
+    assert [rule.name for rule, holds in moved.rules if holds is Holds.NO] == ["unmoved"]
+    assert instance.engine.memory.refusals() == []
+    with pytest.raises(Refused, match="no tag v9"):
+        judge(instance.engine, "v9.9.9")
+
+
+def test_a_preview_changes_nothing_and_knows_what_it_will_cost(instance: Instance) -> None:
+    """The parts come from what was measured on this machine at the last update."""
+    instance.scene.publisher.publish("1.2.0", schema=True)
+    ids, images = instance.ids, dict(instance.scene.images.names)
+    found = preview(instance.engine, None)
+    assert found is not None
+    assert found.release.tag == "v1.2.0"
+    assert {Step.FENCE, Step.POINT, Step.GATE, Step.UNFENCE} <= found.shut_out
+    assert Step.BACKUP not in found.shut_out
+    start = next(one for one in found.forecast.shares if one.what == "the new version starts")
+    assert start.basis == "as measured with v1.1.0"
+    assert found.forecast.seconds is not None
+    assert found.forecast.seconds > 0
+    assert len(found.to_pull) == 2
+    assert (instance.ids, dict(instance.scene.images.names)) == (ids, images)
+    assert instance.journal.live() is None
+
+
+def test_a_preview_without_schema_change_and_with_nothing_to_do(instance: Instance) -> None:
+    """No fence, nobody shut out; a named release that may not be is refused."""
+    assert preview(instance.engine, None) is None
+    instance.scene.publisher.publish("1.1.1")
+    instance.requests.hold("wait")
+    assert preview(instance.engine, None) is None
+    instance.requests.resume()
+    found = preview(instance.engine, "v1.1.1")
+    assert found is not None
+    assert found.shut_out == frozenset()
+    with pytest.raises(Refused, match="no release v7"):
+        preview(instance.engine, "v7.0.0")
