@@ -1,4 +1,4 @@
-"""When an operation may be left, by somebody at a terminal or the daemon, to be gone on with later."""
+"""When an operation may be left by a person or the daemon, to be gone on with later."""
 
 from __future__ import annotations
 
