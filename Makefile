@@ -46,6 +46,11 @@ test: setup ## everything, from a clean clone: under 15 minutes on 2 cores
 	@$(MAKE) --no-print-directory check
 	$(BIN)/pytest -q tests --ignore=tests/unit --ignore=tests/simulation
 
+.PHONY: crash
+crash: setup ## kill -9 at length: 50 random instants, and each boundary of a step by itself
+	@$(MAKE) --no-print-directory venv
+	KOPROGO_KILLS=50 $(BIN)/pytest -q -s tests/integration/test_crashes.py
+
 .PHONY: demo
 demo: setup ## the whole story on a terminal; KEEP=1 leaves it running
 	@$(MAKE) --no-print-directory venv
