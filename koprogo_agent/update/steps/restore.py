@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from koprogo_agent.domain.plan import Step
-from koprogo_agent.domain.states import (
-    Truth,
-)
+from koprogo_agent.domain.states import Truth
 from koprogo_agent.update.job import Found, Job, close
 from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.steps.point import swap_back
