@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import signal
 import threading
-from collections.abc import Callable
+import time
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 
@@ -70,7 +70,7 @@ class Daemon:
         self._settings = settings
         self._supervisor = supervisor
         self._stopping = threading.Event()
-        self._not_before = _EPOCH
+        self._not_before = 0.0
         # Ticks run in this thread, as all of the agent does: the journal allows no other, and one
         # job at a time needs no pool of threads.
         self._scheduler = BlockingScheduler(executors={"default": DebugExecutor()}, timezone=UTC)
@@ -112,14 +112,14 @@ class Daemon:
             threading.Thread(target=self._scheduler.shutdown).start()
 
     def _tick(self, agent: Agent) -> None:
-        if agent.now() < self._not_before:
+        if time.monotonic() < self._not_before:
             return
         try:
             with agent.lock():
                 agent.engine.tick()
             self._supervisor.status(agent.summary())
         except RetryLater as error:
-            self._wait_for(agent.now, error)
+            self._wait_for(error)
             self._supervisor.status(f"waiting: {error.message}")
             log.warning("tick.postponed", code=error.code, why=error.message)
         except AgentError as error:
@@ -130,10 +130,13 @@ class Daemon:
             self._supervisor.status("a fault of the agent; see its log")
         self._supervisor.alive()
 
-    def _wait_for(self, now: Callable[[], datetime], error: RetryLater) -> None:
-        """The other side asked us to come back later than the next tick."""
+    def _wait_for(self, error: RetryLater) -> None:
+        """The other side asked us to come back later than the next tick.
+
+        By the clock that is never set: the other one may have been ten years off just now.
+        """
         if error.after:
-            self._not_before = now() + timedelta(seconds=error.after)
+            self._not_before = time.monotonic() + error.after
 
 
 def phase_of(instance: str, interval: float) -> timedelta:

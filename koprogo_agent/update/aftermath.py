@@ -23,6 +23,8 @@ log = structlog.get_logger()
 
 _FIRST_WAIT = timedelta(minutes=2)
 _LONGEST_WAIT = timedelta(hours=1)
+_LONGEST_ASKED = timedelta(days=1)
+"""A registry that wants us to come back in ten years is not taken at its word."""
 _MOST_TRANSIENT_ROLLBACKS = 2
 
 
@@ -83,7 +85,8 @@ class Aftermath:
         return {
             fingerprint: f"{one.failure.message}; next try at {one.until:%H:%M} UTC"
             for fingerprint, one in self._postponed().items()
-            if one.until > now
+            # Should the clock be set back, a wait is not longer than any that is ever set.
+            if timedelta() < one.until - now <= _LONGEST_ASKED
         }
 
     def _failed(self, ran: Ran, cause: Failure, now: datetime) -> None:
@@ -173,7 +176,8 @@ class Aftermath:
         known = postponed.get(fingerprint)
         tries = known.tries + 1 if known else 1
         wait = min(_FIRST_WAIT * 2 ** min(tries - 1, 10), _LONGEST_WAIT)
-        wait = max(wait, timedelta(seconds=cause.after or 0))
+        asked = min(cause.after or 0.0, _LONGEST_ASKED.total_seconds())
+        wait = max(wait, timedelta(seconds=asked))
         postponed[fingerprint] = Postponed(tries, now + wait, cause)
         self.journal.put("postponed", postponed)
         interrupted = cause.code == INTERRUPTED  # by a reboot, perhaps: it just begins anew

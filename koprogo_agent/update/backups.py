@@ -75,7 +75,8 @@ class Backups:
         if appointed > now:
             appointed -= timedelta(days=1)
         last = self.journal.get(datetime, "daily_backup")
-        return last is None or last < appointed
+        # A backup from the future was made while the clock was wrong; it says nothing.
+        return last is None or not appointed <= last <= now
 
     def daily(self) -> None:
         """Makes the daily backup if it is due; what fails now is tried at the next tick."""

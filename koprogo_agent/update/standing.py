@@ -84,7 +84,7 @@ class Standing:
     def poll_failed(self, failure: Failure, now: datetime) -> None:
         """The source did not answer as it should."""
         polls = self.polls
-        since = polls.failing_since or now
+        since = min(polls.failing_since or now, now)
         self._journal.put("polls", replace(polls, failing_since=since, failure=failure))
 
     @property
