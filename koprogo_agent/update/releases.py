@@ -16,13 +16,17 @@ from koprogo_agent.domain.trust import TrustPolicy, VerifiedRelease, verify
 from koprogo_agent.domain.versions import Version, parse_tag, parse_version
 from koprogo_agent.errors import Refused
 from koprogo_agent.settings import Settings
-from koprogo_agent.update.memory import Memory
+from koprogo_agent.update.memory import Memory, Refusal
 from koprogo_agent.update.world import World
 
 log = structlog.get_logger()
 
 _MOST_VERIFIED = 20
-"""Tags looked at in one tick: a source full of bad tags must not keep the agent busy for ever."""
+"""Tags verified in one tick: a source full of bad tags must not keep the agent busy for ever.
+
+What is known to be refused is no work, and does not count: the good release behind any number of
+bad ones has its turn a few ticks later.
+"""
 
 _PASSING = {"trust.not_yet", "trust.expired"}
 """Refusals that depend on the time of day: judged anew at each poll, and kept only to be told."""
@@ -59,8 +63,12 @@ class Releases:
         self, candidates: Iterable[Offer], floor: Floor | None
     ) -> Iterator[VerifiedRelease]:
         """The verified releases among the offers, in their order; the rest is refused."""
-        for count, offer in enumerate(candidates):
-            if count >= _MOST_VERIFIED:
+        left, trust = _MOST_VERIFIED, self._trust_state()
+        for offer in candidates:
+            if self._known(offer.ref, trust) is not None:
+                continue
+            left -= 1
+            if left < 0:
                 log.warning("source.many_tags", most=_MOST_VERIFIED)
                 return
             try:
@@ -77,8 +85,8 @@ class Releases:
             RetryLater: the source cannot be reached.
         """
         trust = self._trust_state()
-        known = self._memory.refusal(ref, trust)
-        if known is not None and known.code not in _PASSING:
+        known = self._known(ref, trust)
+        if known is not None:
             raise Refused(known.message, code=known.code)
         raw: bytes | None = None
         try:
@@ -104,6 +112,11 @@ class Releases:
         """The tags that point at another object than when they were first seen."""
         seen = self._memory.sightings()
         return [ref for ref in refs if ref.name in seen and seen[ref.name].oid != ref.oid]
+
+    def _known(self, ref: TagRef, trust: str) -> Refusal | None:
+        """The refusal of a tag that cannot be judged otherwise today, or None."""
+        known = self._memory.refusal(ref, trust)
+        return known if known is not None and known.code not in _PASSING else None
 
     def _judge(self, ref: TagRef, raw: bytes, floor: Floor | None) -> VerifiedRelease:
         now = self._world.clock.now()
