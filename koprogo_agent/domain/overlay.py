@@ -120,14 +120,22 @@ def _restart(service: Mapping[str, Any]) -> str:
     return str(service.get("restart", "no")).split(":", 1)[0]
 
 
-def levels(model: Model, names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Services in the order of starting: each one after those that it depends on."""
+def levels(model: Model, names: Iterable[str], last: Iterable[str] = ()) -> list[tuple[str, ...]]:
+    """Services in the order of starting: each one after those that it depends on.
+
+    Args:
+        model: the rendered compose model.
+        names: the services.
+        last: services that come after what depends on them, instead of before it.
+    """
     left = dict.fromkeys(names)
     result: list[tuple[str, ...]] = []
     while left:
-        ready = tuple(name for name in left if not _needs(services(model)[name]).intersection(left))
+        before = set(left).difference(last)
+        ready = [name for name in left if not _needs(services(model)[name]).intersection(before)]
+        needed = {need for name in ready for need in _needs(services(model)[name])}
         # A cycle cannot pass compose's own validation; whatever is left then starts together.
-        level = ready or tuple(left)
+        level = tuple(name for name in ready if name not in needed) or tuple(left)
         result.append(level)
         left = {name: None for name in left if name not in level}
     return result

@@ -19,6 +19,9 @@ from koprogo_agent.update.world import Watcher, World
 
 PINS = "pins.json"
 
+Models = dict[tuple[str, ...], Mapping[str, Any]]
+"""Rendered compose models; each costs a process of some 100 ms."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -27,6 +30,7 @@ class Job:
     Attributes:
         release: the verified release; only there while nothing has stopped, which is when it
             is needed.
+        models: the compose models that were rendered for this operation.
     """
 
     operation: Operation
@@ -35,6 +39,7 @@ class Job:
     journal: Journal
     watcher: Watcher
     release: VerifiedRelease | None = None
+    models: Models = field(default_factory=dict)
 
     @property
     def database(self) -> DatabaseAt:
@@ -101,8 +106,12 @@ def laid_project(job: Job, deployment: Deployment, override: Path) -> Project:
 
 
 def model_of(job: Job, deployment: Deployment) -> Mapping[str, Any]:
-    """The rendered compose model of a deployment, without its pins."""
-    return job.world.stack.render(staged_project(job, deployment))
+    """The rendered compose model of a deployment, without its pins; rendered once an operation."""
+    # What is staged under a tag does not change while the operation lasts.
+    key = (deployment.tag, deployment.image_tag, *deployment.compose_files)
+    if key not in job.models:
+        job.models[key] = job.world.stack.render(staged_project(job, deployment))
+    return job.models[key]
 
 
 def previous_of(job: Job) -> Deployment:

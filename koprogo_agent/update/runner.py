@@ -29,7 +29,7 @@ from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.errors import AgentError, Failure, StepFailed
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.encoding import deployment_from
-from koprogo_agent.update.job import Job
+from koprogo_agent.update.job import Job, Models
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.operation import Facts, Operation
 from koprogo_agent.update.table import WORK
@@ -88,6 +88,7 @@ class Runner:
         self._journal = journal
         self._watcher = watcher
         self._stopping = stopping
+        self._models: Models = {}
 
     def start(self, order: Order, release: VerifiedRelease | None = None) -> Ran:
         """Begins an operation and runs it until it ends, pauses, or the agent is to stop."""
@@ -113,6 +114,7 @@ class Runner:
         return self._run(operation, command, None)
 
     def _run(self, operation: Operation, command: Command, release: VerifiedRelease | None) -> Ran:
+        self._models = {}
         while True:
             match command:
                 case Carry():
@@ -177,7 +179,8 @@ class Runner:
         return operation, Found(found.truth)
 
     def _job(self, operation: Operation, release: VerifiedRelease | None) -> Job:
-        return Job(operation, self._world, self._settings, self._journal, self._watcher, release)
+        world, settings = self._world, self._settings
+        return Job(operation, world, settings, self._journal, self._watcher, release, self._models)
 
 
 def _learn(operation: Operation, step: Step, facts: Facts) -> Operation:

@@ -128,6 +128,15 @@ def test_levels() -> None:
     assert levels(MODEL, ["ingress"]) == [("ingress",)]
 
 
+def test_levels_with_the_writers_last() -> None:
+    """What needs a writer does not come after it then, and never starts together with it."""
+    found = levels(MODEL, list(MODEL["services"]), last=["backend"])
+    assert [sorted(level) for level in found] == [["ingress", "postgres"], ["backend", "bootstrap"]]
+    entries: dict[str, Any] = {"writer": {}, "page": {"depends_on": {"writer": {}}}}
+    pair = levels({"services": entries}, ["writer", "page"], last=["writer"])
+    assert pair == [("page",), ("writer",)]
+
+
 def test_awaited() -> None:
     """Only what later services need is waited for, and never a writer."""
     assert awaited(MODEL, ["postgres"], ["backend", "ingress"], ["backend"]) == {"postgres"}

@@ -68,19 +68,22 @@ def _fetch_pruned(job: Job, deployment: Deployment) -> None:
 def _apply(job: Job, deployment: Deployment, other: Deployment | None) -> Facts:
     """Lays the files, then starts level by level: what others need is ready before they start.
 
-    What needs a writer is started after it without waiting for it, while it comes up.
+    Users notice how long the writers take. While they are in, what needs a writer is exchanged
+    before it, so that nothing disturbs its start; while they are shut out, it follows while the
+    writer comes up.
     """
     began = job.world.clock.monotonic()
     job.world.files.lay(deployment.tag)
     pins = job.world.files.write_override(PINS, override(deployment.pins))
     project = laid_project(job, deployment, pins)
     model = model_of(job, deployment)
-    names = [name for name in deployment.pins if name not in closed_services(job)]
-    order = levels(model, names)
+    closed, writers = closed_services(job), job.settings.stack.writers
+    names = [name for name in deployment.pins if name not in closed]
+    order = levels(model, names, last=() if closed else writers)
     for index, level in enumerate(order):
         job.world.stack.up(project, level)
         later = [name for after in order[index + 1 :] for name in after]
-        _await(job, project.name, model, awaited(model, level, later, job.settings.stack.writers))
+        _await(job, project.name, model, awaited(model, level, later, writers))
     dropped = sorted(set(other.pins) - set(deployment.pins)) if other else []
     if dropped:
         job.world.stack.discard(project.name, dropped)

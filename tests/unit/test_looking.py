@@ -1,0 +1,98 @@
+"""How the gate is sampled: soon while something is not healthy, in calm steps once it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from koprogo_agent.domain.gate import Container, Expectation, GatePolicy, Health
+from koprogo_agent.domain.plan import Action
+from koprogo_agent.errors import Failure, StepFailed
+from koprogo_agent.ports import DatabaseAt
+from koprogo_agent.update.looking import Look, wait_until_healthy
+from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.world import World
+
+POLICY = GatePolicy(samples=3, interval=2, deadline=20, max_deadline=60, max_restarts=2)
+LOOK = Look("shop", Expectation(frozenset({"web"})), database=DatabaseAt("shop", "db"))
+
+
+@dataclass
+class Scene:
+    """A service that is healthy within these times, a clock, and what was asked."""
+
+    healthy: tuple[tuple[float, float], ...]
+    now: float = 0.0
+    looks: list[float] = field(default_factory=list)
+    marks: int = 0
+
+    def world(self) -> World:
+        """The world with this scene in it."""
+        parts = SimpleNamespace(
+            clock=SimpleNamespace(monotonic=lambda: self.now, wait=self._wait),
+            stack=SimpleNamespace(containers=self._containers, logs=lambda *_: ""),
+            database=SimpleNamespace(progress_mark=self._mark),
+        )
+        return cast("World", parts)
+
+    def _wait(self, seconds: float) -> None:
+        assert seconds >= 0
+        self.now += seconds
+
+    def _containers(self, _project: str) -> tuple[Container, ...]:
+        self.looks.append(self.now)
+        good = any(begin <= self.now < end for begin, end in self.healthy)
+        health = Health.HEALTHY if good else Health.STARTING
+        return (Container("web", "1", "web:1", "sha256:1", "running", health, 0, 0, {}),)
+
+    def _mark(self, _at: DatabaseAt) -> str:
+        self.marks += 1
+        return "still"
+
+
+class Unwatched:
+    """Nobody looks on."""
+
+    def begins(self, action: Action, tag: str) -> None:
+        """An action begins."""
+
+    def goes_on(self, note: str, done: int, total: int) -> None:
+        """It goes on."""
+
+    def finished(self, action: Action, seconds: float, facts: Facts) -> None:
+        """It ends."""
+
+    def broke(self, action: Action, failure: Failure) -> None:
+        """It fails."""
+
+
+def test_the_first_good_sample_is_not_late() -> None:
+    """Healthy after 1.1 s: seen at 1.25 s, not at 2 s; the pauses between samples are whole."""
+    scene = Scene(((1.1, 99),))
+    assert wait_until_healthy(scene.world(), LOOK, POLICY, Unwatched()) == pytest.approx(5.25)
+    assert scene.looks[-3:] == pytest.approx([1.25, 3.25, 5.25])
+
+
+def test_a_healthy_stack_is_looked_at_three_times() -> None:
+    """Nothing is asked in between, of the database neither."""
+    scene = Scene(((0, 99),))
+    assert wait_until_healthy(scene.world(), LOOK, POLICY, Unwatched()) == 4
+    assert (scene.looks, scene.marks) == ([0, 2, 4], 3)
+
+
+def test_what_flaps_begins_anew() -> None:
+    """A good look that is not repeated counts for nothing."""
+    scene = Scene(((0, 1), (2.5, 99)))
+    assert wait_until_healthy(scene.world(), LOOK, POLICY, Unwatched()) == pytest.approx(6.5)
+
+
+def test_what_never_becomes_healthy_fails_at_the_deadline() -> None:
+    """The database is asked once an interval, however often the containers are looked at."""
+    scene = Scene(())
+    with pytest.raises(StepFailed, match="web is starting"):
+        wait_until_healthy(scene.world(), LOOK, POLICY, Unwatched())
+    assert scene.now == pytest.approx(POLICY.deadline)
+    assert scene.marks == POLICY.deadline / POLICY.interval + 1
