@@ -1,10 +1,13 @@
-"""Runs the demo; `KEEP=1` leaves everything running at the end."""
+"""Runs the demo; `KEEP=1` leaves everything running until Ctrl-C."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
 
@@ -13,12 +16,14 @@ from tests.instance import Instance
 from tests.lab.client import Client
 from tests.lab.lab import Lab
 
+_CACHE = "KOPROGO_LAB_CACHE"
+
 
 def main() -> int:
     """Tells the story; 0 when everything went as it should."""
     console = Console(highlight=False)
     console.print("[bold]koprogo-agent, on real parts[/]: an engine, a registry, a git server")
-    with console.status("bringing up the lab"), Lab() as lab:
+    with _nothing_left_behind(), console.status("bringing up the lab"), Lab() as lab:
         story = Story(console, lab, Instance.create(lab))
         story.install()
         with Client(lab.stack.url, rate=50) as client:
@@ -26,8 +31,20 @@ def main() -> int:
         faults = story.sum_up(client)
         if os.environ.get("KEEP"):
             story.explain_how_to_look()
-            signal.sigwait({signal.SIGINT, signal.SIGTERM})
+            with suppress(KeyboardInterrupt):
+                signal.pause()
     return 1 if faults else 0
+
+
+@contextmanager
+def _nothing_left_behind() -> Iterator[None]:
+    """Tests keep images and layers for the next run; a demo has none. The path must be short."""
+    if _CACHE in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="kpd", dir="/tmp") as cache:
+        os.environ[_CACHE] = cache
+        yield
 
 
 if __name__ == "__main__":
