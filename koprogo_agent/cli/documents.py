@@ -12,7 +12,8 @@ from koprogo_agent.ports import Dump
 from koprogo_agent.update.journal import PastOperation
 from koprogo_agent.update.memory import Quarantined, Refusal
 from koprogo_agent.update.operation import Operation
-from koprogo_agent.update.status import Status, Waiting
+from koprogo_agent.update.outlook import Waiting
+from koprogo_agent.update.status import Status
 
 
 def of_status(status: Status, backups: Iterable[Dump]) -> dict[str, Any]:

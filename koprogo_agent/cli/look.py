@@ -15,7 +15,8 @@ from koprogo_agent.cli.session import Reading, reading
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.ports import Dump
 from koprogo_agent.update.journal import PastOperation
-from koprogo_agent.update.status import StateName, Status, Waiting
+from koprogo_agent.update.outlook import Waiting
+from koprogo_agent.update.status import StateName, Status
 from koprogo_agent.wiring import build_world
 
 _STATES = {

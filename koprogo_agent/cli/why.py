@@ -13,7 +13,8 @@ from koprogo_agent.cli.options import AsJson, ConfigPath
 from koprogo_agent.cli.session import reading
 from koprogo_agent.domain.versions import parse_tag
 from koprogo_agent.update.memory import Refusal
-from koprogo_agent.update.status import Status, Waiting
+from koprogo_agent.update.outlook import Waiting
+from koprogo_agent.update.status import Status
 
 _STYLES = {"refused": "red", "quarantine": "red", "next": "green", "hold": "yellow"}
 Tag = Annotated[

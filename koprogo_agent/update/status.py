@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from koprogo_agent.domain.choose import Waits
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.states import Outcome
-from koprogo_agent.domain.versions import parse_tag
-from koprogo_agent.update.aftermath import read_postponed
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.memory import Memory, Quarantined, Refusal
 from koprogo_agent.update.operation import Operation
-from koprogo_agent.update.standing import Drift, Held, HeldBy, Pending, Polls, Standing
-
-_RECENT = 100
-"""Operations in which the tag of a postponed release is looked for."""
+from koprogo_agent.update.outlook import Outlook, Waiting
+from koprogo_agent.update.standing import Drift, Held, HeldBy, Polls, Standing
 
 
 class StateName(StrEnum):
@@ -44,25 +38,6 @@ class Last:
     step: str | None
     code: str | None
     message: str | None
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A newer release that is not installed now.
-
-    Attributes:
-        gate: what it waits for, or is kept out by (`domain.choose.Waits`).
-        until: when the agent tries again by itself, where that is known.
-        step: where it failed here, if it did.
-        code: why it failed here, if it did.
-    """
-
-    tag: str
-    gate: str
-    detail: str
-    until: datetime | None = None
-    step: str | None = None
-    code: str | None = None
 
 
 @dataclass(frozen=True)
@@ -106,7 +81,7 @@ def read_status(journal: Journal, stale_after: float, now: datetime) -> Status:
     standing, memory = Standing(journal), Memory(journal.store)
     installed, previous, floor = journal.installed, journal.previous, journal.floor
     live, held, polls = journal.live(), standing.held, standing.polls
-    last = _last(journal)
+    last, outlook = _last(journal), Outlook(journal, now)
     state = _state(live, held)
     if state is None and _is_stale(polls, stale_after, now):
         state = StateName.STALE
@@ -117,51 +92,15 @@ def read_status(journal: Journal, stale_after: float, now: datetime) -> Status:
         floor=floor.version if floor else None,
         live=live,
         last=last,
-        candidate=next(iter(_newer([standing.pending.candidate], installed)), None),
-        waiting=tuple(_waiting(journal, memory, standing.pending)),
+        candidate=outlook.candidate,
+        waiting=tuple(outlook.waiting()),
         polls=polls,
         held=held,
         drift=standing.drift,
         quarantined=tuple(memory.quarantined().values()),
-        refusals=tuple(_refused(memory, standing.pending, installed)),
+        refusals=tuple(outlook.refused()),
         backup_failure=journal.get(str, "backup_failure"),
     )
-
-
-def _newer(tags: Iterable[str | None], installed: Deployment | None) -> list[str]:
-    """Those that are still newer than what runs: the last poll may have been before an update."""
-    runs = installed.version if installed else None
-    return [tag for tag in tags if tag and (runs is None or parse_tag(tag) > runs)]
-
-
-def _refused(memory: Memory, pending: Pending, installed: Deployment | None) -> Iterator[Refusal]:
-    """What is kept out now: not what was let in since, nor what is too old to matter."""
-    let_in = {pending.candidate, *(tag for tag, _, _ in pending.reasons)}
-    seen, told = memory.sightings(), set()
-    for one in memory.refusals():
-        moved = one.tag in seen and seen[one.tag].oid != one.oid
-        newer = one.tag not in let_in and _newer([one.tag], installed)
-        if (moved or newer) and one.tag not in told:
-            told.add(one.tag)
-            yield one
-
-
-def _waiting(journal: Journal, memory: Memory, pending: Pending) -> Iterator[Waiting]:
-    """The reasons of the last poll, with what is known of the failures behind them."""
-    failed = {one.tag: one for one in memory.quarantined().values()}
-    postponed = read_postponed(journal)
-    tags = {past.operation.fingerprint: past.operation.tag for past in journal.past(_RECENT)}
-    later = {tags.get(fingerprint): one for fingerprint, one in postponed.items()}
-    newer = _newer([tag for tag, _, _ in pending.reasons], journal.installed)
-    for tag, gate, detail in (one for one in pending.reasons if one[0] in newer):
-        if gate == Waits.QUARANTINE and tag in failed:
-            one = failed[tag]
-            yield Waiting(tag, gate, one.message, step=one.step, code=one.code)
-        elif gate == Waits.BACKOFF and tag in later:
-            wait = later[tag]
-            yield Waiting(tag, gate, wait.failure.message, wait.until, code=wait.failure.code)
-        else:
-            yield Waiting(tag, gate, detail)
 
 
 def _state(live: Operation | None, held: Held | None) -> StateName | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,9 @@ def test_a_release_that_failed_in_production(instance: Instance, said: Say) -> N
 
 
 def test_a_release_that_waits_for_its_images(instance: Instance, said: Say) -> None:
-    """Why says until when."""
+    """Why says until when; the verb goes by the real clock, and so must the world here."""
+    clock = instance.scene.clock
+    clock.skew = datetime.now(UTC) - clock.now()
     instance.scene.publisher.publish("1.0.1")
     instance.scene.publisher.withdraw("1.0.1")
     instance.tick()
@@ -106,6 +109,17 @@ def test_a_release_that_waits_for_its_images(instance: Instance, said: Say) -> N
     assert waiting["gate"] == "backoff"
     assert waiting["until"] > said(instance, "status", "--json")["polls"]["succeeded"]
     assert "tried again" in said(instance, "why", "v1.0.1")
+
+
+def test_what_has_happened_since_the_last_poll_counts(instance: Instance, said: Say) -> None:
+    """A candidate that has failed is not said to be installed soon; one forgiven is looked at."""
+    instance.scene.publisher.publish("1.0.1", backend={"exits": "at start"})
+    instance.tick()
+    assert instance.engine.standing.pending.candidate == "v1.0.1"
+    assert "v1.0.1 (quarantine, failed here at step rehearse)" in said(instance, "status")
+    instance.tick()
+    instance.requests.retry("v1.0.1")
+    assert "looked at again at the next poll" in said(instance, "why")
 
 
 def test_tags_that_are_refused(instance: Instance, said: Say) -> None:
