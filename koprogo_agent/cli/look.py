@@ -77,7 +77,7 @@ def _lines(
 ) -> Iterator[tuple[str, str | Text]]:
     yield from _work(status, now)
     yield "last poll", _polls(status, now)
-    if status.candidate:
+    if status.candidate and not status.live:
         yield "next", f"{status.candidate} is installed at the next tick"
     yield "waits", ", ".join(_waiting(one, now) for one in status.waiting)
     refused = ", ".join(f"{one.tag} ({one.code})" for one in status.refusals)

@@ -53,7 +53,7 @@ def why(tag: Tag = None, config: ConfigPath = None, as_json: AsJson = False) -> 
 
 def _entries(status: Status, now: datetime, tag: str | None) -> Iterator[Entry]:
     told = set()
-    if status.candidate and tag in {None, status.candidate}:
+    if status.candidate and not status.live and tag in {None, status.candidate}:
         told.add(status.candidate)
         yield status.candidate, "next", ["the agent installs it at its next tick"]
     for one in status.waiting:
