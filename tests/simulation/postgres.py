@@ -128,7 +128,7 @@ class SimDatabase:
         """Fills the empty application's database."""
         server = self._server(at)
         if server.live.rows or server.live.applied:
-            raise StepFailed("the database is not empty", code="restore.not_empty")
+            raise NeedsOperator("the database is not empty", code="database.not_empty")
         server.databases[APPLICATION] = self._read(dump)
 
     def replace(self, at: DatabaseAt, dump: Path, aside: str) -> None:

@@ -1,0 +1,32 @@
+"""The grounds of the contract suite: the simulation, and the lab's real parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contract.ground import Ground, on_the_lab, simulated
+from tests.instance import Instance
+from tests.lab.lab import Lab
+from tests.lab.recipes import Kind
+
+GROUNDS = ["simulation", pytest.param("real", marks=pytest.mark.real)]
+
+
+@pytest.fixture(scope="package", params=GROUNDS)
+def ground(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Ground]:
+    """An instance with its first release; the real parts are brought up only where asked for."""
+    if request.param == "simulation":
+        folder: Path = tmp_path_factory.mktemp("simulation")
+        yield simulated(folder)
+        return
+    with Lab(request.getfixturevalue("lab_engine")) as lab:
+        release = lab.publisher.publish(Kind.GOOD)
+        lab.stack.write_env(release.tag)
+        with Instance.create(lab).engine() as engine:
+            engine.tick()
+            yield on_the_lab(lab, engine)

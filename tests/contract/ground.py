@@ -1,0 +1,124 @@
+"""An instance with its first release installed, fake or real, as the contract suite sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from koprogo_agent.domain.overlay import override
+from koprogo_agent.domain.tags import TagRef
+from koprogo_agent.ports import DatabaseAt, HttpProbe, Project
+from koprogo_agent.update.engine import Engine
+from koprogo_agent.update.job import PINS, project
+from tests.lab.keys import Signer
+from tests.lab.lab import Lab
+from tests.lab.recipes import Kind
+from tests.simulation.instance import Instance
+from tests.simulation.people import PROJECT, PUBLIC
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What the suite stands on.
+
+    Attributes:
+        engine: the agent's engine, whose world holds the ports.
+        publish: publishes one more good release.
+        forge: publishes one that a stranger signed.
+        write: writes a row into the application's database, past all services.
+        rows: how many of these rows it holds.
+        public: the probe that users' way in answers.
+        missing: reference of an image that no registry has.
+        corrupt: overwrites a backup with noise.
+    """
+
+    engine: Engine
+    publish: Callable[[], TagRef]
+    forge: Callable[[], TagRef]
+    write: Callable[[], None]
+    rows: Callable[[], int]
+    public: HttpProbe
+    missing: str
+    corrupt: Callable[[Path], None]
+
+    @property
+    def at(self) -> DatabaseAt:
+        """Where the database is."""
+        settings = self.engine.settings
+        return DatabaseAt(settings.stack.project, settings.database.service)
+
+    @property
+    def project(self) -> Project:
+        """The project as it runs."""
+        installed = self.engine.journal.installed
+        assert installed is not None
+        files = self.engine.world.files
+        pins = files.write_override(PINS, override(installed.pins))
+        paths = [files.stack_path(path) for path in installed.compose_files]
+        return project(self.engine.settings, paths, installed.image_tag, pins)
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """Service -> container id."""
+        containers = self.engine.world.stack.containers(self.project.name)
+        return {one.service: one.id for one in containers}
+
+    def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Waits on the ground's own clock; fails after a minute of it."""
+        clock = self.engine.world.clock
+        until = clock.monotonic() + 60
+        while not condition():
+            assert clock.monotonic() < until
+            clock.wait(0.5)
+
+
+def simulated(folder: Path) -> Ground:
+    """The fake one."""
+    instance = Instance.new(folder)
+    instance.install()
+    scene, count = instance.scene, iter(range(1, 99))
+    scene.machine.busy = instance.taps.each = None  # the suite alone writes
+
+    def corrupt(path: Path) -> None:
+        scene.disk.backups_kept[path] = b"noise"
+
+    def rows() -> int:
+        return instance.data.rows.count("of the suite")
+
+    return Ground(
+        engine=instance.engine,
+        publish=lambda: scene.publisher.publish(f"1.1.{next(count)}"),
+        forge=lambda: scene.publisher.publish(f"1.2.{next(count)}", key="a-stranger"),
+        write=lambda: instance.data.write("of the suite"),
+        rows=rows,
+        public=HttpProbe("health", PUBLIC, contains={"status": "ok"}),
+        missing=f"registry.example/{PROJECT}/none:1",
+        corrupt=corrupt,
+    )
+
+
+def on_the_lab(lab: Lab, engine: Engine) -> Ground:
+    """The real one."""
+    insert = "INSERT INTO buildings SELECT coalesce(max(id), 0) + 1, 'a', 'b' FROM buildings"
+
+    def publish(signer: Signer) -> TagRef:
+        release = lab.publisher.publish(Kind.GOOD, signer=signer)
+        return TagRef(release.tag, release.tag_object)
+
+    def write() -> None:
+        lab.stack.psql(insert)
+
+    def corrupt(path: Path) -> None:
+        path.write_bytes(b"noise")
+
+    return Ground(
+        engine=engine,
+        publish=lambda: publish(lab.keys.ssh),
+        forge=lambda: publish(lab.keys.other_ssh),
+        write=write,
+        rows=lambda: int(lab.stack.psql("SELECT count(*) FROM buildings")),
+        public=HttpProbe("health", f"{lab.stack.url}/api/v1/health", contains={"status": "ok"}),
+        missing=f"{lab.registry.address}/koprogo/none:1",
+        corrupt=corrupt,
+    )

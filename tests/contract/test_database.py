@@ -1,0 +1,150 @@
+"""The port `Database`, while nobody else writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
+from koprogo_agent.ports import Database, Dump
+from tests.contract.ground import Ground
+
+POINT, ASIDE = "koprogo_agent_point_contract", "koprogo_agent_aside_contract"
+
+
+@pytest.fixture
+def database(ground: Ground) -> Iterator[Database]:
+    """The port; afterwards the scratch databases are gone, and users come in again."""
+    world = ground.engine.world
+    world.stack.stop(ground.project.name, ["ingress", "backend"])
+    yield world.database
+    for name in (POINT, ASIDE):
+        world.database.drop(ground.at, name)
+    world.stack.start(ground.project.name, ["backend", "ingress"])
+
+
+def unseen(_size: int) -> None:
+    """Nobody watches a dump grow."""
+
+
+def dump(ground: Ground, label: str) -> Dump:
+    """A dump."""
+    target = ground.engine.world.files.backup_path(label)
+    return ground.engine.world.database.dump(ground.at, target, unseen)
+
+
+def test_dump(ground: Ground, database: Database) -> None:
+    """A dump can be read whole, is listed as a backup, and one that is damaged is noticed."""
+    made = dump(ground, "manual-one")
+    assert made.size > 0
+    assert made in ground.engine.world.files.backups()
+    database.verify(ground.at, made.path)
+    ground.corrupt(made.path)
+    with pytest.raises(StepFailed) as raised:
+        database.verify(ground.at, made.path)
+    assert raised.value.code == "backup.corrupt"
+
+
+def test_point(ground: Ground, database: Database) -> None:
+    """What was written after the point is put aside with the rest; doing it twice is once."""
+    ground.write()
+    before = ground.rows()
+    assert not database.has_database(ground.at, POINT)
+    database.make_point(ground.at, POINT)
+    assert database.has_database(ground.at, POINT)
+    ground.write()
+    assert ground.rows() == before + 1
+    for _ in range(2):
+        database.swap_back(ground.at, POINT, ASIDE)
+        assert ground.rows() == before
+        assert not database.has_database(ground.at, POINT)
+        assert database.has_database(ground.at, ASIDE)
+
+
+def test_swap_without_a_point(ground: Ground, database: Database) -> None:
+    """Nothing is renamed."""
+    before = ground.rows()
+    with pytest.raises(NeedsOperator):
+        database.swap_back(ground.at, POINT, ASIDE)
+    assert ground.rows() == before
+
+
+def test_replace(ground: Ground, database: Database) -> None:
+    """A dump takes the place of the present data, which is kept and can come back."""
+    ground.write()
+    before = ground.rows()
+    made = dump(ground, "manual-two")
+    ground.write()
+    database.replace(ground.at, made.path, POINT)
+    assert ground.rows() == before
+    assert database.has_database(ground.at, POINT)
+    database.swap_back(ground.at, POINT, ASIDE)
+    assert ground.rows() == before + 1
+
+
+def test_damaged_dump_replaces_nothing(ground: Ground, database: Database) -> None:
+    """The present data stays where it is."""
+    made, before = dump(ground, "manual-three"), ground.rows()
+    ground.corrupt(made.path)
+    with pytest.raises(StepFailed):
+        database.replace(ground.at, made.path, POINT)
+    assert ground.rows() == before
+    assert not database.has_database(ground.at, POINT)
+
+
+def test_restore_only_into_an_empty_database(ground: Ground, database: Database) -> None:
+    """What is there is never overwritten."""
+    ground.write()
+    made, before = dump(ground, "manual-four"), ground.rows()
+    with pytest.raises(NeedsOperator):
+        database.restore(ground.at, made.path)
+    assert ground.rows() == before
+
+
+def test_drop(ground: Ground, database: Database) -> None:
+    """Absent already is success."""
+    database.make_point(ground.at, POINT)
+    for _ in range(2):
+        database.drop(ground.at, POINT)
+        assert not database.has_database(ground.at, POINT)
+
+
+def test_write_mark(ground: Ground, database: Database) -> None:
+    """It tells writes from none."""
+    mark = database.write_mark(ground.at)
+    assert not database.wrote_since(ground.at, mark)
+    ground.write()
+    assert database.wrote_since(ground.at, mark)
+
+
+def test_size(ground: Ground, database: Database) -> None:
+    """In bytes."""
+    assert database.size(ground.at) > 1_000_000
+
+
+def test_away(ground: Ground, database: Database) -> None:
+    """A database that is down is away for a while, whatever is asked of it."""
+    stack, name = ground.engine.world.stack, ground.project.name
+    path = Path(dump(ground, "manual-five").path)
+    stack.stop(name, ["postgres"])
+    try:
+        for ask in (
+            lambda: database.size(ground.at),
+            lambda: database.make_point(ground.at, POINT),
+            lambda: database.write_mark(ground.at),
+            lambda: database.verify(ground.at, path),
+        ):
+            with pytest.raises(RetryLater):
+                ask()
+    finally:
+        stack.start(name, ["postgres"])
+        ground.wait_for(lambda: _answers(ground, database))
+
+
+def _answers(ground: Ground, database: Database) -> bool:
+    try:
+        return database.size(ground.at) > 0
+    except RetryLater:
+        return False

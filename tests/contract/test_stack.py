@@ -1,0 +1,149 @@
+"""The port `Stack`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from koprogo_agent.domain.drift import CONFIG_HASH
+from koprogo_agent.domain.gate import Container, Health
+from koprogo_agent.domain.overlay import RELEASE_LABEL
+from koprogo_agent.errors import StepFailed
+from koprogo_agent.ports import Project, Stack
+from tests.contract.ground import Ground
+
+
+@pytest.fixture
+def stack(ground: Ground) -> Stack:
+    """The port."""
+    return ground.engine.world.stack
+
+
+def one(ground: Ground, service: str) -> Container:
+    """A service's container."""
+    containers = ground.engine.world.stack.containers(ground.project.name)
+    return next(container for container in containers if container.service == service)
+
+
+def more(ground: Ground, text: str) -> Project:
+    """The project with one more compose file."""
+    path = ground.engine.world.files.write_override("contract.json", text.encode())
+    return replace(ground.project, files=(*ground.project.files, path))
+
+
+def test_containers(ground: Ground, stack: Stack) -> None:
+    """One for each service, with compose's hash and the agent's label; other projects have none."""
+    ground.wait_for(lambda: one(ground, "backend").health is Health.HEALTHY)
+    containers = stack.containers(ground.project.name)
+    services = set(stack.render(ground.project)["services"])
+    assert {container.service for container in containers} == services
+    assert len(containers) == len(services)
+    backend = one(ground, "backend")
+    assert backend.labels[CONFIG_HASH]
+    assert backend.labels[RELEASE_LABEL] == "v1.0.0"
+    assert (backend.state, backend.health, backend.restarts) == ("running", Health.HEALTHY, 0)
+    assert "@sha256:" in backend.image
+    assert backend.image_id.startswith("sha256:")
+    assert (one(ground, "bootstrap").state, one(ground, "bootstrap").exit_code) == ("exited", 0)
+    assert stack.containers("no-such-project") == ()
+
+
+def test_up_of_the_same_changes_nothing(ground: Ground, stack: Stack) -> None:
+    """However often."""
+    ids = ground.ids
+    stack.up(ground.project)
+    stack.up(ground.project, ["backend", "frontend"])
+    assert ground.ids == ids
+
+
+def test_up_makes_anew_only_what_changed(ground: Ground, stack: Stack) -> None:
+    """Another environment makes another container; the hash tells it, and back again."""
+    ids, before = ground.ids, one(ground, "frontend")
+    changed = more(ground, '{"services": {"frontend": {"environment": {"NEW": "1"}}}}')
+    stack.up(changed, ["backend"])
+    assert ground.ids == ids
+    stack.up(changed)
+    assert {name for name, found in ground.ids.items() if found != ids[name]} == {"frontend"}
+    assert one(ground, "frontend").labels[CONFIG_HASH] != before.labels[CONFIG_HASH]
+    stack.up(ground.project)
+    assert one(ground, "frontend").labels[CONFIG_HASH] == before.labels[CONFIG_HASH]
+
+
+def test_stop_and_start(ground: Ground, stack: Stack) -> None:
+    """The containers stay; doing it twice, or to what does not exist, is no fault."""
+    ids, name = ground.ids, ground.project.name
+    for _ in range(2):
+        stack.stop(name, ["ingress", "backend", "no-such-service"])
+    assert [one(ground, service).state for service in ("ingress", "backend")] == ["exited"] * 2
+    assert stack.address(ids["backend"]) is None
+    for _ in range(2):
+        stack.start(name, ["backend", "ingress", "no-such-service"])
+    assert ground.ids == ids
+    assert one(ground, "backend").state == "running"
+    assert stack.address(ids["backend"])
+
+
+def test_up_starts_what_was_stopped(ground: Ground, stack: Stack) -> None:
+    """The same container."""
+    ids = ground.ids
+    stack.stop(ground.project.name, ["frontend"])
+    stack.up(ground.project, ["frontend"])
+    assert ground.ids == ids
+    assert one(ground, "frontend").state == "running"
+
+
+def test_discard_and_create(ground: Ground, stack: Stack) -> None:
+    """Gone, twice; then made, and not started."""
+    ids = ground.ids
+    for _ in range(2):
+        stack.discard(ground.project.name, ["frontend"])
+    assert "frontend" not in ground.ids
+    stack.create(ground.project, ["frontend"])
+    assert one(ground, "frontend").state == "created"
+    assert ground.ids["frontend"] != ids["frontend"]
+    stack.up(ground.project)
+
+
+def test_run(ground: Ground, stack: Stack) -> None:
+    """A one-off ends with its exit code, and leaves nothing that counts as a service's."""
+    ids = ground.ids
+    assert stack.run(ground.project, "bootstrap", (), 60).exit_code == 0
+    with pytest.raises(StepFailed) as raised:
+        stack.run(ground.project, "frontend", (), 2)
+    assert raised.value.code == "run.timeout"
+    assert ground.ids == ids
+
+
+def test_render(ground: Ground, stack: Stack) -> None:
+    """Variables and relative paths are resolved."""
+    services = stack.render(replace(ground.project, files=ground.project.files[:-1]))["services"]
+    assert services["backend"]["image"].endswith(":v1.0.0")
+    sources = [mount["source"] for mount in services["ingress"]["volumes"]]
+    root = ground.engine.settings.stack.directory
+    assert any(Path(source).is_relative_to(root) for source in sources)
+
+
+def test_invalid_files(ground: Ground, stack: Stack) -> None:
+    """They are the release's fault."""
+    with pytest.raises(StepFailed) as raised:
+        stack.render(more(ground, '{"services": ['))
+    assert raised.value.code == "compose.invalid"
+
+
+def test_variables(ground: Ground, stack: Stack) -> None:
+    """Each with its default, and whether compose demands a value."""
+    text = '{"services": {"backend": {"environment": {"A": "${A:-1}", "B": "${B}"}}}}'
+    found = {variable.name: variable for variable in stack.variables(more(ground, text))}
+    assert (found["A"].default, found["A"].required) == ("1", False)
+    assert (found["B"].default, found["B"].required) == ("", False)
+    unpinned = replace(ground.project, files=ground.project.files[:-1])
+    assert "IMAGE_TAG" in {variable.name for variable in stack.variables(unpinned)}
+
+
+def test_what_does_not_exist(stack: Stack) -> None:
+    """No address, no logs, nothing to take down."""
+    assert stack.address("0" * 64) is None
+    assert stack.logs("0" * 64, 5) == ""
+    stack.down("no-such-project")
