@@ -6,6 +6,7 @@ from koprogo_agent.domain.plan import Step
 from koprogo_agent.domain.states import Course, Truth
 from koprogo_agent.update.job import Found, Job, close, running_of, users_come_in
 from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.reviving import revive_database
 
 
 def do(job: Job) -> Facts:
@@ -15,6 +16,7 @@ def do(job: Job) -> Facts:
     close(job)
     if state.course is not Course.BACK:
         return {}
+    revive_database(job)
     return {"wrote": breached or (state.opened and _wrote(job))}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.update.job import Found, Job, close, users_come_in
 from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.reviving import revive_database
 
 
 def do(job: Job) -> Facts:
@@ -24,6 +25,7 @@ def undo(job: Job) -> Facts:
 
 def swap_back(job: Job) -> Facts:
     """Puts the data of before in its place, unless users may have written to what is there."""
+    revive_database(job)
     point, aside = job.operation.point, job.operation.aside
     if users_come_in(job) and job.world.database.has_database(job.database, point):
         return {"wrote": True}

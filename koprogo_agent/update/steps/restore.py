@@ -8,6 +8,7 @@ from koprogo_agent.domain.plan import Step
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.update.job import Found, Job, close
 from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.reviving import revive_database
 from koprogo_agent.update.steps.point import swap_back
 
 
@@ -24,6 +25,7 @@ def do(job: Job) -> Facts:
 
 def undo(job: Job) -> Facts:
     """Puts back what was there, if it was exchanged at all."""
+    revive_database(job)
     names = (job.operation.point, job.operation.aside)
     if not any(job.world.database.has_database(job.database, name) for name in names):
         return {}
