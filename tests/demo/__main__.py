@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 from rich.console import Console
 
@@ -23,7 +23,10 @@ def main() -> int:
     """Tells the story; 0 when everything went as it should."""
     console = Console(highlight=False)
     console.print("[bold]koprogo-agent, on real parts[/]: an engine, a registry, a git server")
-    with _nothing_left_behind(), console.status("bringing up the lab"), Lab() as lab:
+    with ExitStack() as exits:
+        with console.status("bringing up the lab"):
+            exits.enter_context(_nothing_left_behind())
+            lab = exits.enter_context(Lab())
         story = Story(console, lab, Instance.create(lab))
         story.install()
         with Client(lab.stack.url, rate=50) as client:
