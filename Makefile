@@ -44,7 +44,7 @@ check: venv ## lint, types, layers, unit and simulation tests: under a minute
 .PHONY: test
 test: setup ## everything, from a clean clone: under 15 minutes on 2 cores
 	@$(MAKE) --no-print-directory check
-	$(BIN)/pytest -q tests --ignore=tests/unit --ignore=tests/simulation
+	$(BIN)/pytest -q -n 2 --dist loadfile tests --ignore=tests/unit --ignore=tests/simulation
 
 .PHONY: crash
 crash: setup ## kill -9 at length: 50 random instants, and each boundary of a step by itself
