@@ -15,6 +15,7 @@ from koprogo_agent.ports import DatabaseAt
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.memory import Memory
+from koprogo_agent.update.operation import Operation
 from koprogo_agent.update.runner import Ran
 from koprogo_agent.update.standing import Held, HeldBy, Standing
 from koprogo_agent.update.world import World
@@ -62,6 +63,7 @@ class Aftermath:
             case Outcome.COMMITTED:
                 self._forget_postponed(operation.fingerprint)
                 self.memory.forgive(operation.tag)
+                self._leave(operation, now)
                 stumbled = f"on the way, it failed: {cause.message}" if cause else ""
                 self._tell(f"{operation.tag} is installed and healthy", stumbled)
             case Outcome.HELD:
@@ -101,6 +103,14 @@ class Aftermath:
             self._tell(f"{operation.tag} was taken back; {runs} runs", cause.message)
         elif news:
             self._tell(f"{operation.tag} is not installed", f"{cause.message}\n{cause.advice}")
+
+    def _leave(self, operation: Operation, now: datetime) -> None:
+        """What an operator went back from is not brought again by the next tick."""
+        left = operation.previous
+        by_hand = operation.kind in {Kind.ROLLBACK, Kind.RESTORE}
+        if by_hand and left is not None and left.tag != operation.tag:
+            why = Failure("Refused", "operator.rollback", "the operator went back from it")
+            self.memory.quarantine(left.fingerprint, left.tag, str(operation.kind), why, now)
 
     def _quarantine(self, ran: Ran, cause: Failure, now: datetime) -> None:
         operation = ran.operation

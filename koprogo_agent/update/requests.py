@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from koprogo_agent.domain.choose import Circumstances, is_newer, why_not
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.domain.trust import VerifiedRelease
-from koprogo_agent.errors import Failure, NeedsOperator, Refused
+from koprogo_agent.errors import NeedsOperator, Refused
 from koprogo_agent.update.engine import Engine
 from koprogo_agent.update.planning import order_restore, order_rollback
 from koprogo_agent.update.runner import Order, Ran
@@ -74,13 +74,7 @@ class Requests:
         finished = self.engine.finish()
         if finished is not None and finished.outcome not in _GO_ON:
             return finished
-        left = self.engine.journal.installed
-        ran = self.engine.carry_out(self.rollback_order())
-        if ran.outcome is Outcome.COMMITTED and left is not None:
-            failure = Failure("Refused", "operator.rollback", "the operator went back from it")
-            now = self.engine.world.clock.now()
-            self.engine.memory.quarantine(left.fingerprint, left.tag, "rollback", failure, now)
-        return ran
+        return self.engine.carry_out(self.rollback_order())
 
     def restore(self, name: str) -> Ran:
         """Puts a backup back, with the release that it belongs to."""
