@@ -47,9 +47,13 @@ class Engine:
     by side, and kept afterwards, so that the next run finds its images.
     """
 
-    def __init__(self, root: Path | None = None) -> None:
-        """Prepare; `root` is where own engines live (default: below `cache_root()`)."""
+    def __init__(self, root: Path | None = None, *, own: bool = False) -> None:
+        """Prepare; `root` is where own engines live (default: below `cache_root()`).
+
+        With `own`, one is started even where one answers: for who wants to stop and kill it.
+        """
         self._root = root or cache_root() / "engines"
+        self._looks = not own
         self._host = ""
         self._slot = Path()
         self._lock: IO[bytes] | None = None
@@ -76,7 +80,7 @@ class Engine:
     def __enter__(self) -> Self:
         """Find or start the engine."""
         for host in filter(None, (os.environ.get("DOCKER_HOST"), DEFAULT_SOCKET)):
-            if _answers(host):
+            if self._looks and _answers(host):
                 self._host = host
                 return self
         if shutil.which("dockerd", path=_path()) is None:
