@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import signal
+import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -63,10 +64,25 @@ class DaemonWatcher:
         log.error("step.failed", step=str(action), code=failure.code, why=failure.message)
 
 
-class Daemon:
-    """Ticks until it is told to stop."""
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_HEAVY = "docker"
+"""What only operations and backups import; Python cannot give its memory back."""
 
-    def __init__(self, settings: Settings, supervisor: Supervisor) -> None:
+
+class Daemon:
+    """Ticks until it is told to stop.
+
+    Attributes:
+        afresh: whether it has stopped in order to begin afresh in the same process, without what
+            an operation has left in its memory: an idle agent must stay small.
+    """
+
+    def __init__(
+        self, settings: Settings, supervisor: Supervisor, *, just_ticked: bool = False
+    ) -> None:
+        """`just_ticked` is true where it begins afresh: it waits for its next tick then."""
+        self.afresh = False
+        self._just_ticked = just_ticked
         self._settings = settings
         self._supervisor = supervisor
         self._stopping = threading.Event()
@@ -77,7 +93,7 @@ class Daemon:
 
     def run(self) -> None:
         """Runs until SIGTERM or SIGINT."""
-        for name in (signal.SIGTERM, signal.SIGINT):
+        for name in _SIGNALS:
             signal.signal(name, self._stop)
         watcher = DaemonWatcher(self._supervisor)
 
@@ -99,16 +115,27 @@ class Daemon:
             self._supervisor.ready()
             log.info("agent.started", phase_seconds=phase.total_seconds())
             # What was cut off is finished now, not three minutes from now.
-            self._tick(agent)
-            if not self._stopping.is_set():
+            if not self._just_ticked:
+                self._tick(agent)
+            if not self._stopping.is_set() and not self.afresh:
                 self._scheduler.start()
-        self._supervisor.stopping()
-        log.info("agent.stopped")
+        if self.afresh:
+            # From here on a signal ends the process at once: nothing is open any more, and whoever
+            # sends it must not wait for a handler that the next beginning knows nothing of.
+            for name in _SIGNALS:
+                signal.signal(name, signal.SIG_DFL)
+            self.afresh = not self._stopping.is_set()
+        if not self.afresh:
+            self._supervisor.stopping()
+            log.info("agent.stopped")
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._stopping.set()
+        self._end_schedule()
+
+    def _end_schedule(self) -> None:
         if self._scheduler.running:
-            # Not from here: a signal handler must not wait for the tick that it interrupted.
+            # Not from here: neither a signal handler nor a tick must wait for the present tick.
             threading.Thread(target=self._scheduler.shutdown).start()
 
     def _tick(self, agent: Agent) -> None:
@@ -129,6 +156,9 @@ class Daemon:
             log.exception("tick.bug")
             self._supervisor.status("a fault of the agent; see its log")
         self._supervisor.alive()
+        if _HEAVY in sys.modules and agent.is_at_rest:
+            self.afresh = True
+            self._end_schedule()
 
     def _wait_for(self, error: RetryLater) -> None:
         """The other side asked us to come back later than the next tick.

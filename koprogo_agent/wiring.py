@@ -58,6 +58,11 @@ class Agent:
         """The wall clock."""
         return self.engine.world.clock.now()
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether no operation is under way that the next tick would go on with."""
+        return self.engine.journal.live() is None
+
     def summary(self) -> str:
         """Where this instance stands, in one line."""
         stale_after = self.settings.policy.poll_stale_after

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 from koprogo_agent import logs
@@ -9,9 +11,18 @@ from koprogo_agent.adapters.systemd import Systemd
 from koprogo_agent.daemon import Daemon
 from koprogo_agent.settings import load
 
+_AFRESH = "_KOPROGO_AGENT_AFRESH"
+"""Set by the agent for itself; a leading underscore keeps it apart from the settings."""
+
 
 def run(config: Path | None) -> None:
     """Runs until SIGTERM."""
     settings = load(config)
     logs.configure(settings.log.level, secrets=settings.secrets)
-    Daemon(settings, Systemd()).run()
+    daemon = Daemon(settings, Systemd(), just_ticked=bool(os.environ.pop(_AFRESH, "")))
+    daemon.run()
+    if daemon.afresh:
+        # The same process to systemd, and everything that is to be remembered is in the journal.
+        os.execve(  # noqa: S606 - the words that started this very process
+            sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, _AFRESH: "1"}
+        )

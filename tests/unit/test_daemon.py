@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime
-from types import SimpleNamespace
+from dataclasses import dataclass, field
+from types import ModuleType, SimpleNamespace
 from typing import cast
 
 import pytest
@@ -44,44 +45,110 @@ class Quiet:
         self.said = "stopping"
 
 
-def test_the_scheduled_ticks_run_where_the_journal_was_opened(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """SQLite forbids other threads; a tick that breaks that rule would break every tick."""
-    ticks: list[float] = []
+@dataclass
+class Scene:
+    """An agent whose ticks are given; the signals and what is logged are this scene's own."""
+
+    monkeypatch: pytest.MonkeyPatch
+    tick: Callable[[int], None]
+    ticks: int = 0
+    supervisor: Quiet = field(default_factory=Quiet)
+    at_rest: bool = True
+
+    def run(self, **options: bool) -> tuple[Daemon, list[str]]:
+        """Runs a daemon to its end; gives it and the names of what was logged."""
+        self.monkeypatch.setattr(daemon, "open_agent", self._open_agent)
+        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        ran = Daemon(Settings(source=Source(interval=1)), self.supervisor, **options)
+        try:
+            with capture_logs() as logged:
+                ran.run()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        return ran, [one["event"] for one in logged]
 
     @contextmanager
-    def open_agent(*_: object) -> Iterator[Agent]:
+    def _open_agent(self, *_: object) -> Iterator[Agent]:
         journal = sqlite3.connect(":memory:")
 
         def tick() -> None:
             journal.execute("SELECT 1")
-            ticks.append(time.monotonic())
-            if len(ticks) == 3:
-                os.kill(os.getpid(), signal.SIGTERM)
+            self.ticks += 1
+            self.tick(self.ticks)
 
         agent = SimpleNamespace(
             instance="one",
             engine=SimpleNamespace(tick=tick),
             lock=nullcontext,
-            now=lambda: datetime.now(UTC),
             summary=lambda: "healthy",
+            is_at_rest=self.at_rest,
         )
         yield cast("Agent", agent)
         journal.close()
 
-    monkeypatch.setattr(daemon, "open_agent", open_agent)
-    supervisor = Quiet()
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        with capture_logs() as logged:
-            Daemon(Settings(source=Source(interval=1)), supervisor).run()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    assert len(ticks) == 3
-    assert [one["event"] for one in logged] == ["agent.started", "agent.stopped"]
-    assert supervisor.said == "stopping"
+
+def end_at(last: int) -> Callable[[int], None]:
+    """A tick during which systemd stops the service, if it is the last one."""
+
+    def tick(number: int) -> None:
+        if number == last:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return tick
+
+
+@pytest.fixture(autouse=True)
+def _light(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests may have imported what an idle daemon does without."""
+    monkeypatch.delitem(sys.modules, "docker", raising=False)
+
+
+def test_the_scheduled_ticks_run_where_the_journal_was_opened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """SQLite forbids other threads; a tick that breaks that rule would break every tick."""
+    scene = Scene(monkeypatch, end_at(3))
+    ran, logged = scene.run()
+    assert scene.ticks == 3
+    assert logged == ["agent.started", "agent.stopped"]
+    assert (scene.supervisor.said, ran.afresh) == ("stopping", False)
+
+
+@pytest.mark.parametrize("last", [1, 2])
+def test_after_an_operation_it_begins_afresh(monkeypatch: pytest.MonkeyPatch, last: int) -> None:
+    """What the operation imported stays in memory; systemd is not told that anything ended."""
+
+    def tick(number: int) -> None:
+        if number == last:
+            monkeypatch.setitem(sys.modules, "docker", ModuleType("docker"))
+
+    scene = Scene(monkeypatch, tick)
+    ran, logged = scene.run()
+    assert (scene.ticks, ran.afresh) == (last, True)
+    assert logged == ["agent.started"]
+    assert scene.supervisor.said == "healthy"
+
+
+def test_an_operation_under_way_is_gone_on_with_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a pause of it would be no pause: the agent would begin afresh, and again."""
+    monkeypatch.setitem(sys.modules, "docker", ModuleType("docker"))
+    ran, _ = Scene(monkeypatch, end_at(2), at_rest=False).run()
+    assert not ran.afresh
+
+
+def test_beginning_afresh_waits_for_the_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last tick was just now; and a backup that fails at each tick must not go round."""
+    began = time.monotonic()
+    moments: list[float] = []
+
+    def tick(_number: int) -> None:
+        moments.append(time.monotonic() - began)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    Scene(monkeypatch, tick).run(just_ticked=True)
+    assert len(moments) == 1
+    assert moments[0] > 0.01
 
 
 def test_a_step_is_logged_whatever_it_learned() -> None:
