@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from tests.scenes import bring, installed, lives, remove_stack, watch, writer
 
 pytestmark = pytest.mark.real
 
+ROOT = Path(__file__).parents[2]
 CHANGED = {"backend", "frontend"}
 """What the releases of these tests change."""
 RUN_AGAIN = {*CHANGED, ONE_SHOT}
@@ -169,6 +173,28 @@ def test_a_corrupt_journal_is_made_anew(
     _, next_one = bring(updated, Kind.GOOD)
     assert next_one.outcome is Outcome.COMMITTED
     assert next_one.restarted <= RUN_AGAIN
+
+
+def test_a_journal_lost_behind_the_fence_leaves_no_stack_down(updated: Instance) -> None:
+    """Killed and damaged at once: what was stopped runs again, and the update is done anew."""
+    stack = updated.lab.stack
+    patient = updated.changed(backup={"before_update": False}, rehearsal={"when": "never"})
+    with writer(stack):
+        release = updated.lab.publisher.publish(Kind.GOOD_WITH_MIGRATION)
+        command = [sys.executable, "-m", "tests.crashing", "update", "forward after point"]
+        killed = subprocess.run(command, cwd=ROOT, env=patient.environment, check=False)
+        assert killed.returncode == -signal.SIGKILL
+        assert stack.state("ingress")["Status"] == "exited"
+        _damage(updated.settings.state.directory / JOURNAL, truncated)
+        with patient.engine() as engine:
+            adopted = engine.look()
+            assert adopted.choice.candidate is not None
+            assert stack.state("ingress")["Running"]
+            ran = engine.tick()
+        assert ran is not None
+        assert ran.outcome is Outcome.COMMITTED
+    assert installed(patient) == release.tag
+    assert stack.applied() == list(release.migrations)
 
 
 def _damage(path: Path, harm: Callable[[bytearray], None]) -> None:
