@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -178,9 +178,13 @@ class Instance:
     # --- what happens
 
     def tick(self) -> Ran | None:
-        """One tick, as the daemon does it; then the agent is running, whatever happened."""
+        """One tick, as the daemon does it."""
+        return self.act(self.engine.tick)
+
+    def act(self, act: Callable[[], Ran | None]) -> Ran | None:
+        """Lets the agent do something; afterwards it is running, whatever happened."""
         try:
-            return self.engine.tick()
+            return act()
         except AgentError as error:
             self.errors.append(error)
         except Killed:

@@ -15,9 +15,11 @@ from shutil import rmtree
 
 import pytest
 
+from koprogo_agent.update.runner import Ran
 from tests.simulation.checks import assert_rules_kept, assert_sound, is_held
 from tests.simulation.faults import KINDS, Taps
-from tests.simulation.instance import Instance
+from tests.simulation.instance import TICK, Instance
+from tests.simulation.people import PROJECT
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,13 @@ class Operation:
     """An operation of the agent.
 
     Attributes:
-        begins: what makes the agent begin it.
+        begins: what makes the agent begin it, or goes before.
+        asks: what an operator asks then.
         ends: what may run afterwards; None: nothing.
         undisturbed: what runs afterwards when no fault strikes.
         on_nothing: whether it begins on an empty machine.
         restart: the restart policy of the stack's services.
+        drift: what the operator wants done about drift.
     """
 
     begins: Callable[[Instance], object]
@@ -37,6 +41,8 @@ class Operation:
     undisturbed: str
     on_nothing: bool = False
     restart: str = "unless-stopped"
+    asks: Callable[[Instance], Ran | None] | None = None
+    drift: str = "report"
 
 
 def _update(instance: Instance) -> None:
@@ -55,6 +61,21 @@ def _install(instance: Instance) -> None:
     instance.scene.publisher.publish("1.0.0")
 
 
+def _update_before(instance: Instance) -> None:
+    instance.scene.publisher.publish("1.1.0", schema=True)
+    instance.settle()
+
+
+def _restore(instance: Instance) -> Ran | None:
+    return instance.requests.restore(instance.scene.disk.backups()[0].path.name)
+
+
+def _drift(instance: Instance) -> None:
+    box = instance.scene.machine.one(PROJECT, "frontend")
+    assert box is not None
+    instance.scene.machine.stop(box)
+
+
 _BOTH = frozenset({"v1.0.0", "v1.1.0"})
 OPERATIONS = {
     "update": Operation(_update, frozenset({"v1.0.0", "v1.0.1"}), "v1.0.1"),
@@ -64,6 +85,11 @@ OPERATIONS = {
     "rolled back, restart always": Operation(
         _fail, frozenset({"v1.0.0", "v1.1.0"}), "v1.0.0", restart="always"
     ),
+    "rollback by hand": Operation(
+        _update, frozenset({"v1.0.0", "v1.0.1"}), "v1.0.0", asks=lambda one: one.requests.rollback()
+    ),
+    "restore by hand": Operation(_update_before, _BOTH, "v1.0.0", asks=_restore),
+    "heal": Operation(_drift, frozenset({"v1.0.0"}), "v1.0.0", drift="heal"),
     "install": Operation(_install, frozenset({"v1.0.0", None}), "v1.0.0", on_nothing=True),
 }
 
@@ -104,7 +130,11 @@ class Prepared:
         folder = self.instance.folder / "copy"
         copy = self.instance.copy(folder, taps)
         copy.power_cuts = power_cuts
+        asks = self.operation.asks
         try:
+            if asks is not None:
+                copy.act(lambda: asks(copy))
+                copy.wait(TICK)
             copy.settle()
             self._check(copy)
             return End(copy.running, is_held(copy))
@@ -118,6 +148,8 @@ class Prepared:
             rmtree(folder)
 
     def _check(self, end: Instance) -> None:
+        if self.operation.asks is _restore and end.installed == self.operation.undisturbed:
+            end.scene.users.acknowledged.clear()  # the operator let them go
         if not is_held(end):
             assert end.installed in self.operation.ends
         if end.installed is None:
@@ -131,11 +163,13 @@ class Prepared:
 def prepared(request: pytest.FixtureRequest, memory: Callable[[], Path]) -> Iterator[Prepared]:
     """Each kind of operation, counted without faults."""
     operation = OPERATIONS[request.param]
-    instance = Instance.new(memory(), soak={"duration": 30.0})
+    instance = Instance.new(memory(), soak={"duration": 30.0}, policy={"drift": operation.drift})
     instance.scene.publisher.restart = operation.restart
     if not operation.on_nothing:
         instance.install()
     operation.begins(instance)
+    if operation.asks is not None:
+        instance.settle()
     ready = Prepared(operation, instance, instance.ids)
     taps = Taps()
     assert ready.run(taps) == End(operation.undisturbed, held=False)
@@ -148,25 +182,28 @@ def prepared(request: pytest.FixtureRequest, memory: Callable[[], Path]) -> Iter
 def test_one_fault(prepared: Prepared, kind: str) -> None:
     """One fault, at every instant at which it can strike."""
     fault = "killed" if kind == "power cut" else kind
-    if prepared.operation.restart == "always" and kind != "power cut":
+    operation = prepared.operation
+    if operation.restart == "always" and kind != "power cut":
         return  # how containers come back matters to nothing else
+    if operation.asks is not None and kind in {"retry", "failed"}:
+        return  # the steps are those of other operations
     for instant in prepared.instants(fault):
         end = prepared.run(Taps({instant: fault}), power_cuts=kind == "power cut")
-        if fault in {"retry", "killed"} and prepared.operation.restart != "always":
+        if fault in {"retry", "killed"} and not (operation.asks or operation.restart == "always"):
             # What is transient changes nothing about the end.
             assert end == End(prepared.operation.undisturbed, held=False), instant
 
 
 def test_engine_away_at_a_look(prepared: Prepared) -> None:
     """What only looks at the world fails as well, while the engine or the network is away."""
-    for look in range(0, prepared.looks, 6):
+    for look in range(0, prepared.looks, 10):
         assert not prepared.run(Taps(looks={look: "retry"})).held
 
 
 def test_two_faults(prepared: Prepared) -> None:
     """Death, and a second fault while the next process puts right what the first left."""
     chance = random.Random(20260105)
-    for _ in range(40):
+    for _ in range(25):
         first = chance.choice(prepared.instants("killed"))
         second = first + chance.randrange(1, 30)
         strikes = {first: "killed", second: chance.choice(list(KINDS))}
@@ -175,6 +212,6 @@ def test_two_faults(prepared: Prepared) -> None:
 
 def test_engine_away_for_long(prepared: Prepared) -> None:
     """An engine that is away for many tries pauses the operation; it never asks for a person."""
-    for instant in prepared.instants("retry")[::6]:
+    for instant in prepared.instants("retry")[::8]:
         away = range(instant, instant + 14)
         assert not prepared.run(Taps(dict.fromkeys(away, "retry"))).held

@@ -55,7 +55,9 @@ def test_restore_of_a_backup(instance: Instance) -> None:
     instance.scene.users.acknowledged.clear()  # the operator knows: what came after it goes
     ran = instance.requests.restore(backup.path.name)
     assert ran.outcome is Outcome.COMMITTED
+    instance.settle()
     assert instance.running == instance.installed == "v1.0.0"
+    assert instance.quarantined == {"v1.1.0"}  # else the next tick would bring it again
     assert instance.data.applied == [1]
     newest = instance.scene.disk.backups()[-1]
     assert newest.label.endswith("v1.1.0")
