@@ -47,7 +47,7 @@ class Source(_Section):
         "https://github.com/gilmry/koprogo.git",
         description="git repository whose signed tags are the releases, without a password in it",
     )
-    interval: Seconds = Field(180, description="seconds from one poll to the next")
+    interval: Seconds = Field(180, ge=1, description="seconds from one poll to the next")
     timeout: Seconds = Field(60, description="seconds after which one git command is given up")
     max_bytes: int = Field(
         64 * 1024 * 1024, ge=64 * 1024, description="most bytes that one fetch may bring"
