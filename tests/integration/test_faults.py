@@ -75,7 +75,7 @@ def nothing_changed(watched: Watched) -> bool:
 )
 def test_a_source_that_fails_is_asked_again_later(lean: Instance, fault: Fault, code: str) -> None:
     """The verb says so and exits 75; the state knows since when; nothing else happens."""
-    patience = 4 if isinstance(fault, Slow | Silent) else 30
+    patience = 4 if isinstance(fault, Slow | Silent) else 120
     impatient = lean.changed(source={"timeout": patience}, **LEAN)
     before = lives(lean.lab.stack)
     lean.lab.origin.front.fail(fault)
