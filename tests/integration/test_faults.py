@@ -68,14 +68,14 @@ def nothing_changed(watched: Watched) -> bool:
         (Refuse(429, retry_after="120"), "source.rate_limited"),
         (Slow(20), "source.slow"),
         (Silent(), "source.slow"),
-        (Endless(), "source.list_limit"),
+        (Endless(), "source.slow"),
         (WrongCertificate(), "source.certificate"),
     ],
     ids=str,
 )
 def test_a_source_that_fails_is_asked_again_later(lean: Instance, fault: Fault, code: str) -> None:
     """The verb says so and exits 75; the state knows since when; nothing else happens."""
-    patience = 4 if isinstance(fault, Slow | Silent) else 120
+    patience = 4 if isinstance(fault, Slow | Silent | Endless) else 30
     impatient = lean.changed(source={"timeout": patience}, **LEAN)
     before = lives(lean.lab.stack)
     lean.lab.origin.front.fail(fault)
