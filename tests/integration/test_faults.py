@@ -263,7 +263,7 @@ def test_a_service_that_flaps_is_not_taken_for_healthy(
 ) -> None:
     """Good looks must come in a row: it passes once it is calm, else it is taken back."""
     was = installed(lean)
-    gate = {"samples": 3, "interval": 0.7, "deadline": 20, "max_deadline": 60}
+    gate = {"samples": 3, "interval": 0.7, "deadline": 12, "max_deadline": 30}
     brief = lean.changed(**{**LEAN, "gate": gate})
     release = lean.lab.publisher.publish(Kind.GOOD)
     flapping = Flapping(lean.lab, "backend", times)
