@@ -38,7 +38,7 @@ def engine(lab_engine: Engine) -> Iterator[Engine]:
 @pytest.fixture(scope="package")
 def running(engine: Engine) -> Iterator[Postgres]:
     """The server that most tests share."""
-    with server(engine, "main", "koprogo_db") as one:
+    with server(engine, "koprogo_db") as one:
         yield one
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -14,10 +15,12 @@ import psycopg
 
 from koprogo_agent.adapters.postgres import ContainerPostgres
 from koprogo_agent.ports import DatabaseAt, Dump
+from tests.lab import tidy
 from tests.lab.engine import Engine
 from tests.lab.processes import wait_until
 
-IMAGE = "koprogo-lab-postgres:adapter"
+IMAGE = f"koprogo-lab-postgres:{os.getpid()}"
+"""Of this process alone: others may use the same engine."""
 PASSWORD = "a secret"
 POINT, ASIDE = "koprogo_agent_point_1", "koprogo_agent_aside_1"
 SCHEMA = """
@@ -35,7 +38,6 @@ class Postgres:
     def __init__(
         self,
         engine: Engine,
-        name: str,
         app: str,
         environment: Mapping[str, str],
         tmpfs: Mapping[str, str],
@@ -43,7 +45,7 @@ class Postgres:
         """Start it and wait until it answers."""
         self.host, self.app = engine.host, app
         self.client = engine.client()
-        self.at = DatabaseAt(f"koprogo-adapter-{name}", "postgres")
+        self.at = DatabaseAt(tidy.new_name(), "postgres")
         labels = {
             "com.docker.compose.project": self.at.project,
             "com.docker.compose.service": "postgres",
@@ -53,6 +55,7 @@ class Postgres:
         self.container = self.client.containers.run(
             IMAGE,
             detach=True,
+            name=self.at.project,
             labels=labels,
             environment={"POSTGRES_PASSWORD": PASSWORD, **environment},
             tmpfs=dict(tmpfs),
@@ -78,6 +81,8 @@ class Postgres:
             password=PASSWORD,
             dbname=database or self.app,
             connect_timeout=5,
+            # A test may have set limits for the role.
+            options="-c statement_timeout=0 -c default_transaction_read_only=off",
         )
 
     def sql(self, statements: str, database: str | None = None) -> Any:  # noqa: ANN401 - any SQL value
@@ -109,7 +114,6 @@ class Postgres:
 @contextmanager
 def server(
     engine: Engine,
-    name: str,
     app: str,
     *,
     environment: Mapping[str, str] | None = None,
@@ -117,9 +121,7 @@ def server(
 ) -> Iterator[Postgres]:
     """A server for the time of a block."""
     usual = {"POSTGRES_USER": "koprogo", "POSTGRES_DB": app}
-    running = Postgres(
-        engine, name, app, usual if environment is None else environment, tmpfs or {}
-    )
+    running = Postgres(engine, app, usual if environment is None else environment, tmpfs or {})
     try:
         yield running
     finally:

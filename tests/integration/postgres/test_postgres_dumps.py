@@ -39,7 +39,7 @@ class TestDumps:
         adapter.verify(stack.at, dump.path)
         assert told[-1] == dump.size == dump.path.stat().st_size
         assert dump.path.stat().st_mode & 0o777 == 0o600
-        with server(engine, "other", "koprogo_db") as other:
+        with server(engine, "koprogo_db") as other:
             adapter.restore(other.at, dump.path)
             assert other.sql(DIGEST) == stack.sql(DIGEST)
             assert other.sql("INSERT INTO charge DEFAULT VALUES RETURNING id") == 20_001

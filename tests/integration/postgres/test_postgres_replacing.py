@@ -65,7 +65,7 @@ class TestReplacing:
     def test_a_full_disk_of_the_database(self, engine: Engine, adapter: ContainerPostgres) -> None:
         """A copy that does not fit says so; the application goes on, nothing half-made stays."""
         volume = {"/var/lib/postgresql/data": "size=120m"}
-        with server(engine, "full", "koprogo_db", tmpfs=volume) as full:
+        with server(engine, "koprogo_db", tmpfs=volume) as full:
             full.sql(
                 "CREATE TABLE big AS SELECT repeat(md5(i::text), 60) FROM"
                 " generate_series(1, 12000) i"

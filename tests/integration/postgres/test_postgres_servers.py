@@ -39,7 +39,7 @@ class TestServers:
     ) -> None:
         """The image's defaults, where the application lives in `postgres`, and names to quote."""
         app = environment.get("POSTGRES_DB", "postgres")
-        with server(engine, "names", app, environment=environment) as odd:
+        with server(engine, app, environment=environment) as odd:
             at = odd.at
             odd.sql(SCHEMA.format(10))
             adapter.make_point(at, POINT)
@@ -51,7 +51,7 @@ class TestServers:
     def test_names_from_secret_files(self, engine: Engine, adapter: ContainerPostgres) -> None:
         """POSTGRES_…_FILE is followed, as the official image does with compose's secrets."""
         environment = {"POSTGRES_USER_FILE": "/tmp/user", "POSTGRES_DB_FILE": "/tmp/db"}  # noqa: S108
-        with server(engine, "files", "postgres", environment=environment) as secretive:
+        with server(engine, "postgres", environment=environment) as secretive:
             secretive.sql("CREATE DATABASE real_one", "template1")
             command = "echo postgres > /tmp/user; echo real_one > /tmp/db"
             secretive.container.exec_run(["sh", "-c", command])
@@ -71,7 +71,8 @@ class TestServers:
             assert caught.value.code == "database.not_superuser"
         finally:
             command = ["psql", "-U", "boss", "-c", "ALTER ROLE koprogo SUPERUSER", "postgres"]
-            stack.container.exec_run(command)
+            code, said = stack.container.exec_run(command)
+            assert code == 0, said
 
     def test_a_server_that_is_away(self, stack: Postgres, adapter: ContainerPostgres) -> None:
         """A stopped container, a server that starts and a project that is not there: later."""
@@ -117,5 +118,4 @@ class TestServers:
             adapter.make_point(stack.at, POINT)
             assert adapter.has_database(stack.at, POINT)
         finally:
-            command = "SET statement_timeout = 0; ALTER ROLE koprogo RESET statement_timeout"
-            stack.container.exec_run(["psql", "-U", "koprogo", "-c", command, "postgres"])
+            stack.sql("ALTER ROLE koprogo RESET statement_timeout")
