@@ -196,9 +196,22 @@ def _require_timely(name: str, manifest: Manifest, memory: Memory, now: datetime
             advice="check this machine's clock: timedatectl; if it is right, wait for a newer"
             " release",
         )
-    if manifest.counter < memory.floor_counter:
+    _require_risen(name, manifest, memory)
+
+
+def _require_risen(name: str, manifest: Manifest, memory: Memory) -> None:
+    """The counter rises with every release: only the floor's own release may have the floor's."""
+    reached = memory.floor_counter
+    if manifest.counter < reached:
         raise Refused(
-            f"release {name} has the counter {manifest.counter}, below {memory.floor_counter},"
-            " which this instance already reached",
+            f"release {name} has the counter {manifest.counter}, below {reached}, which this"
+            " instance already reached",
             code="trust.floor",
+        )
+    if manifest.counter == reached and manifest.version != memory.floor_version:
+        raise Refused(
+            f"release {name} has the counter {manifest.counter}, as v{memory.floor_version} has,"
+            " which this instance already runs or ran; every release has a higher one",
+            code="trust.floor",
+            advice="ask the release manager for a release with the next counter",
         )

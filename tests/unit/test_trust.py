@@ -152,8 +152,14 @@ def test_a_version_below_the_floor_is_refused(policy: TrustPolicy) -> None:
 
 def test_a_counter_below_the_floor_is_refused() -> None:
     """A higher version number on older content is a way back."""
-    assert code(tag(), memory=Memory(floor_counter=8)) == "trust.floor"
-    assert judge(tag(), memory=Memory(floor_counter=7))
+    assert code(tag(), memory=Memory(parse_version("1.1.0"), 8)) == "trust.floor"
+    assert judge(tag(), memory=Memory(parse_version("1.1.0"), 6))
+
+
+def test_a_counter_that_has_not_risen_is_refused() -> None:
+    """Only the release that set the floor may have the floor's own counter."""
+    assert code(tag(), memory=Memory(parse_version("1.1.0"), 7)) == "trust.floor"
+    assert judge(tag(), memory=Memory(parse_version("1.2.0"), 7))
 
 
 def test_a_tag_that_moved_is_refused_with_both_ids() -> None:
