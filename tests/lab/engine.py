@@ -17,6 +17,8 @@ from tests.lab.processes import Daemon, LabError, wait_until
 
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 SLOTS = 16
+STARTING = "starting"
+"""The lock of the one engine that starts."""
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 
@@ -30,7 +32,8 @@ def forget_cache() -> None:
     """Remove all that engines and images left below the cache root, but for what is in use."""
     root = cache_root()
     shutil.rmtree(root / "layers", ignore_errors=True)
-    for slot in (root / "engines").glob("*"):
+    (root / "engines" / STARTING).unlink(missing_ok=True)
+    for slot in (root / "engines").glob("[0-9]*"):
         with (slot / "lock").open("wb") as lock, suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(slot, ignore_errors=True)
@@ -107,8 +110,12 @@ class Engine:
         if not self.owned:
             raise LabError("cannot start an engine that the lab found running")
         self._forget_the_killed()
-        self._daemon = Daemon(self._command(), self._slot / "dockerd.log", _engine_environment())
-        self._daemon.wait_ready(self.answers, START_SECONDS)
+        with (self._root / STARTING).open("wb") as one_at_a_time:
+            # Two engines that make their firewall's chains at once disturb each other.
+            fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
+            command, log = self._command(), self._slot / "dockerd.log"
+            self._daemon = Daemon(command, log, _engine_environment())
+            self._daemon.wait_ready(self.answers, START_SECONDS)
 
     def stop(self) -> None:
         """Stop the own engine in an orderly way; its containers stop with it."""
@@ -177,6 +184,10 @@ class Engine:
             # A containerd of the machine's own may be shared; the names in it must not be.
             f"--containerd-namespace=koprogo-lab-{slot.name}",
             f"--containerd-plugins-namespace=koprogo-lab-plugins-{slot.name}",
+            # Each engine has addresses of its own, and no bridge: all would call it docker0, and
+            # two containers of one address on it would be taken for each other.
+            "--bridge=none",
+            f"--default-address-pool=base=10.213.{int(slot.name) * 16}.0/20,size=24",
             "--log-level=warn",
             # Containers get SIGKILL after this when the engine stops.
             "--shutdown-timeout=10",

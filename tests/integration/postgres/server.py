@@ -52,10 +52,12 @@ class Postgres:
             "com.docker.compose.oneoff": "False",
         }
         self.user = environment.get("POSTGRES_USER", "postgres")
+        self.network = self.client.networks.create(self.at.project)
         self.container = self.client.containers.run(
             IMAGE,
             detach=True,
             name=self.at.project,
+            network=self.at.project,
             labels=labels,
             environment={"POSTGRES_PASSWORD": PASSWORD, **environment},
             tmpfs=dict(tmpfs),
@@ -67,14 +69,16 @@ class Postgres:
         wait_until(self._answers, 60, "PostgreSQL to answer")
 
     def close(self) -> None:
-        """Remove the container."""
+        """Remove the container and its network."""
         self.container.remove(force=True, v=True)
+        self.network.remove()
         self.client.close()
 
     def connect(self, database: str | None = None) -> psycopg.Connection:
         """A client's session over the network."""
         self.container.reload()
-        address = self.container.attrs["NetworkSettings"]["IPAddress"]
+        networks = self.container.attrs["NetworkSettings"]["Networks"]
+        address = networks[self.at.project]["IPAddress"]
         return psycopg.connect(
             host=address,
             user=self.user,
