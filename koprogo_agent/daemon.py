@@ -95,6 +95,8 @@ class Daemon:
         """Runs until SIGTERM or SIGINT."""
         for name in _SIGNALS:
             signal.signal(name, self._stop)
+        # Where this begins afresh, one may have come in between.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         watcher = DaemonWatcher(self._supervisor)
 
         def leaves() -> bool:
@@ -120,10 +122,8 @@ class Daemon:
             if not self._stopping.is_set() and not self.afresh:
                 self._scheduler.start()
         if self.afresh:
-            # From here on a signal ends the process at once: nothing is open any more, and whoever
-            # sends it must not wait for a handler that the next beginning knows nothing of.
-            for name in _SIGNALS:
-                signal.signal(name, signal.SIG_DFL)
+            # What comes from here on is kept by the kernel for the next beginning.
+            signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
             self.afresh = not self._stopping.is_set()
         if not self.afresh:
             self._supervisor.stopping()

@@ -27,7 +27,7 @@ from tests.lab.client import Client
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
 from tests.lab.releases import Release
-from tests.scenes import assert_no_row_lost, installed, writer
+from tests.scenes import installed, writer
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(3600)]
 
@@ -118,7 +118,7 @@ class Witness:
         """Nothing is mixed, lost or left; gives the installed release unless all is HELD."""
         stack = self.instance.lab.stack
         assert stack.containers()["postgres"] == self.database
-        assert_no_row_lost(self.client, stack)
+        assert self.client.lost(stack) == frozenset()
         with self.instance.engine() as engine:
             assert engine.journal.live() is None
             self.ends.append(str(engine.journal.past(1)[0].outcome))

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import docker
 
+from koprogo_agent.adapters.postgres.channel import Program
+from koprogo_agent.adapters.postgres.channel import run as run_in
 from tests.lab.processes import LabError, run
 
 BASE_FILE = "infrastructure/_shared/docker-compose/docker-compose.base.yml"
@@ -24,6 +26,7 @@ COMPOSE_FILES = (BASE_FILE, OVERRIDE_FILE)
 DATABASE = "koprogo_db"
 DATABASE_USER = "koprogo"
 UP_SECONDS = 120
+PSQL_SECONDS = 600.0
 LONG_LIVED = ("ingress", "postgres", "backend", "frontend", "storage")
 ONE_SHOT = "bootstrap"
 WAIT = ("up", "-d", "--wait", "--no-recreate", "--wait-timeout", str(UP_SECONDS))
@@ -125,14 +128,14 @@ class Stack:
 
     def psql(self, sql: str, database: str = DATABASE) -> str:
         """Run SQL inside the database's container; unaligned rows, one a line."""
-        command = ["psql", "-U", DATABASE_USER, "-d", database, "-v", "ON_ERROR_STOP=1", "-qAtc"]
+        command = ("psql", "-U", DATABASE_USER, "-d", database, "-v", "ON_ERROR_STOP=1", "-qAtc")
+        # Not the SDK's `exec_run`: what a quick program prints first can vanish in it.
+        program, printed = Program((*command, sql), {}, PSQL_SECONDS), bytearray()
         with self._client() as client:
-            done = client.containers.get(f"{self.name}-postgres").exec_run([*command, sql])
-        assert isinstance(done.output, bytes)
-        text = done.output.decode(errors="replace")
-        if done.exit_code != 0:
-            raise LabError(f"psql: {text}")
-        return text.rstrip("\n")
+            ended = run_in(client.api, f"{self.name}-postgres", program, (), printed.extend)
+        if ended.exit_code != 0:
+            raise LabError(f"psql: {ended.complaints}")
+        return printed.decode(errors="replace").rstrip("\n")
 
     def applied(self) -> list[int]:
         """The versions of the migrations that the database holds."""

@@ -54,6 +54,8 @@ class Scene:
     ticks: int = 0
     supervisor: Quiet = field(default_factory=Quiet)
     at_rest: bool = True
+    kept: set[int] = field(default_factory=set)
+    """Signals that the kernel keeps for later once the daemon has ended."""
 
     def run(self, **options: bool) -> tuple[Daemon, list[str]]:
         """Runs a daemon to its end; gives it and the names of what was logged."""
@@ -63,9 +65,11 @@ class Scene:
         try:
             with capture_logs() as logged:
                 ran.run()
+            self.kept = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, before)
         return ran, [one["event"] for one in logged]
 
     @contextmanager
@@ -113,6 +117,7 @@ def test_the_scheduled_ticks_run_where_the_journal_was_opened(
     assert scene.ticks == 3
     assert logged == ["agent.started", "agent.stopped"]
     assert (scene.supervisor.said, ran.afresh) == ("stopping", False)
+    assert not scene.kept
 
 
 @pytest.mark.parametrize("last", [1, 2])
@@ -126,6 +131,7 @@ def test_after_an_operation_it_begins_afresh(monkeypatch: pytest.MonkeyPatch, la
     scene = Scene(monkeypatch, tick)
     ran, logged = scene.run()
     assert (scene.ticks, ran.afresh) == (last, True)
+    assert scene.kept >= {signal.SIGTERM, signal.SIGINT}
     assert logged == ["agent.started"]
     assert scene.supervisor.said == "healthy"
 
