@@ -68,6 +68,7 @@ class GatePolicy:
     Attributes:
         samples: how many good samples in a row open the gate.
         interval: from one sample to the next.
+        settling: from one good sample to the next; shorter where users wait for the gate.
         deadline: the gate fails when it has not opened by then.
         max_deadline: the deadline when the database keeps working, as a migration does.
         max_restarts: how often a container may restart before the gate fails at once.
@@ -75,6 +76,7 @@ class GatePolicy:
 
     samples: int
     interval: float
+    settling: float
     deadline: float
     max_deadline: float
     max_restarts: int

@@ -156,6 +156,11 @@ class Gate(_Section):
 
     samples: Count = Field(3, description="good looks in a row that make a stack healthy")
     interval: Seconds = Field(2, description="seconds from one look to the next")
+    closed_interval: Seconds = Field(
+        0.5,
+        description="the same between good looks while users wait behind a closed ingress,"
+        " where it is shorter",
+    )
     deadline: Seconds = Field(180, description="seconds within which it must be healthy")
     max_deadline: Seconds = Field(
         1800, description="the same while the database is seen to work on a migration"

@@ -68,7 +68,9 @@ def _fenced(
     if Step.MIGRATE in plan.steps:
         yield _last("the migration runs", past, Step.REHEARSE, "migrate_seconds")
     yield _last("the new version starts", past, Step.REHEARSE, "start_seconds")
-    yield Share("the gate sees it healthy for long enough", settling, "gate.samples x interval")
+    yield Share(
+        "the gate sees it healthy for long enough", settling, "gate.samples x closed_interval"
+    )
 
 
 def _last(what: str, past: Sequence[PastOperation], step: Step, fact: str) -> Share:

@@ -48,8 +48,19 @@ def gate_policy(settings: Settings) -> GatePolicy:
     """The operator's gate."""
     gate = settings.gate
     return GatePolicy(
-        gate.samples, gate.interval, gate.deadline, gate.max_deadline, gate.max_restarts
+        samples=gate.samples,
+        interval=gate.interval,
+        settling=gate.interval,
+        deadline=gate.deadline,
+        max_deadline=gate.max_deadline,
+        max_restarts=gate.max_restarts,
     )
+
+
+def closed_gate_policy(settings: Settings) -> GatePolicy:
+    """The same while the ingress is closed: each second of settling is one that users wait."""
+    gate = settings.gate
+    return replace(gate_policy(settings), settling=min(gate.closed_interval, gate.interval))
 
 
 def inside(settings: Settings, services: Iterable[str]) -> tuple[Probe, ...]:
@@ -92,9 +103,9 @@ def wait_until_healthy(world: World, look: Look, policy: GatePolicy, watcher: Wa
 
 
 def _pause(world: World, look: Look, policy: GatePolicy, last: Sample) -> None:
-    """Waits for the next sample: a whole interval after a good one, else until all is well."""
+    """Waits for the next sample: for it to settle after a good one, else until all is well."""
     if _is_good(last, look, policy):
-        world.clock.wait(policy.interval)
+        world.clock.wait(policy.settling)
         return
     # Whether the database works on something is of no interest between samples, and costs more.
     brief = replace(look, database=None)

@@ -56,7 +56,7 @@ def preview(engine: Engine, tag: str | None) -> Preview | None:
         return None
     order = order_update(engine.world, engine.settings, release, engine.journal.installed)
     gate = engine.settings.gate
-    settling = (gate.samples - 1) * gate.interval
+    settling = (gate.samples - 1) * gate.closed_interval
     past = engine.journal.past(_RECENT)
     expected = forecast(order.plan, past, _database(engine), settling)
     images = release.manifest.images.values() if release.manifest else ()

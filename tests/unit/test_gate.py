@@ -18,7 +18,9 @@ from koprogo_agent.domain.gate import (
     judge,
 )
 
-POLICY = GatePolicy(samples=3, interval=2, deadline=30, max_deadline=300, max_restarts=2)
+POLICY = GatePolicy(
+    samples=3, interval=2, settling=2, deadline=30, max_deadline=300, max_restarts=2
+)
 EXPECTED = Expectation(frozenset({"backend"}), frozenset({"bootstrap"}))
 BACKEND = Container(
     "backend", "b1", "koprogo/backend", "sha256:1", "running", Health.HEALTHY, 0, 0, {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import cast
 
@@ -12,11 +12,18 @@ from koprogo_agent.domain.gate import Container, Expectation, GatePolicy, Health
 from koprogo_agent.domain.plan import Action
 from koprogo_agent.errors import Failure, StepFailed
 from koprogo_agent.ports import DatabaseAt
-from koprogo_agent.update.looking import Look, wait_until_healthy
+from koprogo_agent.settings import Settings
+from koprogo_agent.settings.sections import Gate
+from koprogo_agent.update.looking import (
+    Look,
+    closed_gate_policy,
+    gate_policy,
+    wait_until_healthy,
+)
 from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.world import World
 
-POLICY = GatePolicy(samples=3, interval=2, deadline=20, max_deadline=60, max_restarts=2)
+POLICY = GatePolicy(samples=3, interval=2, settling=2, deadline=20, max_deadline=60, max_restarts=2)
 LOOK = Look("shop", Expectation(frozenset({"web"})), database=DatabaseAt("shop", "db"))
 
 
@@ -81,6 +88,26 @@ def test_a_healthy_stack_is_looked_at_three_times() -> None:
     scene = Scene(((0, 99),))
     assert wait_until_healthy(scene.world(), LOOK, POLICY, Unwatched()) == 4
     assert (scene.looks, scene.marks) == ([0, 2, 4], 3)
+
+
+def test_while_users_wait_it_settles_sooner() -> None:
+    """Only the pauses between good samples are shorter; what is bad is judged as ever."""
+    closed = replace(POLICY, settling=0.5)
+    scene = Scene(((1.1, 99),))
+    assert wait_until_healthy(scene.world(), LOOK, closed, Unwatched()) == pytest.approx(2.25)
+    never = Scene(())
+    with pytest.raises(StepFailed):
+        wait_until_healthy(never.world(), LOOK, closed, Unwatched())
+    assert never.marks == POLICY.deadline / POLICY.interval + 1
+
+
+def test_the_policies_differ_in_how_they_settle() -> None:
+    """Behind the fence the shorter of both pauses counts."""
+    settings = Settings(gate=Gate(interval=2, closed_interval=0.5))
+    assert gate_policy(settings).settling == 2
+    assert closed_gate_policy(settings) == replace(gate_policy(settings), settling=0.5)
+    hasty = Settings(gate=Gate(interval=0.2, closed_interval=0.5))
+    assert closed_gate_policy(hasty).settling == 0.2
 
 
 def test_what_flaps_begins_anew() -> None:

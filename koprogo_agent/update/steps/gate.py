@@ -15,7 +15,14 @@ from koprogo_agent.update.job import (
     previous_of,
     users_come_in,
 )
-from koprogo_agent.update.looking import Look, gate_policy, inside, outside, wait_until_healthy
+from koprogo_agent.update.looking import (
+    Look,
+    closed_gate_policy,
+    gate_policy,
+    inside,
+    outside,
+    wait_until_healthy,
+)
 from koprogo_agent.update.operation import Facts
 
 
@@ -61,4 +68,5 @@ def look_at(job: Job, deployment: Deployment) -> float:
         outside=() if closed else tuple(p for p in outside(job.settings) if p not in probes),
         database=job.database,
     )
-    return wait_until_healthy(job.world, look, gate_policy(job.settings), job.watcher)
+    policy = closed_gate_policy(job.settings) if closed else gate_policy(job.settings)
+    return wait_until_healthy(job.world, look, policy, job.watcher)
