@@ -7,12 +7,14 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 
 import structlog
 from apscheduler.executors.debug import DebugExecutor
 from apscheduler.schedulers.blocking import BlockingScheduler
+from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from koprogo_agent.domain.plan import Action
@@ -21,6 +23,7 @@ from koprogo_agent.ports import Supervisor
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.leaving import may_leave
 from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.runner import Ran
 from koprogo_agent.wiring import Agent, open_agent
 
 log = structlog.get_logger()
@@ -87,6 +90,7 @@ class Daemon:
         self._supervisor = supervisor
         self._stopping = threading.Event()
         self._not_before = 0.0
+        self._look_is_due = False
         # Ticks run in this thread, as all of the agent does: the journal allows no other, and one
         # job at a time needs no pool of threads.
         self._scheduler = BlockingScheduler(executors={"default": DebugExecutor()}, timezone=UTC)
@@ -141,9 +145,17 @@ class Daemon:
     def _tick(self, agent: Agent) -> None:
         if time.monotonic() < self._not_before:
             return
+        self._act(agent, agent.engine.tick)
+        if _HEAVY in sys.modules and agent.is_at_rest:
+            self.afresh = True
+            self._end_schedule()
+
+    def _act(self, agent: Agent, act: Callable[[], Ran | None]) -> None:
         try:
             with agent.lock():
-                agent.engine.tick()
+                ran = act()
+            if ran is not None and ran.watches:
+                self._look_again(agent)
             self._supervisor.status(agent.summary())
         except RetryLater as error:
             self._wait_for(error)
@@ -156,9 +168,22 @@ class Daemon:
             log.exception("tick.bug")
             self._supervisor.status("a fault of the agent; see its log")
         self._supervisor.alive()
-        if _HEAVY in sys.modules and agent.is_at_rest:
-            self.afresh = True
-            self._end_schedule()
+
+    def _look_again(self, agent: Agent) -> None:
+        """What was installed is watched; meanwhile polls go on, and people may act."""
+        if self._look_is_due:
+            return
+        self._look_is_due = True
+        # Without an id: a job that ends takes with it whichever now has the id that it had.
+        self._scheduler.add_job(
+            lambda: self._look(agent),
+            DateTrigger(agent.now() + timedelta(seconds=self._settings.soak.interval)),
+            misfire_grace_time=None,
+        )
+
+    def _look(self, agent: Agent) -> None:
+        self._look_is_due = False
+        self._act(agent, agent.engine.finish)
 
     def _wait_for(self, error: RetryLater) -> None:
         """The other side asked us to come back later than the next tick.

@@ -47,7 +47,7 @@ class Account:
                 return Exit.OPERATOR
             case Outcome.CANCELLED:
                 return _of_cause(self.operation.state.cause)
-            case None if self.soaks:
+            case None if self.ran.watches:
                 return Exit.DONE
             case _:
                 return Exit.LATER
@@ -56,11 +56,6 @@ class Account:
     def operation(self) -> Operation:
         """As the journal has it."""
         return self.ran.operation
-
-    @property
-    def soaks(self) -> bool:
-        """Whether the release is installed, and was left while it was watched."""
-        return self.ran.outcome is None and self.operation.state.action.step is Step.SOAK
 
     @property
     def waited(self) -> float:
@@ -124,7 +119,7 @@ class Account:
 
     def _left(self) -> str:
         tag, action = self.operation.tag, self.operation.state.action
-        if self.soaks:
+        if self.ran.watches:
             return f"{tag} is installed; you left while it was watched"
         if self.ran.failure is not None:
             return f"{self.operation.kind} of {tag} waits at step {action}"

@@ -119,14 +119,14 @@ def acting(
 
 
 def _take_lock(agent: Agent, held: ExitStack) -> None:
-    """Waits for a poll of another agent, which is brief; not for an operation."""
+    """Waits for a poll of another agent, or its look at what it watches; not for an operation."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:
             held.enter_context(agent.lock())
         except RetryLater as error:
             live = agent.engine.journal.live()
-            if live is not None:
+            if live is not None and not live.state.watches:
                 doing = f"{live.kind} of {live.tag}, step {live.state.action}"
                 raise RetryLater(
                     f"{error.message}: {doing}", code=error.code, advice=error.advice

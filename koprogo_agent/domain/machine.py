@@ -32,6 +32,7 @@ from koprogo_agent.domain.states import (
     Outcome,
     Pause,
     Probe,
+    Rest,
     Resumed,
     State,
     Truth,
@@ -56,7 +57,8 @@ def decide(state: State, event: Event) -> tuple[State, Command]:
         case Finished(wrote=wrote):
             return _finished(state, wrote)
         case Unfinished():
-            return state, Carry()
+            # It went well: an agent that is restarted now and then has not failed at it.
+            return replace(state, tries=0), Rest()
         case Broke(failure=failure):
             return _broke(state, failure)
         case Resumed():

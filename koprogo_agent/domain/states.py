@@ -56,6 +56,11 @@ class State:
         """The action that is being carried out."""
         return self.actions[self.position]
 
+    @property
+    def watches(self) -> bool:
+        """Whether the release is installed, and only the soak is left before all is tidied."""
+        return bool(self.actions) and self.action == Action(Step.SOAK)
+
 
 # --- events
 
@@ -120,6 +125,11 @@ class Probe:
 
 
 @dataclass(frozen=True)
+class Rest:
+    """Leave the operation for a while: what is left of it is watching."""
+
+
+@dataclass(frozen=True)
 class Pause:
     """Something transient stands in the way: leave the operation as it is until the next tick."""
 
@@ -133,4 +143,4 @@ class End:
     outcome: Outcome
 
 
-Command = Carry | Probe | Pause | End
+Command = Carry | Probe | Rest | Pause | End

@@ -11,6 +11,7 @@ import structlog
 from koprogo_agent import __version__
 from koprogo_agent.domain.choose import Choice, Circumstances, choose, is_newer
 from koprogo_agent.domain.drift import applied, differences
+from koprogo_agent.domain.plan import Kind
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.domain.tags import TagRef
 from koprogo_agent.domain.trust import VerifiedRelease
@@ -81,13 +82,16 @@ class Engine:
             AgentError: the tick could not be finished; the next one tries again.
         """
         ran = self.finish()
-        if ran is not None and ran.outcome is None:
+        if ran is not None and ran.outcome is None and not _gives_way(ran):
             return ran
         candidate = self.look().choice.candidate
         if self._stopping():
             return ran
         if candidate is not None:
             return self.install(candidate)
+        if ran is not None and ran.watches:
+            self.backups.daily()
+            return ran
         healed = self._heal()
         if self.standing.held is None:
             drop_scratch(self.world, self.settings, self.journal)
@@ -102,8 +106,16 @@ class Engine:
         operation = self.journal.live()
         if operation is None:
             return None
-        log.info("operation.resumes", tag=operation.tag, action=str(operation.state.action))
+        if not operation.state.watches:
+            log.info("operation.resumes", tag=operation.tag, action=str(operation.state.action))
         return self._settle(self._runner.resume(operation))
+
+    def see_through(self, ran: Ran) -> Ran:
+        """Goes on watching what was installed until the soak is over, or the agent is to stop."""
+        while ran.watches and not self._stopping():
+            self.world.clock.wait(self.settings.soak.interval)
+            ran = self.finish() or ran
+        return ran
 
     def look(self) -> Seen:
         """Polls, adopts what runs if nothing is known to be installed, and chooses."""
@@ -144,7 +156,12 @@ class Engine:
         return self.carry_out(order, release)
 
     def carry_out(self, order: Order, release: VerifiedRelease | None = None) -> Ran:
-        """Carries out an order and draws its consequences."""
+        """Carries out an order and draws its consequences; what was watched so far no longer is."""
+        watched = self.journal.live()
+        if watched is not None and watched.state.watches:
+            ended = self._settle(self._runner.watch_no_longer(watched))
+            if ended.outcome is None:
+                return ended
         steps = [str(step) for step in order.plan.steps]
         log.info("operation.begins", kind=order.plan.kind, tag=order.tag, steps=steps)
         return self._settle(self._runner.start(order, release))
@@ -236,3 +253,8 @@ class Engine:
     def _remember_applied(self) -> None:
         containers = self.world.stack.containers(self.settings.stack.project)
         self.standing.apply(applied(containers))
+
+
+def _gives_way(ran: Ran) -> bool:
+    """Whether a newer release may end the watching; not where a person has just gone back."""
+    return ran.watches and ran.operation.kind in {Kind.INSTALL, Kind.UPDATE}

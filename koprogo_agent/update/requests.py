@@ -55,11 +55,12 @@ class Requests:
     def update(self, tag: str | None) -> Ran | None:
         """Finishes what was cut off, then installs; None when there was nothing to do."""
         finished = self.engine.finish()
-        if finished is not None and finished.outcome not in _GO_ON:
+        if finished is not None and _stands_in_the_way(finished):
             return finished
         self.require_not_held()
         release = self.candidate(tag)
-        return self.engine.install(release) if release else finished
+        ran = self.engine.install(release) if release else finished
+        return ran and self.engine.see_through(ran)
 
     def rollback_order(self) -> Order:
         """What `rollback` would do.
@@ -72,19 +73,19 @@ class Requests:
     def rollback(self) -> Ran:
         """Puts the last good release back and quarantines the one that was left."""
         finished = self.engine.finish()
-        if finished is not None and finished.outcome not in _GO_ON:
+        if finished is not None and _stands_in_the_way(finished):
             return finished
-        return self.engine.carry_out(self.rollback_order())
+        return self.engine.see_through(self.engine.carry_out(self.rollback_order()))
 
     def restore(self, name: str) -> Ran:
         """Puts a backup back, with the release that it belongs to."""
         finished = self.engine.finish()
-        if finished is not None and finished.outcome not in _GO_ON:
+        if finished is not None and _stands_in_the_way(finished):
             return finished
         dump = self.engine.backups.find(name)
         target = self.engine.backups.release_of(dump)
         order = order_restore(dump.path, self.engine.journal.installed, target)
-        return self.engine.carry_out(order)
+        return self.engine.see_through(self.engine.carry_out(order))
 
     def hold(self, reason: str) -> None:
         """Nothing is changed until `resume`."""
@@ -123,3 +124,8 @@ class Requests:
 
     def _permitted(self) -> Circumstances:
         return replace(self.engine.circumstances(), automatic=True, window_open=True, postponed={})
+
+
+def _stands_in_the_way(finished: Ran) -> bool:
+    """Whether what was cut off did not end in such a way that the operator still wants the same."""
+    return not finished.watches and finished.outcome not in _GO_ON

@@ -22,6 +22,7 @@ from koprogo_agent.domain.states import (
     Outcome,
     Pause,
     Probe,
+    Rest,
     Resumed,
     Unfinished,
 )
@@ -51,6 +52,12 @@ class Ran:
     operation: Operation
     outcome: Outcome | None
     failure: Failure | None = None
+
+    @property
+    def watches(self) -> bool:
+        """Whether the release is installed, and nothing is left to do but to watch it (soak)."""
+        left = self.outcome is None and self.failure is None
+        return left and self.operation.state.watches
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,11 @@ class Runner:
         operation, command = self._decide(operation, Resumed())
         return self._run(operation, command, None)
 
+    def watch_no_longer(self, operation: Operation) -> Ran:
+        """Takes the soak of an operation for finished."""
+        operation, command = self._decide(operation, Finished())
+        return self._run(operation, command, None)
+
     def _run(self, operation: Operation, command: Command, release: VerifiedRelease | None) -> Ran:
         self._models = {}
         while True:
@@ -123,6 +135,8 @@ class Runner:
                     operation, event = self._carry(operation, release)
                 case Probe():
                     operation, event = self._probe(operation)
+                case Rest():
+                    return Ran(operation, None)
                 case Pause(failure=failure):
                     return Ran(operation, None, failure)
                 case End(outcome=outcome):

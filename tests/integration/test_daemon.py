@@ -197,6 +197,28 @@ def test_it_stops_with_users_served_and_goes_on_at_the_next_start(quick: Instanc
         assert engine.journal.past(1)[0].outcome is Outcome.COMMITTED
 
 
+def test_a_person_may_go_back_while_it_watches(quick: Instance) -> None:
+    """The daemon holds nobody up during the soak, and does not bring back what was left."""
+    patient = quick.changed(
+        source={"interval": 1}, rehearsal={"when": "never"}, soak={"duration": 600, "interval": 1}
+    )
+    was = installed(patient)
+    with writer(patient.lab.stack), service(patient) as daemon:
+        daemon.wait_for(f"STATUS=current: {was}")
+        release = patient.lab.publisher.publish(Kind.GOOD)
+        daemon.wait_for(f"STATUS={release.tag}: soak")
+        quiet = patient.changed(rehearsal={"when": "never"})
+        done = quiet.type("rollback")
+        assert done.returncode == 0, done.stdout + done.stderr
+        told = len(daemon.heard)
+        daemon.wait(
+            lambda: any(one.startswith(f"STATUS=current: {was}") for one in daemon.heard[told:]),
+            "a poll after the rollback",
+        )
+        assert daemon.stop() < PROMPT
+    assert installed(patient) == was
+
+
 def test_it_does_not_ask_again_before_the_source_wants_it(quick: Instance) -> None:
     """429 with Retry-After: nothing is asked meanwhile; afterwards all is well by itself."""
     front = quick.lab.origin.front

@@ -178,8 +178,13 @@ class Instance:
     # --- what happens
 
     def tick(self) -> Ran | None:
-        """One tick, as the daemon does it."""
-        return self.act(self.engine.tick)
+        """One tick, as the daemon does it, and the looks of a soak after it."""
+
+        def ticks() -> Ran | None:
+            ran = self.engine.tick()
+            return ran and self.engine.see_through(ran)
+
+        return self.act(ticks)
 
     def act(self, act: Callable[[], Ran | None]) -> Ran | None:
         """Lets the agent do something; afterwards it is running, whatever happened."""

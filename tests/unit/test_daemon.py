@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import ModuleType, SimpleNamespace
 from typing import cast
 
@@ -21,7 +22,7 @@ from koprogo_agent.daemon import Daemon, DaemonWatcher
 from koprogo_agent.domain.plan import Action, Step
 from koprogo_agent.ports import Supervisor
 from koprogo_agent.settings import Settings
-from koprogo_agent.settings.sections import Source
+from koprogo_agent.settings.sections import Soak, Source
 from koprogo_agent.wiring import Agent
 
 
@@ -54,6 +55,9 @@ class Scene:
     ticks: int = 0
     supervisor: Quiet = field(default_factory=Quiet)
     at_rest: bool = True
+    watches: int = 0
+    """How often what was installed is looked at before the soak is over."""
+    looks: int = 0
     kept: set[int] = field(default_factory=set)
     """Signals that the kernel keeps for later once the daemon has ended."""
 
@@ -61,7 +65,8 @@ class Scene:
         """Runs a daemon to its end; gives it and the names of what was logged."""
         self.monkeypatch.setattr(daemon, "open_agent", self._open_agent)
         before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-        ran = Daemon(Settings(source=Source(interval=1)), self.supervisor, **options)
+        settings = Settings(source=Source(interval=1), soak=Soak(interval=0.1))
+        ran = Daemon(settings, self.supervisor, **options)
         try:
             with capture_logs() as logged:
                 ran.run()
@@ -76,14 +81,21 @@ class Scene:
     def _open_agent(self, *_: object) -> Iterator[Agent]:
         journal = sqlite3.connect(":memory:")
 
-        def tick() -> None:
+        def tick() -> object:
             journal.execute("SELECT 1")
             self.ticks += 1
             self.tick(self.ticks)
+            return SimpleNamespace(watches=self.watches)
+
+        def finish() -> object:
+            journal.execute("SELECT 1")
+            self.looks += 1
+            return SimpleNamespace(watches=self.looks < self.watches)
 
         agent = SimpleNamespace(
             instance="one",
-            engine=SimpleNamespace(tick=tick),
+            engine=SimpleNamespace(tick=tick, finish=finish),
+            now=lambda: datetime.now(UTC),
             lock=nullcontext,
             summary=lambda: "healthy",
             is_at_rest=self.at_rest,
@@ -166,3 +178,11 @@ def test_a_step_is_logged_whatever_it_learned() -> None:
     (line,) = logged
     assert (line["step"], line["seconds"], line["bytes"]) == ("switch", 1.23, 3)
     assert "target" not in line
+
+
+def test_what_is_watched_is_looked_at_between_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its own interval and not that of polls, which go on; in between, nothing is held."""
+    scene = Scene(monkeypatch, end_at(3), watches=3)
+    scene.run()
+    assert scene.ticks == 3
+    assert scene.looks >= 3

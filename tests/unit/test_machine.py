@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -21,6 +23,7 @@ from koprogo_agent.domain.states import (
     Outcome,
     Pause,
     Probe,
+    Rest,
     Resumed,
     State,
     Truth,
@@ -84,7 +87,8 @@ class AnyOrder(RuleBasedStateMachine):
         before = self.state
         self._happens(Unfinished())
         self.carried -= 1
-        assert (self.state, self.command) == (before, Carry())
+        assert (self.state, self.command) == (replace(before, tries=0), Rest())
+        self.command = Carry()
 
     @precondition(lambda self: isinstance(self.command, Carry | Probe))
     @rule(kind=st.sampled_from(sorted(FAILURES)))

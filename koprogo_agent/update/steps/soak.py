@@ -1,4 +1,4 @@
-"""Soak: watching after the commit, in slices, so that the agent may stop in between."""
+"""Soak: watching after the commit, in slices, so that the agent does other things in between."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from koprogo_agent.update.steps.gate import look_at
 
 
 def do(job: Job) -> Facts | None:
-    """One slice: the stack is healthy now, or becomes so before the gate's deadline."""
+    """One look: the stack is healthy now, or becomes so before the gate's deadline."""
     soak = job.settings.soak
     ends = _began(job) + timedelta(seconds=soak.duration)
     # Should the clock be set back, what is left cannot be more than the whole.
@@ -22,7 +22,6 @@ def do(job: Job) -> Facts | None:
     if left <= 0:
         return {"seconds": soak.duration}
     job.watcher.goes_on(f"{left:.0f} s left", 0, 0)
-    job.world.clock.wait(min(soak.interval, left))
     _check_restarts(job)
     look_at(_once(job), job.target)
     return None
