@@ -33,18 +33,20 @@ $(VENV)/.stamp: requirements-dev.lock pyproject.toml
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: check
-check: venv ## lint, types, layers, unit and simulation tests: under a minute
+.PHONY: lint
+lint: venv ## style, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q tests/unit tests/simulation
+
+.PHONY: check
+check: lint ## the inner loop: lint, unit and simulation tests, in about a minute
+	$(BIN)/pytest -q -n 2 tests/unit tests/simulation
 
 .PHONY: test
-test: setup ## everything, from a clean clone: under 15 minutes on 2 cores
-	@$(MAKE) --no-print-directory check
-	$(BIN)/pytest -q -n 2 --dist loadfile tests --ignore=tests/unit --ignore=tests/simulation
+test: setup lint ## everything, from a clean clone: under 15 minutes on 2 cores
+	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests
 
 .PHONY: crash
 crash: setup ## kill -9 at length: 50 random instants, and each boundary of a step by itself
