@@ -22,6 +22,8 @@ _PROJECT, _SERVICE, _ONEOFF = (
 _PSQL = ("psql", "-X", "-q", "-A", "-t", "-w", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose")
 _SQLSTATE = re.compile(r":\s+([0-9A-Z]{5}):\s")
 _SCRIPT_FAILED = 3
+_WHOLE = "koprogo-agent: that was all"
+"""Ends each answer: one that got lost on the way must not be read as "there is none"."""
 # What the operator set for the application's role or database must not end the agent's work.
 _OPTIONS = (
     "-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0"
@@ -106,11 +108,14 @@ class Server:
 
     def _psql(self, statement: str, database: str, name: str, patience: float) -> list[str]:
         printed = bytearray()
-        feed = (statement.encode(),)
+        feed = (f"{statement}\n\\echo {_WHOLE}\n".encode(),)
         ended = self._run(_PSQL, database, name, patience, feed, printed.extend)
         if ended.exit_code:
             raise explained(ended)
-        return printed.decode().splitlines()
+        *lines, last = printed.decode().splitlines() or [""]
+        if last != _WHOLE:
+            raise RetryLater("the engine lost what the database answered", code="database.down")
+        return lines
 
     def _run(
         self,

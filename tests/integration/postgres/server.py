@@ -68,6 +68,14 @@ class Postgres:
         """Until the server answers over the network."""
         wait_until(self._answers, 60, "PostgreSQL to answer")
 
+    def crash(self) -> None:
+        """What a power cut does to it; afterwards it serves again."""
+        self.container.kill()
+        # To start what the engine does not know to have ended changes nothing.
+        self.container.wait(timeout=60)
+        self.container.start()
+        self.wait()
+
     def close(self) -> None:
         """Remove the container and its network."""
         self.container.remove(force=True, v=True)

@@ -67,14 +67,10 @@ class TestMarks:
 
     def test_a_crash_hides_no_write(self, stack: Postgres, adapter: ContainerPostgres) -> None:
         """A crash discards the counters; as many writes as before it still show."""
-        stack.container.kill()
-        stack.container.start()
-        stack.wait()
+        stack.crash()
         mark = adapter.write_mark(stack.at)
         stack.sql("INSERT INTO charge DEFAULT VALUES")
-        stack.container.kill()
-        stack.container.start()
-        stack.wait()
+        stack.crash()
         assert rows_written(stack) == 0
         assert adapter.wrote_since(stack.at, mark)
 

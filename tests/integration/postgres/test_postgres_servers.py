@@ -119,3 +119,18 @@ class TestServers:
             assert adapter.has_database(stack.at, POINT)
         finally:
             stack.sql("ALTER ROLE koprogo RESET statement_timeout")
+
+    def test_an_answer_that_got_lost_is_not_taken_for_an_empty_one(
+        self, engine: Engine, adapter: ContainerPostgres
+    ) -> None:
+        """Else a point that is there would be said not to be."""
+        with server(engine, "koprogo_db") as mute:
+            mute.sql(f"CREATE DATABASE {POINT}")
+            assert adapter.has_database(mute.at, POINT)
+            # As if the engine dropped what the program printed: it ends well and nothing comes.
+            hush = 'p=$(command -v psql) && printf "#!/bin/sh\\nexit 0\\n" > $p'
+            code, said = mute.container.exec_run(["sh", "-c", hush])
+            assert code == 0, said
+            with pytest.raises(RetryLater) as caught:
+                adapter.has_database(mute.at, POINT)
+            assert caught.value.code == "database.down"
