@@ -45,8 +45,10 @@ check: lint ## the inner loop: lint, unit and simulation tests, in about a minut
 	$(BIN)/pytest -q -n 2 tests/unit tests/simulation
 
 .PHONY: test
-test: setup lint ## everything, from a clean clone: under 15 minutes on 2 cores
-	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests
+test: setup ## everything, from a clean clone: under 15 minutes on 2 cores
+	@$(MAKE) --no-print-directory check
+	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests \
+		--ignore=tests/unit --ignore=tests/simulation
 
 .PHONY: crash
 crash: setup ## kill -9 at length: 50 random instants, and each boundary of a step by itself

@@ -62,6 +62,7 @@ def bring(instance: Instance, kind: Kind, **more: object) -> tuple[Release, Watc
         seen = Seen()
         with instance.engine(seen) as engine:
             ran = engine.tick()
+            ran = ran and engine.see_through(ran)
     return release, Watched(ran, seen, client.tally(), before, stack.containers())
 
 
