@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import docker
 
 from tests.bench.figure import Figure, middle, spread
-from tests.bench.site import BARE, SHIPPED_GATE, Agent, Site, Update
+from tests.bench.site import SHIPPED_GATE, Agent, Site, Update
 from tests.lab.data import fill, size
 from tests.lab.processes import LabError, wait_until
 from tests.lab.recipes import Kind
@@ -67,16 +67,6 @@ def measure(site: Site, rounds: int) -> Iterator[Figure]:
         yield _fenced(site, updates, floors)
         broken = site.by_agent(agent, Kind.BROKEN_IN_PRODUCTION_AFTER_MIGRATION, "rolled_back")
     yield _swapped(site, broken)
-    quick = site.kept.changed(**{**BARE, "gate": {**SHIPPED_GATE, "interval": 0.5}})
-    with Agent(quick) as agent:
-        update = site.by_agent(agent, Kind.GOOD_WITH_MIGRATION)
-    yield Figure(
-        "  the same with gate.interval = 0.5 instead of 2",
-        update.tally.unavailable,
-        "s",
-        floor=floors.together,
-        beside="one run; how much of it is the gate, which looks before users come in",
-    )
 
 
 def _fenced(site: Site, updates: list[Update], floors: Floors) -> Figure:
