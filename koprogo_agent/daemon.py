@@ -153,9 +153,7 @@ class Daemon:
     def _act(self, agent: Agent, act: Callable[[], Ran | None]) -> None:
         try:
             with agent.lock():
-                ran = act()
-            if ran is not None and ran.watches:
-                self._look_again(agent)
+                act()
             self._supervisor.status(agent.summary())
         except RetryLater as error:
             self._wait_for(error)
@@ -168,11 +166,12 @@ class Daemon:
             log.exception("tick.bug")
             self._supervisor.status("a fault of the agent; see its log")
         self._supervisor.alive()
+        # Whatever came in between: what is watched must not be forgotten over a dead source.
+        if agent.watches and not self._look_is_due:
+            self._look_again(agent)
 
     def _look_again(self, agent: Agent) -> None:
         """What was installed is watched; meanwhile polls go on, and people may act."""
-        if self._look_is_due:
-            return
         self._look_is_due = True
         # Without an id: a job that ends takes with it whichever now has the id that it had.
         self._scheduler.add_job(

@@ -63,6 +63,12 @@ class Agent:
         """Whether no operation is under way that the next tick would go on with."""
         return self.engine.journal.live() is None
 
+    @property
+    def watches(self) -> bool:
+        """Whether what was installed is being watched, look by look (soak)."""
+        live = self.engine.journal.live()
+        return live is not None and live.state.watches
+
     def summary(self) -> str:
         """Where this instance stands, in one line."""
         stale_after = self.settings.policy.poll_stale_after

@@ -81,6 +81,11 @@ class GatePolicy:
     max_deadline: float
     max_restarts: int
 
+    @property
+    def settled(self) -> float:
+        """Seconds from the first good sample to the one that opens the gate."""
+        return (self.samples - 1) * self.settling
+
 
 @dataclass(frozen=True)
 class Sample:

@@ -115,8 +115,7 @@ def verify(
     Raises:
         Refused: a rule is broken. Codes: `tag.moved`, `trust.no_manifest`, `trust.version`,
             `trust.commit`, `trust.product`, `trust.not_yet`, `trust.expired`, `trust.floor`, and
-            those of the manifest. `trust.not_yet` and `trust.expired` depend on `now`: they must
-            be judged anew, never remembered.
+            the manifest's. What depends on `now` must be judged anew: `.not_yet`, `.expired`.
     """
     name, oid = tag.ref.name, tag.ref.oid
     if memory.first_oid not in {None, oid}:
@@ -136,7 +135,8 @@ def verify(
     manifest = None if line is None else parse(line)
     if manifest is not None:
         _require_same_release(tag, version, manifest, policy)
-        _require_timely(name, manifest, memory, now)
+        _require_timely(name, manifest, now)
+        _require_risen(name, manifest, memory)
     elif policy.require_manifest:
         raise Refused(
             f"release {name} carries no manifest",
@@ -179,8 +179,8 @@ def _require_same_release(
         )
 
 
-def _require_timely(name: str, manifest: Manifest, memory: Memory, now: datetime) -> None:
-    """The manifest must be of our time, and not from before the floor."""
+def _require_timely(name: str, manifest: Manifest, now: datetime) -> None:
+    """The manifest must be of our time."""
     if manifest.issued > now + CLOCK_SKEW:
         raise Refused(
             f"release {name} says it was issued at {manifest.issued.isoformat()}, but it is"
@@ -196,7 +196,6 @@ def _require_timely(name: str, manifest: Manifest, memory: Memory, now: datetime
             advice="check this machine's clock: timedatectl; if it is right, wait for a newer"
             " release",
         )
-    _require_risen(name, manifest, memory)
 
 
 def _require_risen(name: str, manifest: Manifest, memory: Memory) -> None:

@@ -24,6 +24,7 @@ from koprogo_agent.update.aftermath import Aftermath
 from koprogo_agent.update.backups import Backups
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.memory import Memory
+from koprogo_agent.update.operation import Operation
 from koprogo_agent.update.planning import order_heal, order_update
 from koprogo_agent.update.releases import Offer, Releases, offers
 from koprogo_agent.update.runner import Order, Ran, Runner
@@ -89,14 +90,12 @@ class Engine:
             return ran
         if candidate is not None:
             return self.install(candidate)
-        if ran is not None and ran.watches:
-            self.backups.daily()
-            return ran
-        healed = self._heal()
-        if self.standing.held is None:
-            drop_scratch(self.world, self.settings, self.journal)
+        if ran is None or not ran.watches:  # what is watched may still have to go back
+            ran = self._heal() or ran
+            if self.standing.held is None:
+                drop_scratch(self.world, self.settings, self.journal)
         self.backups.daily()
-        return healed or ran
+        return ran
 
     def finish(self) -> Ran | None:
         """Goes on with an operation that was cut off, if there is one."""
@@ -108,13 +107,13 @@ class Engine:
             return None
         if not operation.state.watches:
             log.info("operation.resumes", tag=operation.tag, action=str(operation.state.action))
-        return self._settle(self._runner.resume(operation))
+        return self._resume(operation)
 
     def see_through(self, ran: Ran) -> Ran:
         """Goes on watching what was installed until the soak is over, or the agent is to stop."""
         while ran.watches and not self._stopping():
             self.world.clock.wait(self.settings.soak.interval)
-            ran = self.finish() or ran
+            ran = self._resume(ran.operation)
         return ran
 
     def look(self) -> Seen:
@@ -240,6 +239,9 @@ class Engine:
         if not found or self.settings.policy.drift == "report":
             return None
         return self.carry_out(order_heal(installed))
+
+    def _resume(self, operation: Operation) -> Ran:
+        return self._settle(self._runner.resume(operation))
 
     def _settle(self, ran: Ran) -> Ran:
         if ran.outcome is None:

@@ -11,6 +11,7 @@ from koprogo_agent.errors import RetryLater
 from koprogo_agent.ports import DatabaseAt
 from koprogo_agent.update.engine import Engine
 from koprogo_agent.update.forecast import Forecast, forecast
+from koprogo_agent.update.looking import closed_gate_policy
 from koprogo_agent.update.planning import order_update
 from koprogo_agent.update.requests import Requests
 
@@ -55,10 +56,9 @@ def preview(engine: Engine, tag: str | None) -> Preview | None:
     if release is None:
         return None
     order = order_update(engine.world, engine.settings, release, engine.journal.installed)
-    gate = engine.settings.gate
-    settling = (gate.samples - 1) * gate.closed_interval
     past = engine.journal.past(_RECENT)
-    expected = forecast(order.plan, past, _database(engine), settling)
+    settled = closed_gate_policy(engine.settings).settled
+    expected = forecast(order.plan, past, _database(engine), settled)
     images = release.manifest.images.values() if release.manifest else ()
     absent = [one.reference for one in images if engine.world.images.find(one.reference) is None]
     return Preview(release, order.plan, expected, tuple(absent), tuple(_notes(engine)))

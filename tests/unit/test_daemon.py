@@ -20,6 +20,7 @@ from structlog.testing import capture_logs
 from koprogo_agent import daemon
 from koprogo_agent.daemon import Daemon, DaemonWatcher
 from koprogo_agent.domain.plan import Action, Step
+from koprogo_agent.errors import RetryLater
 from koprogo_agent.ports import Supervisor
 from koprogo_agent.settings import Settings
 from koprogo_agent.settings.sections import Soak, Source
@@ -81,16 +82,15 @@ class Scene:
     def _open_agent(self, *_: object) -> Iterator[Agent]:
         journal = sqlite3.connect(":memory:")
 
-        def tick() -> object:
+        def tick() -> None:
             journal.execute("SELECT 1")
             self.ticks += 1
             self.tick(self.ticks)
-            return SimpleNamespace(watches=self.watches)
 
-        def finish() -> object:
+        def finish() -> None:
             journal.execute("SELECT 1")
             self.looks += 1
-            return SimpleNamespace(watches=self.looks < self.watches)
+            agent.watches = self.looks < self.watches
 
         agent = SimpleNamespace(
             instance="one",
@@ -99,6 +99,7 @@ class Scene:
             lock=nullcontext,
             summary=lambda: "healthy",
             is_at_rest=self.at_rest,
+            watches=self.watches > 0,
         )
         yield cast("Agent", agent)
         journal.close()
@@ -184,5 +185,18 @@ def test_what_is_watched_is_looked_at_between_ticks(monkeypatch: pytest.MonkeyPa
     """By its own interval and not that of polls, which go on; in between, nothing is held."""
     scene = Scene(monkeypatch, end_at(3), watches=3)
     scene.run()
-    assert scene.ticks == 3
-    assert scene.looks >= 3
+    assert (scene.ticks, scene.looks) == (3, 3)
+
+
+def test_what_is_watched_is_not_forgotten_over_a_dead_source(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A poll that fails ends neither the looks nor the daemon."""
+
+    def tick(number: int) -> None:
+        end_at(3)(number)
+        raise RetryLater("the source is away", code="source.unreachable")
+
+    scene = Scene(monkeypatch, tick, watches=3)
+    scene.run()
+    assert (scene.ticks, scene.looks) == (3, 3)

@@ -114,8 +114,8 @@ def _start(job: Job, scratch: Project) -> dict[str, float]:
             advice="nothing was stopped; report this to the association",
         ) from error
     # The samples that the gate asks for after the first good one are no part of the start.
-    settled = (job.settings.gate.samples - 1) * job.settings.gate.interval
-    return {"migrate_seconds": migrated, "start_seconds": max(0.0, gated - settled)}
+    started = max(0.0, gated - _policy(job).settled)
+    return {"migrate_seconds": migrated, "start_seconds": started}
 
 
 def _policy(job: Job) -> GatePolicy:
