@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from koprogo_agent.domain.deployment import ServicePin
-from koprogo_agent.domain.gate import Expectation
+from koprogo_agent.domain.gate import Container, Expectation
 
 RELEASE_LABEL = "be.koprogo.agent.release"
 REHEARSAL_LABEL = "be.koprogo.agent.rehearsal"
@@ -98,6 +98,11 @@ def override(pins: Mapping[str, ServicePin]) -> bytes:
         if pin.release is not None:
             entries[name]["labels"] = {RELEASE_LABEL: pin.release}
     return json.dumps({"services": entries}, indent=1, sort_keys=True).encode()
+
+
+def is_made_of(container: Container, pin: ServicePin) -> bool:
+    """Whether a container was created with this image and this label."""
+    return (container.image, container.labels.get(RELEASE_LABEL)) == (pin.image, pin.release)
 
 
 def expectation(model: Model, without: Iterable[str] = ()) -> Expectation:

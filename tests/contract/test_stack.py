@@ -33,6 +33,11 @@ def more(ground: Ground, text: str) -> Project:
     return replace(ground.project, files=(*ground.project.files, path))
 
 
+def changed_frontend(ground: Ground) -> Project:
+    """The project, whose frontend is defined otherwise."""
+    return more(ground, '{"services": {"frontend": {"environment": {"NEW": "1"}}}}')
+
+
 def test_containers(ground: Ground, stack: Stack) -> None:
     """One for each service, with compose's hash and the agent's label; other projects have none."""
     ground.wait_for(lambda: one(ground, "backend").health is Health.HEALTHY)
@@ -61,7 +66,7 @@ def test_up_of_the_same_changes_nothing(ground: Ground, stack: Stack) -> None:
 def test_up_makes_anew_only_what_changed(ground: Ground, stack: Stack) -> None:
     """Another environment makes another container; the hash tells it, and back again."""
     ids, before = ground.ids, one(ground, "frontend")
-    changed = more(ground, '{"services": {"frontend": {"environment": {"NEW": "1"}}}}')
+    changed = changed_frontend(ground)
     stack.up(changed, ["backend"])
     assert ground.ids == ids
     stack.up(changed)
@@ -103,6 +108,19 @@ def test_discard_and_create(ground: Ground, stack: Stack) -> None:
     stack.create(ground.project, ["frontend"])
     assert one(ground, "frontend").state == "created"
     assert ground.ids["frontend"] != ids["frontend"]
+    stack.up(ground.project)
+
+
+def test_create_makes_only_what_differs(ground: Ground, stack: Stack) -> None:
+    """What is as it should be runs on; what is made anew waits to be started."""
+    before = {each.service: each for each in stack.containers(ground.project.name)}
+    stack.create(changed_frontend(ground), sorted(before))
+    after = {each.service: each for each in stack.containers(ground.project.name)}
+    assert {name for name in before if before[name].id != after[name].id} == {"frontend"}
+    assert after["frontend"].state == "created"
+    assert after["backend"].state == "running"
+    stack.start(ground.project.name, ["frontend"])
+    assert one(ground, "frontend").state == "running"
     stack.up(ground.project)
 
 

@@ -85,7 +85,7 @@ def test_a_clock_that_is_wrong(
     """By minutes or by ten years: everything that trust says of time hangs on it."""
     far = Source(url=web, allow_protocols=("http",))
     settings = patient.settings.model_copy(update={"source": far})
-    found = only(machine.clock, replace(patient, settings=settings, now=NOW + off))
+    found = only(machine.clock, replace(patient, settings=settings, now=datetime.now(UTC) + off))
     assert found.level is level
     assert word in found.found
     assert ("timedatectl" in found.advice) is (level is Level.FAULT)

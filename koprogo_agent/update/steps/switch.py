@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from koprogo_agent.domain.deployment import Deployment, ServicePin
+from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.gate import Container
-from koprogo_agent.domain.overlay import RELEASE_LABEL, awaited, expectation, levels, override
+from koprogo_agent.domain.overlay import awaited, expectation, is_made_of, levels, override
 from koprogo_agent.domain.plan import Kind
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.update.job import PINS, Found, Job, closed_services, laid_project, model_of
@@ -37,20 +38,19 @@ def probe(job: Job) -> Found:
     containers = {
         one.service: one for one in job.world.stack.containers(job.settings.stack.project)
     }
-    expected = set(job.target.pins) - closed_services(job)
+    closed, pins = closed_services(job), job.target.pins
     ending = expectation(model_of(job, job.target)).ending
-    as_pinned = expected <= containers.keys() and all(
-        _is_as_pinned(containers[name], job.target.pins[name], may_end=name in ending)
-        for name in expected
+    made = pins.keys() <= containers.keys() and all(
+        is_made_of(containers[name], pin)
+        and (name in closed or _has_run(containers[name], may_end=name in ending))
+        for name, pin in pins.items()
     )
-    return Found(Truth.DONE if files_laid and as_pinned else Truth.NOT_DONE)
+    return Found(Truth.DONE if files_laid and made else Truth.NOT_DONE)
 
 
-def _is_as_pinned(container: Container, pin: ServicePin, *, may_end: bool) -> bool:
-    up = container.state == "running"
+def _has_run(container: Container, *, may_end: bool) -> bool:
     ended = may_end and container.state == "exited" and container.exit_code == 0
-    made_so = (container.image, container.labels.get(RELEASE_LABEL)) == (pin.image, pin.release)
-    return made_so and (up or ended)
+    return container.state == "running" or ended
 
 
 def _fetch_pruned(job: Job, deployment: Deployment) -> None:
@@ -69,24 +69,27 @@ def _apply(job: Job, deployment: Deployment, other: Deployment | None) -> Facts:
     """Lays the files, then starts level by level: what others need is ready before they start.
 
     Users notice how long the writers take. While they are in, what needs a writer is exchanged
-    before it, so that nothing disturbs its start; while they are shut out, it follows while the
-    writer comes up.
+    before it, so that nothing disturbs its start. While they are shut out, all containers are made
+    in one go, the ingress too, so that they wait for compose only once.
     """
     began = job.world.clock.monotonic()
     job.world.files.lay(deployment.tag)
     pins = job.world.files.write_override(PINS, override(deployment.pins))
     project = laid_project(job, deployment, pins)
     model = model_of(job, deployment)
-    closed, writers = closed_services(job), job.settings.stack.writers
+    closed, writers, stack = closed_services(job), job.settings.stack.writers, job.world.stack
+    if closed:
+        stack.create(project, sorted(deployment.pins))
+    bring = partial(stack.start, project.name) if closed else partial(stack.up, project)
     names = [name for name in deployment.pins if name not in closed]
     order = levels(model, names, last=() if closed else writers)
     for index, level in enumerate(order):
-        job.world.stack.up(project, level)
+        bring(level)
         later = [name for after in order[index + 1 :] for name in after]
         _await(job, project.name, model, awaited(model, level, later, writers))
     dropped = sorted(set(other.pins) - set(deployment.pins)) if other else []
     if dropped:
-        job.world.stack.discard(project.name, dropped)
+        stack.discard(project.name, dropped)
     return {"seconds": job.world.clock.monotonic() - began}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from koprogo_agent.domain.deployment import Deployment
-from koprogo_agent.domain.overlay import expectation, override
+from koprogo_agent.domain.overlay import expectation, is_made_of, override
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.update.job import PINS, Found, Job, laid_project, model_of, previous_of
 from koprogo_agent.update.looking import Look, gate_policy, outside, wait_until_healthy
@@ -27,9 +27,7 @@ def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
 
 def _open(job: Job, deployment: Deployment) -> Facts:
     began = job.world.clock.monotonic()
-    pins = job.world.files.write_override(PINS, override(deployment.pins))
-    ingress = [name for name in job.settings.stack.ingress if name in deployment.pins]
-    job.world.stack.up(laid_project(job, deployment, pins), ingress)
+    _start_ingress(job, deployment)
     look = Look(
         project=job.settings.stack.project,
         expected=expectation(model_of(job, deployment)),
@@ -37,3 +35,19 @@ def _open(job: Job, deployment: Deployment) -> Facts:
     )
     wait_until_healthy(job.world, look, gate_policy(job.settings), job.watcher)
     return {"seconds": job.world.clock.monotonic() - began}
+
+
+def _start_ingress(job: Job, deployment: Deployment) -> None:
+    """Starts what the switch has made. A second try, or what was meddled with, is for compose."""
+    stack, settings = job.world.stack, job.settings.stack
+    pins = {name: pin for name, pin in deployment.pins.items() if name in settings.ingress}
+    made = {
+        one.service
+        for one in stack.containers(settings.project)
+        if one.service in pins and is_made_of(one, pins[one.service])
+    }
+    if made == pins.keys() and not job.operation.state.tries:
+        stack.start(settings.project, settings.ingress)
+    else:
+        written = job.world.files.write_override(PINS, override(deployment.pins))
+        stack.up(laid_project(job, deployment, written), list(pins))
