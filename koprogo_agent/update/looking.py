@@ -90,7 +90,7 @@ def wait_until_healthy(world: World, look: Look, policy: GatePolicy, watcher: Wa
     began = world.clock.monotonic()
     samples: list[Sample] = []
     while True:
-        samples.append(take(world, look, world.clock.monotonic() - began))
+        samples.append(_sample(world, look, policy, world.clock.monotonic() - began))
         judgement = judge(samples, look.expected, policy)
         match judgement.verdict:
             case Verdict.HEALTHY:
@@ -107,12 +107,10 @@ def _pause(world: World, look: Look, policy: GatePolicy, last: Sample) -> None:
     if _is_good(last, look, policy):
         world.clock.wait(policy.settling)
         return
-    # Whether the database works on something is of no interest between samples, and costs more.
-    brief = replace(look, database=None)
     ends = world.clock.monotonic() + policy.interval
     while (left := ends - world.clock.monotonic()) > _QUICK:
         world.clock.wait(_QUICK)
-        if _is_good(take(world, brief, 0.0), look, policy):
+        if _is_good(take(world, look, 0.0), look, policy):
             return
     world.clock.wait(max(left, 0.0))
 
@@ -121,14 +119,22 @@ def _is_good(sample: Sample, look: Look, policy: GatePolicy) -> bool:
     return judge([sample], look.expected, replace(policy, samples=1)).verdict is Verdict.HEALTHY
 
 
+def _sample(world: World, look: Look, policy: GatePolicy, at: float) -> Sample:
+    """One look; at the database too, where it may be why something is not healthy yet."""
+    sample = take(world, look, at)
+    if _is_good(sample, look, policy):
+        return sample
+    return replace(sample, mark=_mark(world, look.database))
+
+
 def take(world: World, look: Look, at: float) -> Sample:
-    """One look at the stack."""
+    """One look at containers and answers."""
     containers = world.stack.containers(look.project)
     answers = {
         **{probe.name: _ask_inside(world, probe, containers) for probe in look.inside},
         **{probe.name: world.prober.ask(_outer(probe)) for probe in look.outside},
     }
-    return Sample(at, containers, answers, _mark(world, look.database))
+    return Sample(at, containers, answers)
 
 
 def _mark(world: World, database: DatabaseAt | None) -> str:
