@@ -118,6 +118,8 @@ class Engine:
 
     def look(self) -> Seen:
         """Polls, adopts what runs if nothing is known to be installed, and chooses."""
+        if self.journal.set_aside is not None and self.journal.installed is None:
+            self._open_again()
         refs = self._poll()
         found = offers(refs)
         self._note_moved(refs)
@@ -215,11 +217,16 @@ class Engine:
         self.journal.record("stack.adopted", self.world.clock.now(), tag=deployment.tag)
         log.info("stack.adopted", tag=deployment.tag, services=sorted(deployment.pins))
 
-    def _mourn(self, aside: Path, tag: str) -> None:
-        """The journal was lost, perhaps while a fence stood: nobody else would open it again."""
+    def _open_again(self) -> None:
+        """The journal was lost, perhaps while a fence stood: nobody else would open it again.
+
+        Whether the source answers makes no difference to those who stand before a closed door.
+        """
         stack = self.settings.stack
         self.world.stack.start(stack.project, stack.writers)
         self.world.stack.start(stack.project, stack.ingress)
+
+    def _mourn(self, aside: Path, tag: str) -> None:
         self.journal.record("journal.lost", self.world.clock.now(), kept=str(aside))
         log.error("journal.lost", kept=str(aside))
         self.world.notifier.tell(

@@ -60,10 +60,13 @@ def test_journal_lost_behind_a_fence(instance: Instance) -> None:
     (instance.folder / "state.db").write_bytes(b"noise" * 999)
     instance.taps.named = {}
     instance.start()
-    instance.requests.hold("to see what is made of it")
+    instance.scene.origin.failure = RetryLater("no route to host", code="git.unreachable")
     instance.tick()
     instance.wait(60)
-    assert way_in(instance.scene.machine)
+    assert way_in(instance.scene.machine), "whether the source answers or not"
+    instance.scene.origin.failure = None
+    instance.requests.hold("to see what is made of it")
+    instance.tick()
     assert instance.scene.notifier.told[-1][0] == "KoproGo: the agent lost its journal"
     instance.requests.resume()
     instance.settle()
