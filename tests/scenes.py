@@ -22,7 +22,7 @@ Life = tuple[str, object]
 
 @dataclass(frozen=True)
 class Watched:
-    """What happened during one tick.
+    """What happened during one tick, and the soak that followed.
 
     Attributes:
         ran: the operation, if there was one.
@@ -52,6 +52,10 @@ class Watched:
             if self.after.get(name, ("",))[0] != identity
         }
 
+    def kept(self, *services: str) -> bool:
+        """Whether these services have the containers that they had."""
+        return not self.replaced.intersection(services)
+
     @property
     def restarted(self) -> set[str]:
         """The same, and those whose container was started again."""
@@ -76,13 +80,14 @@ def writer(stack: Stack) -> Iterator[Client]:
 
 
 def watch(instance: Instance) -> Watched:
-    """Lets the agent do whatever there is to do, while somebody writes."""
+    """Lets the agent do whatever there is to do, to the soak's end, while somebody writes."""
     stack = instance.lab.stack
     before = lives(stack)
     with writer(stack) as client:
         seen = Seen()
         with instance.engine(seen) as engine:
             ran = engine.tick()
+            ran = ran and engine.see_through(ran)
     return Watched(ran, seen, client.tally(), before, lives(stack))
 
 

@@ -31,7 +31,7 @@ from tests.scenes import installed, writer
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(3600)]
 
-KILLS = int(os.environ.get("KOPROGO_KILLS", "8"))
+KILLS = int(os.environ.get("KOPROGO_KILLS", "5"))
 AT_LENGTH = "KOPROGO_KILLS" in os.environ
 SEED = 20_261_123
 ROOT = Path(__file__).parents[2]

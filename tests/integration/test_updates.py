@@ -6,89 +6,25 @@ leaves one behind.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-
 import pytest
 
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.update.requests import Requests
-from koprogo_agent.update.runner import Ran
-from tests.instance import Instance, Seen
-from tests.lab.client import Client, Tally
+from tests.instance import Instance
 from tests.lab.recipes import Kind
-from tests.lab.releases import Release
+from tests.scenes import bring, installed, writer
 
 pytestmark = pytest.mark.real
 
 UNTOUCHED = ("ingress", "postgres", "storage", "bootstrap")
 
 
-@dataclass(frozen=True)
-class Watched:
-    """What happened during one update.
-
-    Attributes:
-        ran: the operation.
-        seen: what the watcher saw.
-        tally: what a client saw meanwhile.
-        before: service -> container id, before.
-        after: the same, afterwards.
-    """
-
-    ran: Ran | None
-    seen: Seen
-    tally: Tally
-    before: dict[str, str]
-    after: dict[str, str]
-
-
-@contextmanager
-def writer(instance: Instance) -> Iterator[Client]:
-    """Somebody writes rows throughout; none that was acknowledged may be missing afterwards."""
-    with Client(instance.lab.stack.url, rate=50) as client:
-        yield client
-    assert client.lost(instance.lab.stack) == frozenset()
-    assert client.tally().acknowledged
-
-
-def bring(instance: Instance, kind: Kind, **more: object) -> tuple[Release, Watched]:
-    """Publishes a release and lets the agent act, while somebody writes."""
-    stack = instance.lab.stack
-    before = stack.containers()
-    with writer(instance) as client:
-        release = instance.lab.publisher.publish(kind, **more)  # type: ignore[arg-type]
-        seen = Seen()
-        with instance.engine(seen) as engine:
-            ran = engine.tick()
-            ran = ran and engine.see_through(ran)
-    return release, Watched(ran, seen, client.tally(), before, stack.containers())
-
-
-def outcome(watched: Watched) -> Outcome | None:
-    """How it ended."""
-    return watched.ran.outcome if watched.ran else None
-
-
-def kept(watched: Watched, *services: str) -> bool:
-    """Whether these services kept their containers."""
-    return all(watched.before[name] == watched.after[name] for name in services)
-
-
-def installed(instance: Instance) -> str | None:
-    """The installed release."""
-    with instance.engine() as engine:
-        deployment = engine.journal.installed
-    return deployment.tag if deployment else None
-
-
 def test_an_update_without_schema_change_touches_only_what_changed(instance: Instance) -> None:
     """Backend and frontend are new; everything else keeps its container; no fence is made."""
     release, watched = bring(instance, Kind.GOOD)
-    assert outcome(watched) is Outcome.COMMITTED
-    assert kept(watched, *UNTOUCHED)
-    assert not kept(watched, "backend")
+    assert watched.outcome is Outcome.COMMITTED
+    assert watched.kept(*UNTOUCHED)
+    assert not watched.kept("backend")
     assert "fence" not in watched.seen.actions
     assert installed(instance) == release.tag
 
@@ -96,8 +32,8 @@ def test_an_update_without_schema_change_touches_only_what_changed(instance: Ins
 def test_an_update_with_schema_change_keeps_every_row(instance: Instance) -> None:
     """The migration runs on the real data, the database's container stays."""
     release, watched = bring(instance, Kind.GOOD_WITH_MIGRATION)
-    assert outcome(watched) is Outcome.COMMITTED
-    assert kept(watched, *UNTOUCHED)
+    assert watched.outcome is Outcome.COMMITTED
+    assert watched.kept(*UNTOUCHED)
     assert instance.lab.stack.applied() == list(release.migrations)
     assert {"fence", "point", "unfence"} <= set(watched.seen.actions)
 
@@ -116,7 +52,7 @@ def test_the_rehearsal_catches_it_and_nobody_notices(instance: Instance, kind: K
     """Not one request fails, no container changes, the release is quarantined and left alone."""
     was = installed(instance)
     release, watched = bring(instance, kind)
-    assert outcome(watched) is Outcome.CANCELLED
+    assert watched.outcome is Outcome.CANCELLED
     assert watched.tally.failed == 0
     assert watched.before == watched.after
     assert installed(instance) == was
@@ -132,8 +68,8 @@ def test_what_breaks_only_in_production_goes_back_as_a_pair(instance: Instance, 
     """Images and data return together, through the gate; the old version serves on."""
     was, schema = installed(instance), instance.lab.stack.applied()
     release, watched = bring(instance, kind)
-    assert outcome(watched) is Outcome.ROLLED_BACK
-    assert kept(watched, *UNTOUCHED)
+    assert watched.outcome is Outcome.ROLLED_BACK
+    assert watched.kept(*UNTOUCHED)
     assert instance.lab.stack.applied() == schema
     assert installed(instance) == was
     with instance.engine() as engine:
@@ -146,7 +82,7 @@ def test_a_release_that_dies_in_the_soak_is_taken_back(instance: Instance) -> No
     was = installed(instance)
     patient = instance.changed(soak={"duration": 30, "interval": 1}, rehearsal={"when": "never"})
     _, watched = bring(patient, Kind.DYING)
-    assert outcome(watched) is Outcome.ROLLED_BACK
+    assert watched.outcome is Outcome.ROLLED_BACK
     assert "commit" in watched.seen.actions
     assert installed(instance) == was
 
@@ -154,7 +90,7 @@ def test_a_release_that_dies_in_the_soak_is_taken_back(instance: Instance) -> No
 def test_an_image_that_is_not_there_yet_is_waited_for(instance: Instance) -> None:
     """The tag may be seen before its images are pushed: it is tried again, and then installed."""
     release, watched = bring(instance, Kind.IMAGE_MISSING)
-    assert outcome(watched) is Outcome.POSTPONED
+    assert watched.outcome is Outcome.POSTPONED
     assert watched.tally.failed == 0
     with instance.engine() as engine:
         assert engine.tick() is None
@@ -169,9 +105,9 @@ def test_an_image_that_is_not_there_yet_is_waited_for(instance: Instance) -> Non
 def test_a_change_of_the_ingress_configuration_alone_reaches_it(instance: Instance) -> None:
     """Compose does not look into mounted files; the agent does, and replaces only the ingress."""
     _, watched = bring(instance, Kind.INGRESS_ONLY)
-    assert outcome(watched) is Outcome.COMMITTED
-    assert not kept(watched, "ingress")
-    assert kept(watched, "postgres", "backend", "frontend", "storage")
+    assert watched.outcome is Outcome.COMMITTED
+    assert not watched.kept("ingress")
+    assert watched.kept("postgres", "backend", "frontend", "storage")
 
 
 @pytest.mark.parametrize(
@@ -186,7 +122,7 @@ def test_bad_compose_input_is_found_while_staging(
 ) -> None:
     """Nothing is pulled, nothing stops, and the message names the culprit."""
     _, watched = bring(instance, kind)
-    assert outcome(watched) is Outcome.CANCELLED
+    assert watched.outcome is Outcome.CANCELLED
     assert [one.code for one in watched.seen.failures] == [code]
     assert word in watched.seen.failures[0].message
     assert watched.tally.failed == 0
@@ -197,7 +133,7 @@ def test_rollback_by_hand_stays_back(instance: Instance) -> None:
     """The operator goes back one release; the agent does not bring the left one again."""
     was = installed(instance)
     bring(instance, Kind.GOOD)
-    with writer(instance), instance.engine() as engine:
+    with writer(instance.lab.stack), instance.engine() as engine:
         assert Requests(engine).rollback().outcome is Outcome.COMMITTED
         assert engine.tick() is None
     assert installed(instance) == was
