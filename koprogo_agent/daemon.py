@@ -8,11 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 
 import structlog
+from apscheduler.events import EVENT_SCHEDULER_STARTED, SchedulerEvent
 from apscheduler.executors.debug import DebugExecutor
+from apscheduler.schedulers import SchedulerNotRunningError
 from apscheduler.schedulers.blocking import BlockingScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
@@ -88,12 +91,13 @@ class Daemon:
         self._just_ticked = just_ticked
         self._settings = settings
         self._supervisor = supervisor
-        self._stopping = threading.Event()
+        self._stopping = False
         self._not_before = 0.0
         self._look_is_due = False
         # Ticks run in this thread, as all of the agent does: the journal allows no other, and one
         # job at a time needs no pool of threads.
         self._scheduler = BlockingScheduler(executors={"default": DebugExecutor()}, timezone=UTC)
+        self._scheduler.add_listener(self._started, EVENT_SCHEDULER_STARTED)
 
     def run(self) -> None:
         """Runs until SIGTERM or SIGINT."""
@@ -105,7 +109,7 @@ class Daemon:
 
         def leaves() -> bool:
             # Behind the fence users wait, perhaps for ever if nobody starts the agent again.
-            return self._stopping.is_set() and may_leave(watcher.last)
+            return self._stopping and may_leave(watcher.last)
 
         with open_agent(self._settings, watcher, leaves) as agent:
             phase = phase_of(agent.instance, self._settings.source.interval)
@@ -123,24 +127,32 @@ class Daemon:
             # What was cut off is finished now, not three minutes from now.
             if not self._just_ticked:
                 self._tick(agent)
-            if not self._stopping.is_set() and not self.afresh:
-                self._scheduler.start()
+            self._scheduler.start()
         if self.afresh:
             # What comes from here on is kept by the kernel for the next beginning.
             signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-            self.afresh = not self._stopping.is_set()
+            self.afresh = not self._stopping
         if not self.afresh:
             self._supervisor.stopping()
             log.info("agent.stopped")
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
-        self._stopping.set()
+        self._stopping = True
         self._end_schedule()
 
+    def _started(self, _event: SchedulerEvent) -> None:
+        # A signal may come at any moment, and so before there was a schedule to end.
+        if self._stopping or self.afresh:
+            self._end_schedule()
+
     def _end_schedule(self) -> None:
-        if self._scheduler.running:
-            # Not from here: neither a signal handler nor a tick must wait for the present tick.
-            threading.Thread(target=self._scheduler.shutdown).start()
+        # Not from here: neither a signal handler nor a tick must wait for the present tick.
+        threading.Thread(target=self._shut_down).start()
+
+    def _shut_down(self) -> None:
+        # Not running yet: it will be ended as soon as it is. Not any more: it was ended before.
+        with suppress(SchedulerNotRunningError):
+            self._scheduler.shutdown()
 
     def _tick(self, agent: Agent) -> None:
         if time.monotonic() < self._not_before:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sqlite3
@@ -168,6 +169,37 @@ def test_beginning_afresh_waits_for_the_next_tick(monkeypatch: pytest.MonkeyPatc
     Scene(monkeypatch, tick).run(just_ticked=True)
     assert len(moments) == 1
     assert moments[0] > 0.01
+
+
+class _At(logging.Handler):
+    """Does something at the moment when a message is logged."""
+
+    def __init__(self, message: str, then: Callable[[], None]) -> None:
+        super().__init__(logging.INFO)
+        self._message = message
+        self._then = then
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Overhears a record."""
+        if record.getMessage().startswith(self._message):
+            self._then()
+
+
+@pytest.mark.parametrize("message", ["Added job", "Scheduler started"])
+def test_a_stop_between_the_first_tick_and_the_schedule_is_heard(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, message: str
+) -> None:
+    """Else systemd waits in vain for as long as it waits at all, and then kills."""
+    caplog.set_level(logging.INFO, "apscheduler.scheduler")
+    overhears = _At(message, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    logger = logging.getLogger("apscheduler.scheduler")
+    logger.addHandler(overhears)
+    scene = Scene(monkeypatch, end_at(2))
+    try:
+        scene.run()
+    finally:
+        logger.removeHandler(overhears)
+    assert (scene.ticks, scene.supervisor.said) == (1, "stopping")
 
 
 def test_a_step_is_logged_whatever_it_learned() -> None:
