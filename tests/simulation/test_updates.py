@@ -16,7 +16,7 @@ from tests.simulation.checks import (
     is_held,
 )
 from tests.simulation.instance import Instance
-from tests.simulation.people import PROJECT
+from tests.simulation.people import PROJECT, way_in
 from tests.simulation.releases import BACKEND, MIGRATOR
 
 
@@ -56,6 +56,27 @@ def test_release_that_changes_only_a_mounted_file(instance: Instance) -> None:
     instance.settle()
     assert instance.ids["ingress"] != ids["ingress"]
     assert_ids_kept(instance, ids, ("postgres", "storage", "bootstrap"))
+
+
+def test_an_ingress_that_is_gone_is_made_anew(instance: Instance) -> None:
+    """Removed by hand while the fence stands: compose makes it again, and users come in."""
+    machine = instance.scene.machine
+    removed: list[str] = []
+
+    def meddle() -> None:
+        ingress = machine.one(PROJECT, "ingress")
+        if instance.watcher.began[-1:] == ["gate"] and ingress and not removed:
+            assert ingress.state != "running"
+            machine.remove(ingress)
+            removed.append(ingress.id)
+
+    instance.taps.each = meddle
+    instance.scene.publisher.publish("1.1.0", schema=True)
+    instance.settle()
+    assert removed
+    assert instance.installed == "v1.1.0"
+    assert way_in(machine)
+    assert_no_row_lost(instance)
 
 
 @pytest.mark.parametrize("kind", ["start", "command", "service"])

@@ -98,7 +98,6 @@ def test_while_users_wait_it_settles_sooner() -> None:
     never = Scene(())
     with pytest.raises(StepFailed):
         wait_until_healthy(never.world(), LOOK, closed, Unwatched())
-    assert never.marks, "a migration at work would have moved the deadline"
     assert never.marks == POLICY.deadline / POLICY.interval + 1
 
 

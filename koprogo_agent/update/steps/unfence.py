@@ -41,13 +41,13 @@ def _start_ingress(job: Job, deployment: Deployment) -> None:
     """Starts what the switch has made. A second try, or what was meddled with, is for compose."""
     stack, settings = job.world.stack, job.settings.stack
     pins = {name: pin for name, pin in deployment.pins.items() if name in settings.ingress}
-    made = {
-        one.service
-        for one in stack.containers(settings.project)
-        if one.service in pins and is_made_of(one, pins[one.service])
-    }
-    if made == pins.keys() and not job.operation.state.tries:
-        stack.start(settings.project, settings.ingress)
+    there = [one for one in stack.containers(settings.project) if one.service in pins]
+    # A container that a killed compose left half made counts as well: there would be two.
+    as_made = sorted(one.service for one in there) == sorted(pins) and all(
+        is_made_of(one, pins[one.service]) for one in there
+    )
+    if as_made and not job.operation.state.tries:
+        stack.start(settings.project, list(pins))
     else:
         written = job.world.files.write_override(PINS, override(deployment.pins))
         stack.up(laid_project(job, deployment, written), list(pins))
