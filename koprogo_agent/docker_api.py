@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 _SCHEME = "unix://"
 _SECONDS = 15.0
+_EXIT_SECONDS = 10.0
 
 
 class _Connection(http.client.HTTPConnection):
@@ -118,6 +121,28 @@ def client(host: str, timeout: float = 60.0) -> Iterator[APIClient]:
         raise RetryLater(
             f"the docker engine failed: {words[:300]}", code="engine.failed"
         ) from error
+
+
+@contextmanager
+def attached(api: APIClient, handle: str) -> Iterator[socket.socket]:
+    """Starts what `exec_create` made; gives the connection with its streams, multiplexed."""
+    hijacked: Any = api.exec_start(handle, socket=True)
+    with closing(hijacked), socket.socket(fileno=os.dup(hijacked.fileno())) as link:
+        yield link
+
+
+def exit_code(api: Any, handle: str) -> int:  # noqa: ANN401 - the SDK's stubs know less than it
+    """How it ended, which the engine may learn a moment after the streams have closed.
+
+    Raises:
+        RetryLater: the engine does not learn it (code `engine.failed`).
+    """
+    until = monotonic() + _EXIT_SECONDS
+    while (state := api.exec_inspect(handle))["Running"] or state["ExitCode"] is None:
+        if monotonic() > until:
+            raise RetryLater("the engine does not say how a program ended", code="engine.failed")
+        sleep(0.01)
+    return int(state["ExitCode"])
 
 
 def _unreachable(host: str, error: Exception) -> RetryLater:

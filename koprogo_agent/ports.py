@@ -199,6 +199,12 @@ class Stack(Protocol):
     def address(self, container: str) -> str | None:
         """An address at which this host reaches the container, or None while it has none."""
 
+    def examine(self, container: str) -> bool:
+        """Whether the container's own healthcheck passes when it is run now.
+
+        False too where it has none, has no running container, or takes longer than it may.
+        """
+
     def logs(self, container: str, lines: int) -> str:
         """The end of what a container printed."""
 

@@ -55,6 +55,17 @@ def test_containers(ground: Ground, stack: Stack) -> None:
     assert stack.containers("no-such-project") == ()
 
 
+def test_examine(ground: Ground, stack: Stack) -> None:
+    """A healthcheck can be run at any moment; what does not run, or has none, passes none."""
+    ids, name = ground.ids, ground.project.name
+    stack.stop(name, ["backend"])
+    assert not stack.examine(ids["backend"])
+    stack.start(name, ["backend"])
+    ground.wait_for(lambda: stack.examine(ids["backend"]))
+    assert not stack.examine(ids["bootstrap"])
+    assert not stack.examine("0" * 64)
+
+
 def test_up_of_the_same_changes_nothing(ground: Ground, stack: Stack) -> None:
     """However often."""
     ids = ground.ids

@@ -275,6 +275,30 @@ def test_containers_are_seen_as_the_gate_wants_them(bench: Bench) -> None:
     assert seen["once"].health is Health.NONE
 
 
+@pytest.mark.parametrize(
+    ("check", "passes"),
+    [
+        ({"test": ["CMD", "test", "-d", "/proc"]}, True),
+        ({"test": "test $$((40 + 2)) = 42"}, True),
+        ({"test": ["CMD", "yes"], "timeout": "1s"}, False),
+        ({"test": ["CMD", "sleep", "9"], "timeout": "1s"}, False),
+        ({"test": ["CMD", "false"]}, False),
+        ({"test": ["CMD", "no-such-program"]}, False),
+        ({"disable": True}, False),
+    ],
+    ids=str,
+)
+def test_a_healthcheck_is_run_before_the_engine_comes_to_it(
+    bench: Bench, check: dict[str, Any], passes: object
+) -> None:
+    """As the engine would run it, and for as long as the engine would let it."""
+    bench.service("web", healthcheck={"interval": "1h", "start_period": "0s"} | check)
+    bench.up()
+    web = bench.look()["web"]
+    assert web.health in {Health.STARTING, Health.NONE}
+    assert bench.stack.examine(web.id) is passes
+
+
 def test_stop_start_create_and_discard(bench: Bench) -> None:
     """The fence keeps its containers; a service that a release drops loses them, not its data."""
     bench.service("web", depends_on=["db"], stop_grace_period="30s")

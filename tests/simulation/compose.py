@@ -115,6 +115,11 @@ class SimStack:
         running = (box for box in self._machine.boxes if box.state == "running")
         return next((f"box-{box.id}" for box in running if box.id == container), None)
 
+    def examine(self, container: str) -> bool:
+        """Whether its healthcheck passes."""
+        boxes = (box for box in self._machine.boxes if box.id == container)
+        return any(box.serves and "healthcheck" in box.spec for box in boxes)
+
     def logs(self, container: str, lines: int) -> str:
         """What it printed."""
         boxes = (box for box in self._machine.boxes if box.id == container)

@@ -14,6 +14,8 @@ from tests.simulation.postgres import Server
 _STEP = 1.0
 _QUIET_STEP = 20.0
 _LONGEST_PAUSE = 8.0
+_CHECKED_AFTER = 10.0
+"""Seconds until the engine comes to the healthcheck of what serves."""
 
 
 @dataclass
@@ -65,7 +67,7 @@ class Box:
         if "healthcheck" not in self.spec or self.state != "running":
             return Health.NONE
         if self.phase == "serving":
-            return Health.HEALTHY
+            return Health.STARTING if now - self.since < _CHECKED_AFTER else Health.HEALTHY
         return Health.STARTING if now - self.since < 30 else Health.UNHEALTHY
 
     def seen(self, now: float) -> Container:

@@ -35,12 +35,16 @@ class Scene:
     now: float = 0.0
     looks: list[float] = field(default_factory=list)
     marks: int = 0
+    passes: float = 999.0
+    examined: list[float] = field(default_factory=list)
 
     def world(self) -> World:
         """The world with this scene in it."""
         parts = SimpleNamespace(
             clock=SimpleNamespace(monotonic=lambda: self.now, wait=self._wait),
-            stack=SimpleNamespace(containers=self._containers, logs=lambda *_: ""),
+            stack=SimpleNamespace(
+                containers=self._containers, examine=self._examine, logs=lambda *_: ""
+            ),
             database=SimpleNamespace(progress_mark=self._mark),
         )
         return cast("World", parts)
@@ -54,6 +58,10 @@ class Scene:
         good = any(begin <= self.now < end for begin, end in self.healthy)
         health = Health.HEALTHY if good else Health.STARTING
         return (Container("web", "1", "web:1", "sha256:1", "running", health, 0, 0, {}),)
+
+    def _examine(self, _container: str) -> bool:
+        self.examined.append(self.now)
+        return self.now >= self.passes
 
     def _mark(self, _at: DatabaseAt) -> str:
         self.marks += 1
@@ -123,3 +131,28 @@ def test_what_never_becomes_healthy_fails_at_the_deadline() -> None:
         wait_until_healthy(scene.world(), LOOK, POLICY, Unwatched())
     assert scene.now == pytest.approx(POLICY.deadline)
     assert scene.marks == POLICY.deadline / POLICY.interval + 1
+
+
+def test_a_healthcheck_that_has_not_come_yet_does_not_hold_it_up() -> None:
+    """The engine comes to it after 30 s; run by the agent it passes after one."""
+    scene = Scene(((30, 99),), passes=1.0)
+    look = replace(LOOK, examined=frozenset({"web"}))
+    assert wait_until_healthy(scene.world(), look, POLICY, Unwatched()) == pytest.approx(5.0)
+    assert scene.marks == 1
+
+
+def test_healthchecks_are_run_only_where_they_may_be() -> None:
+    """A service that is not named is left to the engine."""
+    scene = Scene(((10, 99),), passes=1.0)
+    assert wait_until_healthy(scene.world(), LOOK, POLICY, Unwatched()) == pytest.approx(14.0)
+    assert scene.examined == []
+
+
+def test_healthchecks_are_run_only_when_nothing_else_is_wrong() -> None:
+    """What has no container yet needs no other question."""
+    scene = Scene((), passes=0.0)
+    both = Expectation(frozenset({"web", "other"}))
+    look = replace(LOOK, expected=both, examined=both.running)
+    with pytest.raises(StepFailed, match="other has no container"):
+        wait_until_healthy(scene.world(), look, POLICY, Unwatched())
+    assert scene.examined == []

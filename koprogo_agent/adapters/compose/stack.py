@@ -12,7 +12,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from koprogo_agent import docker_api, process
-from koprogo_agent.adapters.compose import commands, containers, failures, leftovers, variables
+from koprogo_agent.adapters.compose import (
+    commands,
+    containers,
+    failures,
+    healthcheck,
+    leftovers,
+    variables,
+)
 from koprogo_agent.adapters.compose.containers import PROJECT, Entry
 from koprogo_agent.domain.gate import Container
 from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
@@ -164,6 +171,10 @@ class ComposeStack:
     def address(self, container: str) -> str | None:
         """An IP address at which this host reaches the container, or None while it has none."""
         return containers.address(self._host, container)
+
+    def examine(self, container: str) -> bool:
+        """Whether the container's own healthcheck passes when it is run now."""
+        return healthcheck.passes(self._host, container)
 
     def logs(self, container: str, lines: int) -> str:
         """The end of what a container printed; empty where it is gone or its driver keeps none."""

@@ -7,16 +7,15 @@ an error, and the program's own exit code is asked for afterwards.
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
-from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any
+from time import monotonic
+from typing import TYPE_CHECKING
 
+from koprogo_agent import docker_api
 from koprogo_agent.errors import RetryLater
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ _CHUNK = 1 << 18
 _HEADER = struct.Struct(">BxxxL")
 _STDERR = 2
 _COMPLAINTS = 1 << 14
-_EXIT_SECONDS = 10.0
 
 # The program waits for one line before it begins. The SDK reads the answer's header through a
 # buffer of its own that it then drops: bytes of a program that begins at once can vanish in it.
@@ -115,13 +113,10 @@ def run(
         stdin=True,
         environment=dict(program.environment),
     )["Id"]
-    with ExitStack() as stack:
-        hijacked: Any = api.exec_start(handle, socket=True)
-        stack.callback(hijacked.close)
-        link = stack.enter_context(socket.socket(fileno=os.dup(hijacked.fileno())))
+    with docker_api.attached(api, handle) as link:
         link.settimeout(0)
         complaints = _Pump(link, feed, take, program.patience).move()
-    return Ended(_exit_code(api, handle), complaints)
+    return Ended(docker_api.exit_code(api, handle), complaints)
 
 
 class _Pump:
@@ -189,13 +184,3 @@ class _Pump:
             else:
                 self._take(payload)
         return bool(data)
-
-
-def _exit_code(api: Any, handle: str) -> int:  # noqa: ANN401 - the SDK's stubs know less than it
-    """The exit code, which the engine may learn a moment after the streams have closed."""
-    until = monotonic() + _EXIT_SECONDS
-    while (state := api.exec_inspect(handle))["Running"] or state["ExitCode"] is None:
-        if monotonic() > until:
-            raise RetryLater("the engine does not say how psql ended", code="database.down")
-        sleep(0.01)
-    return int(state["ExitCode"])

@@ -18,6 +18,7 @@ from koprogo_agent.update.job import (
 from koprogo_agent.update.looking import (
     Look,
     closed_gate_policy,
+    examined,
     gate_policy,
     inside,
     outside,
@@ -66,6 +67,7 @@ def look_at(job: Job, deployment: Deployment) -> float:
         expected=expected,
         inside=probes,
         outside=() if closed else tuple(p for p in outside(job.settings) if p not in probes),
+        examined=examined(job.settings, expected.running),
         database=job.database,
     )
     policy = closed_gate_policy(job.settings) if closed else gate_policy(job.settings)

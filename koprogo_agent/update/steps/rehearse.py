@@ -15,7 +15,7 @@ from koprogo_agent.domain.states import Truth
 from koprogo_agent.errors import RetryLater, StepFailed
 from koprogo_agent.ports import DatabaseAt, Project
 from koprogo_agent.update.job import Found, Job, model_of
-from koprogo_agent.update.looking import Look, gate_policy, inside, wait_until_healthy
+from koprogo_agent.update.looking import Look, examined, gate_policy, inside, wait_until_healthy
 from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.steps import backup, migrate
 
@@ -103,6 +103,7 @@ def _start(job: Job, scratch: Project) -> dict[str, float]:
             scratch.name,
             Expectation(frozenset({*writers, job.settings.database.service})),
             inside=inside(job.settings, writers),
+            examined=examined(job.settings, writers),
             database=DatabaseAt(scratch.name, job.settings.database.service),
         )
         job.world.stack.up(scratch, writers)

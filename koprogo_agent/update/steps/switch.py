@@ -13,7 +13,7 @@ from koprogo_agent.domain.overlay import awaited, expectation, is_made_of, level
 from koprogo_agent.domain.plan import Kind
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.update.job import PINS, Found, Job, closed_services, laid_project, model_of
-from koprogo_agent.update.looking import Look, gate_policy, wait_until_healthy
+from koprogo_agent.update.looking import Look, examined, gate_policy, wait_until_healthy
 from koprogo_agent.update.operation import Facts
 
 
@@ -96,6 +96,7 @@ def _apply(job: Job, deployment: Deployment, other: Deployment | None) -> Facts:
 def _await(job: Job, project_name: str, model: Mapping[str, Any], names: frozenset[str]) -> None:
     """Waits until these services are ready."""
     if names:
-        look = Look(project_name, expectation(model, set(model["services"]) - names))
+        expected = expectation(model, set(model["services"]) - names)
+        look = Look(project_name, expected, examined=examined(job.settings, names))
         policy = replace(gate_policy(job.settings), samples=1)
         wait_until_healthy(job.world, look, policy, job.watcher)

@@ -6,7 +6,7 @@ from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.overlay import expectation, is_made_of, override
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.update.job import PINS, Found, Job, laid_project, model_of, previous_of
-from koprogo_agent.update.looking import Look, gate_policy, outside, wait_until_healthy
+from koprogo_agent.update.looking import Look, examined, gate_policy, outside, wait_until_healthy
 from koprogo_agent.update.operation import Facts
 
 
@@ -28,10 +28,12 @@ def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
 def _open(job: Job, deployment: Deployment) -> Facts:
     began = job.world.clock.monotonic()
     _start_ingress(job, deployment)
+    expected = expectation(model_of(job, deployment))
     look = Look(
         project=job.settings.stack.project,
-        expected=expectation(model_of(job, deployment)),
+        expected=expected,
         outside=outside(job.settings),
+        examined=examined(job.settings, expected.running),
     )
     wait_until_healthy(job.world, look, gate_policy(job.settings), job.watcher)
     return {"seconds": job.world.clock.monotonic() - began}
