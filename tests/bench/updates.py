@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tests.bench.figure import Figure, middle, spread
 from tests.bench.site import PADDING_FILES, SHIPPED_GATE, Agent, Site, Update
+from tests.lab.recipes import Kind
 
 TIMES_COMPOSE = 1.3
 GIT_LIMIT_KB = 300
@@ -71,11 +72,18 @@ def measure_patient(site: Site) -> Iterator[Figure]:
     site.look_every("30s")
     with Agent(site.kept) as agent:
         kept, plain = site.by_agent(agent), site.by_compose()
+        fenced = site.by_agent(agent, Kind.GOOD_WITH_MIGRATION)
     yield Figure(
         "  the same with KoproGo's own healthchecks, every 30 s",
         kept.seconds,
         "s",
         floor=plain.seconds,
         beside="one run; Compose exchanges the frontend only when the new backend is healthy",
+    )
+    yield Figure(
+        "  unavailable with them, update with schema change",
+        fenced.tally.unavailable,
+        "s",
+        beside="one run; the agent runs the healthchecks itself while users wait",
     )
     site.look_every("1s")
