@@ -110,20 +110,24 @@ def wait_until_healthy(world: World, look: Look, policy: GatePolicy, watcher: Wa
                 raise _failed(world, judgement, samples[-1])
             case Verdict.NOT_YET:
                 watcher.goes_on(judgement.reason, 0, 0)
-                _pause(world, look, policy, samples[-1])
+                _pause(world, look, policy, samples[-1], began + samples[-1].at)
 
 
-def _pause(world: World, look: Look, policy: GatePolicy, last: Sample) -> None:
+def _pause(world: World, look: Look, policy: GatePolicy, last: Sample, looked_at: float) -> None:
     """Waits for the next sample: for it to settle after a good one, else until all is well."""
     if _is_good(last, look, policy):
-        world.clock.wait(policy.settling)
+        _wait_until(world, looked_at + policy.settling)
         return
-    ends = world.clock.monotonic() + policy.interval
+    ends = looked_at + policy.interval
     while (left := ends - world.clock.monotonic()) > _QUICK:
         world.clock.wait(_QUICK)
         if _is_good(_look(world, look, policy, 0.0), look, policy):
             return
-    world.clock.wait(max(left, 0.0))
+    _wait_until(world, ends)
+
+
+def _wait_until(world: World, moment: float) -> None:
+    world.clock.wait(max(moment - world.clock.monotonic(), 0.0))
 
 
 def _is_good(sample: Sample, look: Look, policy: GatePolicy) -> bool:
