@@ -157,7 +157,7 @@ class Gate(_Section):
     samples: Count = Field(3, description="good looks in a row that make a stack healthy")
     interval: Seconds = Field(2, description="seconds from one look to the next")
     closed_interval: Seconds = Field(
-        0.5,
+        0.4,
         description="the same between good looks while users wait behind a closed ingress,"
         " where it is shorter",
     )

@@ -119,7 +119,7 @@ def _pause(world: World, look: Look, policy: GatePolicy, last: Sample, looked_at
         _wait_until(world, looked_at + policy.settling)
         return
     ends = looked_at + policy.interval
-    while (left := ends - world.clock.monotonic()) > _QUICK:
+    while ends - world.clock.monotonic() > _QUICK:
         world.clock.wait(_QUICK)
         if _is_good(_look(world, look, policy, 0.0), look, policy):
             return

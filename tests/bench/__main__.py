@@ -74,7 +74,7 @@ def _parts(options: argparse.Namespace) -> Iterator[Part]:
                 ("idle daemon", lambda: idle.measure(site, 5 if quick else 20)),
                 ("precautions, little data", lambda: schema.measure_precautions(site, SMALL_MB)),
                 ("precautions, much data", lambda: schema.measure_precautions(site, large)),
-                ("schema", lambda: schema.measure(site, 1 if quick else 3)),
+                ("schema", lambda: schema.measure(site, 1 if quick else 3, large)),
             ]
         )
     yield from chosen([("growth", lambda: growth.measure(1_500 if quick else growth.POLLS))])

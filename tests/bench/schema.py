@@ -44,8 +44,7 @@ class Floors:
 
 def measure_precautions(site: Site, megabytes: int) -> Iterator[Figure]:
     """What backup and rehearsal add with so much data; all of it before anything stops."""
-    missing = megabytes - size(site.stack) / 1e6
-    fill(site.stack, max(0.0, missing))
+    _grow(site, megabytes)
     careful = site.kept.changed(gate=SHIPPED_GATE)
     with Agent(careful) as agent:
         update = site.by_agent(agent)
@@ -59,14 +58,20 @@ def measure_precautions(site: Site, megabytes: int) -> Iterator[Figure]:
     )
 
 
-def measure(site: Site, rounds: int) -> Iterator[Figure]:
-    """Updates with schema change, and one that has to go back."""
+def measure(site: Site, rounds: int, megabytes: int) -> Iterator[Figure]:
+    """Updates with schema change on so much data, and one that has to go back."""
+    _grow(site, megabytes)
     with Agent(site.kept) as agent:
         updates = [site.by_agent(agent, Kind.GOOD_WITH_MIGRATION) for _ in range(rounds)]
         floors = _floors(site)
         yield _fenced(site, updates, floors)
         broken = site.by_agent(agent, Kind.BROKEN_IN_PRODUCTION_AFTER_MIGRATION, "rolled_back")
     yield _swapped(site, broken)
+
+
+def _grow(site: Site, megabytes: int) -> None:
+    """Fills the database up to so much data."""
+    fill(site.stack, max(0.0, megabytes - size(site.stack) / 1e6))
 
 
 def _fenced(site: Site, updates: list[Update], floors: Floors) -> Figure:

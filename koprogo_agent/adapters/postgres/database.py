@@ -122,8 +122,9 @@ class ContainerPostgres:
         """
         server = self._server(at)
         partial = _partial(name)
-        server.work(sql.clear_the_way(name, partial), self._stall)
-        _undisturbed(server, sql.copy(server.app, partial), _LONG)
+        _undisturbed(
+            server, sql.clear_the_way(name, partial) + sql.copy(server.app, partial), _LONG
+        )
         # Not in the same script: a psql that outlives a killed agent must not finish the point.
         finish = sql.copy_properties(server.app, partial) + sql.rename(partial, name)
         server.work(finish, self._stall)

@@ -13,7 +13,9 @@ def do(job: Job) -> Facts:
     point = job.operation.point
     job.journal.note_scratch((point, job.operation.aside))
     close(job)  # it stands already, unless a reboot has opened it
-    if not job.world.database.has_database(job.database, point):
+    # Users wait: only a try after the first can find one.
+    tried = job.operation.state.tries > 0
+    if not (tried and job.world.database.has_database(job.database, point)):
         job.world.database.make_point(job.database, point)
     return {"name": point}
 

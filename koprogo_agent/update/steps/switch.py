@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ from koprogo_agent.domain.gate import Container
 from koprogo_agent.domain.overlay import awaited, expectation, is_made_of, levels, override
 from koprogo_agent.domain.plan import Kind
 from koprogo_agent.domain.states import Truth
+from koprogo_agent.ports import Project
 from koprogo_agent.update.job import PINS, Found, Job, closed_services, laid_project, model_of
 from koprogo_agent.update.looking import Look, examined, gate_policy, wait_until_healthy
 from koprogo_agent.update.operation import Facts
@@ -66,37 +67,64 @@ def _fetch_pruned(job: Job, deployment: Deployment) -> None:
 
 
 def _apply(job: Job, deployment: Deployment, other: Deployment | None) -> Facts:
-    """Lays the files, then starts level by level: what others need is ready before they start.
-
-    Users notice how long the writers take. While they are in, what needs a writer is exchanged
-    before it, so that nothing disturbs its start. While they are shut out, all containers are made
-    in one go, the ingress too, so that they wait for compose only once.
-    """
+    """Lays the files, then has the containers exchanged that differ, and drops the rest."""
     began = job.world.clock.monotonic()
     job.world.files.lay(deployment.tag)
     pins = job.world.files.write_override(PINS, override(deployment.pins))
     project = laid_project(job, deployment, pins)
-    model = model_of(job, deployment)
-    closed, writers, stack = closed_services(job), job.settings.stack.writers, job.world.stack
-    if closed:
-        stack.create(project, sorted(deployment.pins))
-    bring = partial(stack.start, project.name) if closed else partial(stack.up, project)
-    names = [name for name in deployment.pins if name not in closed]
-    order = levels(model, names, last=() if closed else writers)
-    for index, level in enumerate(order):
-        bring(level)
-        later = [name for after in order[index + 1 :] for name in after]
-        _await(job, project.name, model, awaited(model, level, later, writers))
+    exchange = _exchange_behind_fence if closed_services(job) else _exchange_in_use
+    exchange(job, deployment, project)
     dropped = sorted(set(other.pins) - set(deployment.pins)) if other else []
     if dropped:
-        stack.discard(project.name, dropped)
+        job.world.stack.discard(project.name, dropped)
     return {"seconds": job.world.clock.monotonic() - began}
 
 
-def _await(job: Job, project_name: str, model: Mapping[str, Any], names: frozenset[str]) -> None:
+def _exchange_in_use(job: Job, deployment: Deployment, project: Project) -> None:
+    """Users notice how long the writers take.
+
+    So what needs a writer is exchanged before it, and nothing disturbs its start.
+    """
+    model = model_of(job, deployment)
+    order = levels(model, deployment.pins, last=job.settings.stack.writers)
+    _bring(job, model, order, partial(job.world.stack.up, project))
+
+
+def _exchange_behind_fence(job: Job, deployment: Deployment, project: Project) -> None:
+    """Users wait: compose makes all containers in one run, those of the ingress too.
+
+    One-shots that have done their work and are still the same are not run again, as they are not
+    when the machine starts.
+    """
+    stack, model = job.world.stack, model_of(job, deployment)
+    stack.create(project, sorted(deployment.pins))
+    ending = expectation(model).ending
+    ended = {
+        one.service
+        for one in stack.containers(project.name)
+        if one.service in ending and one.state == "exited" and one.exit_code == 0
+    }
+    names = [name for name in deployment.pins if name not in closed_services(job) | ended]
+    _bring(job, model, levels(model, names), partial(stack.start, project.name))
+
+
+def _bring(
+    job: Job,
+    model: Mapping[str, Any],
+    order: Sequence[tuple[str, ...]],
+    bring: Callable[[tuple[str, ...]], None],
+) -> None:
+    """Level by level: what others need is ready before they start."""
+    for index, level in enumerate(order):
+        bring(level)
+        later = [name for after in order[index + 1 :] for name in after]
+        _await(job, model, awaited(model, level, later, job.settings.stack.writers))
+
+
+def _await(job: Job, model: Mapping[str, Any], names: frozenset[str]) -> None:
     """Waits until these services are ready."""
     if names:
         expected = expectation(model, set(model["services"]) - names)
-        look = Look(project_name, expected, examined=examined(job.settings, names))
+        look = Look(job.settings.stack.project, expected, examined=examined(job.settings, names))
         policy = replace(gate_policy(job.settings), samples=1)
         wait_until_healthy(job.world, look, policy, job.watcher)
