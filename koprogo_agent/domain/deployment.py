@@ -72,6 +72,13 @@ def changes_schema(before: Deployment | None, after: Deployment) -> bool:
     return before.migrations != after.migrations
 
 
+def unchanged_services(before: Deployment | None, after: Deployment) -> frozenset[str]:
+    """The services that run in the same way in both: none of them is exchanged."""
+    if before is None:
+        return frozenset()
+    return frozenset(name for name, pin in after.pins.items() if before.pins.get(name) == pin)
+
+
 def old_works_on(before: Deployment | None, after: Deployment) -> bool:
     """Whether the release declares that the deployment before it still works on its schema."""
     version = before.version if before is not None else None

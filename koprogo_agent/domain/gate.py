@@ -5,7 +5,7 @@ The same checks for an update, a rollback, a rehearsal and the soak: only the ex
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
@@ -161,6 +161,19 @@ def _hopeless(samples: Sequence[Sample], expected: Expectation, policy: GatePoli
             return f"{name} restarts again and again{_exit_seen(samples, container)}"
         if name in expected.running and _stays_down(samples, container, policy.samples):
             return f"{name} has exited {container.exit_code} and stays down"
+    return ""
+
+
+def fallen(samples: Sequence[Sample], names: Iterable[str]) -> str:
+    """Which of these services has fallen since the gate began, in words, or an empty string."""
+    for name in sorted(names):
+        mine = [one for one in samples[-1].containers if one.service == name]
+        if not mine:
+            return f"{name} has no container"
+        if mine[0].state != "running":
+            return f"{name} is {mine[0].state}"
+        if _risen(samples, mine[0]):
+            return f"{name} has restarted"
     return ""
 
 

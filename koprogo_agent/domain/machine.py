@@ -177,8 +177,9 @@ def discards_data(state: State) -> bool:
 def _resumed(state: State) -> tuple[State, Command]:
     if not state.actions:
         return state, End(_outcome(state))
-    if state.course is not Course.FORWARD:
-        # Every undo, and every step of the way back, may be repeated by its contract.
+    if state.course is not Course.FORWARD or state.watches:
+        # Every undo, and every step of the way back, may be repeated by its contract; and each
+        # look of the soak is a new one.
         return state, Carry()
     nothing_stopped = not stops_something(state.plan, state.action.step)
     if nothing_stopped or state.tries + 1 >= MAX_TRIES:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from koprogo_agent.domain.gate import (
@@ -13,9 +13,10 @@ from koprogo_agent.domain.gate import (
     Judgement,
     Sample,
     Verdict,
+    fallen,
     judge,
 )
-from koprogo_agent.errors import RetryLater, StepFailed
+from koprogo_agent.errors import AgentError, RetryLater, StepFailed
 from koprogo_agent.ports import DatabaseAt, HttpProbe
 from koprogo_agent.settings import Settings
 from koprogo_agent.settings.sections import Probe
@@ -36,6 +37,8 @@ class Look:
         inside: probes that ask a container directly, as while the ingress is closed.
         outside: probes that ask as a user would.
         examined: services whose healthcheck the agent runs itself until the engine has come to it.
+        unchanged: services that the release leaves alone: where one of them has fallen, whatever
+            is not healthy is not put down to the release.
         database: whose work moves the deadline, or None.
     """
 
@@ -44,6 +47,7 @@ class Look:
     inside: tuple[Probe, ...] = ()
     outside: tuple[Probe, ...] = ()
     examined: frozenset[str] = frozenset()
+    unchanged: frozenset[str] = frozenset()
     database: DatabaseAt | None = None
 
 
@@ -97,6 +101,7 @@ def wait_until_healthy(world: World, look: Look, policy: GatePolicy, watcher: Wa
     Raises:
         StepFailed: the gate gave up (code `gate.failed`); the message ends with the last lines
             that the failing container printed.
+        RetryLater: it gave up, but a service fell that the release leaves alone (`gate.fallen`).
     """
     began = world.clock.monotonic()
     samples: list[Sample] = []
@@ -107,7 +112,7 @@ def wait_until_healthy(world: World, look: Look, policy: GatePolicy, watcher: Wa
             case Verdict.HEALTHY:
                 return samples[-1].at
             case Verdict.FAILED:
-                raise _failed(world, judgement, samples[-1])
+                raise _failed(world, look, judgement, samples)
             case Verdict.NOT_YET:
                 watcher.goes_on(judgement.reason, 0, 0)
                 _pause(world, look, policy, samples[-1], began + samples[-1].at)
@@ -203,11 +208,19 @@ def _question(probe: Probe, url: str) -> HttpProbe:
     return HttpProbe(probe.name, url, probe.host, probe.status, probe.contains)
 
 
-def _failed(world: World, judgement: Judgement, sample: Sample) -> StepFailed:
+def _failed(
+    world: World, look: Look, judgement: Judgement, samples: Sequence[Sample]
+) -> AgentError:
+    if what := fallen(samples, look.unchanged & look.expected.running):
+        return RetryLater(
+            f"the stack is not healthy, and it is not the release: {what}, which it leaves alone",
+            code="gate.fallen",
+            advice=f"see why: docker compose -p {look.project} logs {what.split(' ', 1)[0]}",
+        )
     service = judgement.reason.split(" ", 1)[0].rstrip(":")
     printed = [
         world.stack.logs(container.id, _LOG_LINES).strip()
-        for container in sample.containers
+        for container in samples[-1].containers
         if container.service == service
     ]
     last = printed[0].rsplit("\n", 1)[-1][:300] if printed and printed[0] else ""

@@ -15,6 +15,7 @@ from koprogo_agent.domain.gate import (
     Health,
     Sample,
     Verdict,
+    fallen,
     judge,
 )
 
@@ -134,3 +135,21 @@ def test_opens_exactly_after_a_row(good: list[bool]) -> None:
     samples = [look(i * 0.5, answer=None if ok else "no") for i, ok in enumerate(good)]
     healthy = verdict(*samples)[0] is Verdict.HEALTHY
     assert healthy == (len(good) >= 3 and all(good[-3:]))
+
+
+@pytest.mark.parametrize(
+    ("now", "words"),
+    [
+        (BACKEND, ""),
+        (replace(BACKEND, health=Health.UNHEALTHY), ""),
+        (replace(BACKEND, state="exited", exit_code=137), "backend is exited"),
+        (replace(BACKEND, restarts=1), "backend has restarted"),
+        (None, "backend has no container"),
+    ],
+    ids=str,
+)
+def test_what_has_fallen_is_down_or_was(now: Container | None, words: str) -> None:
+    """Not well is not fallen: a release may well make another service unwell."""
+    last = Sample(2, (now,) if now else ())
+    assert fallen([look(0), last], {"backend"}) == words
+    assert fallen([look(0), last], ()) == ""

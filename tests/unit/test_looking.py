@@ -10,7 +10,7 @@ import pytest
 
 from koprogo_agent.domain.gate import Container, Expectation, GatePolicy, Health
 from koprogo_agent.domain.plan import Action
-from koprogo_agent.errors import Failure, StepFailed
+from koprogo_agent.errors import Failure, RetryLater, StepFailed
 from koprogo_agent.ports import DatabaseAt
 from koprogo_agent.settings import Settings
 from koprogo_agent.settings.sections import Gate
@@ -36,6 +36,7 @@ class Scene:
     looks: list[float] = field(default_factory=list)
     marks: int = 0
     passes: float = 999.0
+    down_from: float = 999.0
     examined: list[float] = field(default_factory=list)
 
     def world(self) -> World:
@@ -57,7 +58,9 @@ class Scene:
         self.looks.append(self.now)
         good = any(begin <= self.now < end for begin, end in self.healthy)
         health = Health.HEALTHY if good else Health.STARTING
-        return (Container("web", "1", "web:1", "sha256:1", "running", health, 0, 0, {}),)
+        web = Container("web", "1", "web:1", "sha256:1", "running", health, 0, 0, {})
+        state = "exited" if self.now >= self.down_from else "running"
+        return web, replace(web, service="db", id="2", state=state, health=Health.NONE)
 
     def _examine(self, _container: str) -> bool:
         self.examined.append(self.now)
@@ -156,3 +159,24 @@ def test_healthchecks_are_run_only_when_nothing_else_is_wrong() -> None:
     with pytest.raises(StepFailed, match="other has no container"):
         wait_until_healthy(scene.world(), look, POLICY, Unwatched())
     assert scene.examined == []
+
+
+def test_what_the_release_leaves_alone_is_not_put_down_to_it() -> None:
+    """The database has fallen, so nothing can be healthy: it is tried again, without blame."""
+    scene = Scene((), down_from=3)
+    both = replace(LOOK, expected=Expectation(frozenset({"web", "db"})))
+    with pytest.raises(StepFailed):
+        wait_until_healthy(scene.world(), both, POLICY, Unwatched())
+    scene = Scene((), down_from=3)
+    look = replace(both, unchanged=frozenset({"db"}))
+    with pytest.raises(RetryLater, match="db is exited, which it leaves alone") as caught:
+        wait_until_healthy(scene.world(), look, POLICY, Unwatched())
+    assert caught.value.code == "gate.fallen"
+
+
+def test_what_the_release_changes_is_put_down_to_it() -> None:
+    """What it leaves alone stands; so it is the release."""
+    scene = Scene(())
+    look = replace(LOOK, unchanged=frozenset({"db"}))
+    with pytest.raises(StepFailed, match="web is starting"):
+        wait_until_healthy(scene.world(), look, POLICY, Unwatched())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from koprogo_agent.domain.deployment import Deployment
+from koprogo_agent.domain.deployment import Deployment, unchanged_services
 from koprogo_agent.domain.overlay import expectation, override
+from koprogo_agent.domain.plan import Kind
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.update.job import (
     PINS,
@@ -29,8 +30,7 @@ from koprogo_agent.update.operation import Facts
 
 def do(job: Job) -> Facts:
     """Waits until the target is healthy; marks how much was written until then."""
-    _start_again(job, job.target)
-    seconds = look_at(job, job.target)
+    seconds = look_at_target(job)
     # A mark that users may already have moved is no measure of whether they have written.
     closed = job.operation.state.plan.fenced and not users_come_in(job)
     mark = job.world.database.write_mark(job.database) if closed else None
@@ -40,7 +40,7 @@ def do(job: Job) -> Facts:
 def undo(job: Job) -> Facts:
     """Waits until what was there before is healthy again."""
     _start_again(job, previous_of(job))
-    return {"seconds": look_at(job, previous_of(job))}
+    return {"seconds": _look_at(job, previous_of(job))}
 
 
 def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
@@ -56,7 +56,15 @@ def _start_again(job: Job, deployment: Deployment) -> None:
         job.world.stack.up(laid_project(job, deployment, pins), names)
 
 
-def look_at(job: Job, deployment: Deployment) -> float:
+def look_at_target(job: Job) -> float:
+    """Seconds until the target was healthy; what it leaves alone is not put down to it."""
+    _start_again(job, job.target)
+    if job.operation.kind is Kind.HEAL:  # it exchanges nothing: what has fallen is the matter
+        return _look_at(job, job.target)
+    return _look_at(job, job.target, unchanged_services(job.operation.previous, job.target))
+
+
+def _look_at(job: Job, deployment: Deployment, unchanged: frozenset[str] = frozenset()) -> float:
     """Seconds until the deployment was healthy, the ingress left out while it is closed."""
     closed = closed_services(job)
     model = model_of(job, deployment)
@@ -68,6 +76,7 @@ def look_at(job: Job, deployment: Deployment) -> float:
         inside=probes,
         outside=() if closed else tuple(p for p in outside(job.settings) if p not in probes),
         examined=examined(job.settings, expected.running),
+        unchanged=unchanged,
         database=job.database,
     )
     policy = closed_gate_policy(job.settings) if closed else gate_policy(job.settings)

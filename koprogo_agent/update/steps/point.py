@@ -13,11 +13,15 @@ def do(job: Job) -> Facts:
     point = job.operation.point
     job.journal.note_scratch((point, job.operation.aside))
     close(job)  # it stands already, unless a reboot has opened it
-    # Users wait: only a try after the first can find one.
-    tried = job.operation.state.tries > 0
-    if not (tried and job.world.database.has_database(job.database, point)):
+    if not (job.operation.state.tries and _made_by_an_earlier_try(job)):
         job.world.database.make_point(job.database, point)
     return {"name": point}
+
+
+def _made_by_an_earlier_try(job: Job) -> bool:
+    """Asked only where there was one: users wait for each question."""
+    revive_database(job)
+    return job.world.database.has_database(job.database, job.operation.point)
 
 
 def undo(job: Job) -> Facts:
