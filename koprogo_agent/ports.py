@@ -253,17 +253,19 @@ class Database(Protocol):
             progress: told the bytes written so far.
         """
 
-    def verify(self, at: DatabaseAt, dump: Path) -> None:
-        """Reads a dump whole with `pg_restore`.
+    def verify(self, at: DatabaseAt, dump: Path, progress: Callable[[int], None]) -> None:
+        """Reads a dump whole with `pg_restore`; `progress` is told the bytes read so far.
 
         Raises:
             StepFailed: the file is not a whole dump (code `backup.corrupt`).
         """
 
-    def restore(self, at: DatabaseAt, dump: Path) -> None:
+    def restore(self, at: DatabaseAt, dump: Path, progress: Callable[[int], None]) -> None:
         """Restores a dump into the (empty) application's database, stopping at the first error."""
 
-    def replace(self, at: DatabaseAt, dump: Path, aside: str) -> None:
+    def replace(
+        self, at: DatabaseAt, dump: Path, aside: str, progress: Callable[[int], None]
+    ) -> None:
         """Restores a dump beside the application's database, then takes its place.
 
         The exchange is one transaction; what was there is kept under the name `aside`. Writers

@@ -16,8 +16,8 @@ from koprogo_agent.cli.progress import watching
 from koprogo_agent.cli.session import acting, reading
 from koprogo_agent.cli.update import carry_out
 from koprogo_agent.domain.plan import Action, Step
-from koprogo_agent.ports import DatabaseAt, Dump
-from koprogo_agent.wiring import Agent, build_world
+from koprogo_agent.ports import Dump
+from koprogo_agent.wiring import build_world
 
 app = typer.Typer(help="Make, list, verify and put back backups.", no_args_is_help=True)
 
@@ -29,9 +29,9 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 def create(config: ConfigPath = None, as_json: AsJson = False) -> None:
     """Dump the database now, and read the dump back; it is kept until you remove it."""
     action, began = Action(Step.BACKUP), time.monotonic()
-    with watching(silent=as_json) as progress, acting(config) as agent:
+    with watching(silent=as_json) as progress, acting(config, progress) as agent:
         progress.begins(action, "backup by hand")
-        dump = agent.engine.backups.by_hand(lambda size: progress.goes_on("dump", size, 0))
+        dump = agent.engine.backups.by_hand()
         took = time.monotonic() - began
         progress.finished(action, took, {"bytes": dump.size, "seconds": took})
     if as_json:
@@ -61,7 +61,7 @@ def verify(file: File, config: ConfigPath = None, as_json: AsJson = False) -> No
     with acting(config) as agent:
         dump = agent.engine.backups.find(file)
         with render.console().status(f"reading {dump.path.name}"):
-            agent.engine.world.database.verify(_database(agent), dump.path)
+            agent.engine.backups.verify(dump)
     if as_json:
         render.as_json({**_document(dump), "whole": True})
     else:
@@ -89,10 +89,6 @@ def restore(
         render.line("  users wait meanwhile")
         typer.confirm("go on?", abort=True)
     carry_out(lambda requests: requests.restore(dump.path.name), config, as_json=as_json)
-
-
-def _database(agent: Agent) -> DatabaseAt:
-    return DatabaseAt(agent.settings.stack.project, agent.settings.database.service)
 
 
 def _made(dump: Dump) -> datetime | None:

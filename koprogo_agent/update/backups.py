@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,7 +13,7 @@ from koprogo_agent.ports import DatabaseAt, Dump
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.retention import DAILY, MANUAL, superfluous
-from koprogo_agent.update.world import World
+from koprogo_agent.update.world import Watcher, World
 
 log = structlog.get_logger()
 
@@ -29,19 +28,19 @@ class Backups:
     world: World
     settings: Settings
     journal: Journal
+    watcher: Watcher
 
-    def make(self, sort: str, progress: Callable[[int], None] = lambda _: None) -> Dump:
+    def make(self, sort: str) -> Dump:
         """Dumps the database, reads the dump whole, and forgets what is superfluous.
 
         Args:
             sort: what it is made for, `daily` or `manual`.
-            progress: told the bytes written so far.
 
         Raises:
             NeedsOperator: there is too little disk.
             RetryLater: the database does not answer.
         """
-        at = DatabaseAt(self.settings.stack.project, self.settings.database.service)
+        at = self._at
         folder = self.settings.backup.directory
         needed = int(self.world.database.size(at) * _ROOM)
         if self.world.files.free_bytes(folder) < needed:
@@ -53,17 +52,31 @@ class Backups:
         installed, now = self.journal.installed, self.world.clock.now()
         # With the instant: a second one of the same label would take the place of the first.
         label = f"{sort}-{now:%Y%m%dT%H%M%S}-{installed.tag if installed else 'none'}"
-        dump = self.world.database.dump(at, self.world.files.backup_path(label), progress)
-        self.world.database.verify(at, dump.path)
+        target = self.world.files.backup_path(label)
+        dump = self.world.database.dump(
+            at, target, lambda size: self.watcher.goes_on("dump", size, 0)
+        )
+        self.verify(dump)
         self.journal.record("backup.made", now, path=str(dump.path), bytes=dump.size)
         log.info("backup.made", path=str(dump.path), bytes=dump.size)
         for old in superfluous(self.world.files.backups(), self.settings.backup):
             self.world.files.forget_backup(old.path)
         return dump
 
-    def by_hand(self, progress: Callable[[int], None]) -> Dump:
+    def verify(self, dump: Dump) -> None:
+        """Reads a dump whole.
+
+        Raises:
+            StepFailed: it is damaged.
+            RetryLater: the database does not answer.
+        """
+        self.world.database.verify(
+            self._at, dump.path, lambda size: self.watcher.goes_on("verify", size, dump.size)
+        )
+
+    def by_hand(self) -> Dump:
         """A backup that the operator asked for; it is kept until the operator removes it."""
-        return self.make(MANUAL, progress)
+        return self.make(MANUAL)
 
     def daily_is_due(self) -> bool:
         """Whether the last appointed hour has passed without a daily backup."""
@@ -90,6 +103,10 @@ class Backups:
             return
         self.journal.put("daily_backup", self.world.clock.now())
         self.journal.put("backup_failure", None)
+
+    @property
+    def _at(self) -> DatabaseAt:
+        return DatabaseAt(self.settings.stack.project, self.settings.database.service)
 
     def _note_failure(self, error: AgentError) -> None:
         if self.journal.get(str, "backup_failure") != error.code:

@@ -70,7 +70,7 @@ class Engine:
         self.memory = Memory(journal.store)
         self.standing = Standing(journal)
         self.releases = Releases(world, settings, self.memory)
-        self.backups = Backups(world, settings, journal)
+        self.backups = Backups(world, settings, journal, watcher)
         self._adoption = Adoption(world, settings, self.releases)
         self._runner = Runner(world, settings, journal, watcher, stopping)
         self._aftermath = Aftermath(world, settings, journal, self.memory, self.standing)

@@ -51,6 +51,7 @@ def measure(site: Site, polls: int) -> Iterator[Figure]:
         before = _read(process, front)
         _await_polls(process, front, polls)
         after = _read(process, front)
+        listing = site.listing()
         site.lab.publisher.publish(Kind.GOOD)
         _await_polls(process, front, SETTLING_POLLS)
         updated = _read(process, front)
@@ -80,8 +81,9 @@ def measure(site: Site, polls: int) -> Iterator[Figure]:
         "idle daemon: network of a poll",
         (after.kilobytes - before.kilobytes) / count,
         "KB",
+        floor=listing.bytes / 1000,
         limit=NETWORK_KB,
-        beside="both ways, with TLS",
+        beside=f"both ways, with TLS, {listing.tags} tags at the source; floor: git ls-remote",
     )
 
 

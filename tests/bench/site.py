@@ -58,6 +58,14 @@ class Update:
     outcome: str
 
 
+@dataclass(frozen=True)
+class Listing:
+    """One question for the tags at the source: how many there are, and the bytes both ways."""
+
+    tags: int
+    bytes: int
+
+
 class Agent:
     """The agent's process; `tick` has it do what there is to do."""
 
@@ -152,12 +160,22 @@ class Site:
         """What a plain shallow clone of the newest release brings over the same connection."""
         front, target = self.lab.origin.front, self.lab.root / "clone"
         before = front.traffic()
-        env = {"PATH": os.environ["PATH"], "GIT_SSL_CAINFO": str(self.lab.origin.ca_file)}
         tag = self.lab.publisher.releases[-1].tag
-        words = ["clone", "--quiet", "--bare", "--depth=1", "--branch", tag]
-        run(["git", *words, self.lab.origin.url, str(target)], env=env)
+        words = ("clone", "--quiet", "--bare", "--depth=1", "--branch", tag)
+        self._git(*words, self.lab.origin.url, str(target))
         shutil.rmtree(target)
         return (front.traffic() - before).bytes
+
+    def listing(self) -> Listing:
+        """What `git ls-remote` without the agent finds, and what it costs."""
+        front = self.lab.origin.front
+        before = front.traffic()
+        lines = self._git("ls-remote", "--tags", "--refs", self.lab.origin.url).splitlines()
+        return Listing(len(lines), (front.traffic() - before).bytes)
+
+    def _git(self, *words: str) -> bytes:
+        env = {"PATH": os.environ["PATH"], "GIT_SSL_CAINFO": str(self.lab.origin.ca_file)}
+        return run(["git", *words], env=env)
 
     def by_agent(self, agent: Agent, kind: Kind = Kind.GOOD, outcome: str = "committed") -> Update:
         """A release appears, and the agent does what it does."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from koprogo_agent.domain.states import Outcome
 from tests.contract.ground import Ground, on_the_lab, simulated
 from tests.instance import Instance
 from tests.lab.lab import Lab
@@ -28,5 +29,7 @@ def ground(
         release = lab.publisher.publish(Kind.GOOD)
         lab.stack.write_env(release.tag)
         with Instance.create(lab).engine() as engine:
-            engine.tick()
+            ran = engine.tick()
+            assert ran is not None
+            assert ran.outcome is Outcome.COMMITTED, ran.operation.state.cause
             yield on_the_lab(lab, engine)

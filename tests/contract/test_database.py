@@ -40,10 +40,12 @@ def test_dump(ground: Ground, database: Database) -> None:
     made = dump(ground, "manual-one")
     assert made.size > 0
     assert made in ground.engine.world.files.backups()
-    database.verify(ground.at, made.path)
+    read: list[int] = []
+    database.verify(ground.at, made.path, read.append)
+    assert read[-1] == made.size
     ground.corrupt(made.path)
     with pytest.raises(StepFailed) as raised:
-        database.verify(ground.at, made.path)
+        database.verify(ground.at, made.path, unseen)
     assert raised.value.code == "backup.corrupt"
 
 
@@ -77,7 +79,7 @@ def test_replace(ground: Ground, database: Database) -> None:
     before = ground.rows()
     made = dump(ground, "manual-two")
     ground.write()
-    database.replace(ground.at, made.path, POINT)
+    database.replace(ground.at, made.path, POINT, unseen)
     assert ground.rows() == before
     assert database.has_database(ground.at, POINT)
     database.swap_back(ground.at, POINT, ASIDE)
@@ -89,7 +91,7 @@ def test_damaged_dump_replaces_nothing(ground: Ground, database: Database) -> No
     made, before = dump(ground, "manual-three"), ground.rows()
     ground.corrupt(made.path)
     with pytest.raises(StepFailed):
-        database.replace(ground.at, made.path, POINT)
+        database.replace(ground.at, made.path, POINT, unseen)
     assert ground.rows() == before
     assert not database.has_database(ground.at, POINT)
 
@@ -99,7 +101,7 @@ def test_restore_only_into_an_empty_database(ground: Ground, database: Database)
     ground.write()
     made, before = dump(ground, "manual-four"), ground.rows()
     with pytest.raises(NeedsOperator):
-        database.restore(ground.at, made.path)
+        database.restore(ground.at, made.path, unseen)
     assert ground.rows() == before
 
 
@@ -134,7 +136,7 @@ def test_away(ground: Ground, database: Database) -> None:
             lambda: database.size(ground.at),
             lambda: database.make_point(ground.at, POINT),
             lambda: database.write_mark(ground.at),
-            lambda: database.verify(ground.at, path),
+            lambda: database.verify(ground.at, path, unseen),
         ):
             with pytest.raises(RetryLater):
                 ask()

@@ -80,13 +80,15 @@ class SimWatcher:
 
     began: list[str] = field(default_factory=list)
     failures: list[tuple[str, Failure]] = field(default_factory=list)
+    notes: set[str] = field(default_factory=set)
 
     def begins(self, action: Action, tag: str) -> None:  # noqa: ARG002 - the port's
         """Shows an action."""
         self.began.append(str(action))
 
-    def goes_on(self, note: str, done: int, total: int) -> None:
+    def goes_on(self, note: str, done: int, total: int) -> None:  # noqa: ARG002 - the port's
         """Shows progress."""
+        self.notes.add(note)
 
     def finished(self, action: Action, seconds: float, facts: Facts) -> None:
         """Shows an end."""

@@ -119,25 +119,27 @@ class SimDatabase:
         self._disk.backups_kept[target] = content
         return Dump(target, len(content), hashlib.sha256(content).hexdigest())
 
-    def verify(self, at: DatabaseAt, dump: Path) -> None:
+    def verify(self, at: DatabaseAt, dump: Path, progress: Callable[[int], None]) -> None:
         """Reads a dump whole."""
         self._server(at)
-        self._read(dump)
+        self._read(dump, progress)
 
-    def restore(self, at: DatabaseAt, dump: Path) -> None:
+    def restore(self, at: DatabaseAt, dump: Path, progress: Callable[[int], None]) -> None:
         """Fills the empty application's database."""
         server = self._server(at)
         if server.live.rows or server.live.applied:
             raise NeedsOperator("the database is not empty", code="database.not_empty")
-        server.databases[APPLICATION] = self._read(dump)
+        server.databases[APPLICATION] = self._read(dump, progress)
 
-    def replace(self, at: DatabaseAt, dump: Path, aside: str) -> None:
+    def replace(
+        self, at: DatabaseAt, dump: Path, aside: str, progress: Callable[[int], None]
+    ) -> None:
         """Puts a dump in the place of the application's database."""
         server = self._server(at)
         self._need_no_writer(at, "replace")
         if aside in server.databases:
             return
-        restored = self._read(dump)
+        restored = self._read(dump, progress)
         self._machine.middle("replace")
         server.databases[aside] = server.live
         server.databases[APPLICATION] = restored
@@ -192,9 +194,11 @@ class SimDatabase:
             raise RetryLater(f"{at.service} of {at.project} does not answer", code="database.down")
         return server
 
-    def _read(self, dump: Path) -> Data:
+    def _read(self, dump: Path, progress: Callable[[int], None]) -> Data:
         try:
-            return Data.decode(self._disk.backups_kept[dump])
+            content = self._disk.backups_kept[dump]
+            progress(len(content))
+            return Data.decode(content)
         except (KeyError, ValueError) as error:
             raise StepFailed(f"{dump} is not a whole dump", code="backup.corrupt") from error
 

@@ -72,16 +72,16 @@ class ContainerPostgres:
                 )
             return writer.keep(roles)
 
-    def verify(self, at: DatabaseAt, dump: Path) -> None:
+    def verify(self, at: DatabaseAt, dump: Path, progress: Callable[[int], None]) -> None:
         """Reads a dump whole with `pg_restore`, and compares its hash with the record."""
         server = self._server(at)
-        reader = DumpReader(dump)
+        reader = DumpReader(dump, progress)
         ended = server.stream(_READ, self._stall, feed=reader.chunks())
         if ended.exit_code:
             raise _failed(server, ended) or corrupt(dump, ended.complaints[-400:])
         reader.finish()
 
-    def restore(self, at: DatabaseAt, dump: Path) -> None:
+    def restore(self, at: DatabaseAt, dump: Path, progress: Callable[[int], None]) -> None:
         """Restores a dump into the empty application's database: all of it, or nothing.
 
         Owners and grants are restored too; roles that the cluster lacks are made, without login.
@@ -98,15 +98,17 @@ class ContainerPostgres:
                 code="database.not_empty",
                 advice="use `koprogo-agent backup restore`, which keeps what is there aside",
             )
-        _restore(server, dump, server.app)
+        _restore(server, dump, server.app, progress)
 
-    def replace(self, at: DatabaseAt, dump: Path, aside: str) -> None:
+    def replace(
+        self, at: DatabaseAt, dump: Path, aside: str, progress: Callable[[int], None]
+    ) -> None:
         """Restores a dump beside the application's database, then takes its place."""
         server = self._server(at)
         side = _partial(aside)
         server.work(sql.clear_the_way(aside, side), self._stall)
         server.work(sql.create_like(server.app, side), self._stall)
-        _restore(server, dump, side)
+        _restore(server, dump, side, progress)
         # A restored database has no statistics: every query would be planned blindly.
         server.work("ANALYZE;", _LONG, side)
         server.work(sql.copy_properties(server.app, side), self._stall)
@@ -193,12 +195,12 @@ class ContainerPostgres:
         return find(self._host, at)
 
 
-def _restore(server: Server, dump: Path, database: str) -> None:
-    DumpReader(dump).check()
+def _restore(server: Server, dump: Path, database: str, progress: Callable[[int], None]) -> None:
+    DumpReader(dump, progress).check()
     record = read_record(dump)
     if record is not None:
         server.work(sql.add_roles(record.roles), 60)
-    chunks = DumpReader(dump).chunks()
+    chunks = DumpReader(dump, progress).chunks()
     ended = server.stream(_RESTORE, _LONG, database=database, feed=chunks)
     if ended.exit_code:
         raise _failed(server, ended) or corrupt(dump, ended.complaints[-400:])

@@ -77,8 +77,9 @@ class DumpWriter:
 class DumpReader:
     """A dump being read; its hash is known once it has been read whole."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, progress: Callable[[int], None]) -> None:
         self._path = path
+        self._progress = progress
         self._hash = sha256()
 
     def chunks(self) -> Iterator[bytes]:
@@ -86,6 +87,7 @@ class DumpReader:
         with disk_errors(f"read {self._path}"), self._path.open("rb", buffering=0) as file:
             while chunk := file.read(_CHUNK):
                 self._hash.update(chunk)
+                self._progress(file.tell())
                 yield chunk
 
     def check(self) -> None:

@@ -20,9 +20,10 @@ def do(job: Job) -> Facts:
     dump = job.world.database.dump(
         job.database, target, lambda size: job.watcher.goes_on("dump", size, 0)
     )
-    job.watcher.goes_on("verify", dump.size, dump.size)
     try:
-        job.world.database.verify(job.database, dump.path)
+        job.world.database.verify(
+            job.database, dump.path, lambda size: job.watcher.goes_on("verify", size, dump.size)
+        )
     except StepFailed as error:
         # A dump that cannot be read is no fault of the release.
         raise RetryLater(error.message, code=error.code, advice=error.advice) from error

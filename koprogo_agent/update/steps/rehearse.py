@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from koprogo_agent.domain.gate import Expectation, GatePolicy
@@ -75,8 +74,7 @@ def _restore(job: Job, scratch: Project) -> float:
     try:
         job.world.stack.up(scratch, (database,))
         wait_until_healthy(job.world, look, _policy(job), job.watcher)
-        dump = backup.path_of(job.operation.facts[Step.BACKUP])
-        _copy(job, scratch, dump)
+        _copy(job, scratch, job.operation.facts[Step.BACKUP])
     except StepFailed as error:
         # The scratch server holds nothing of the release yet: the release is not to blame.
         raise RetryLater(
@@ -87,9 +85,11 @@ def _restore(job: Job, scratch: Project) -> float:
     return job.world.clock.monotonic() - began
 
 
-def _copy(job: Job, scratch: Project, dump: Path) -> None:
-    job.watcher.goes_on("restore", 0, 0)
-    job.world.database.restore(DatabaseAt(scratch.name, job.settings.database.service), dump)
+def _copy(job: Job, scratch: Project, dump: Facts) -> None:
+    at = DatabaseAt(scratch.name, job.settings.database.service)
+    job.world.database.restore(
+        at, backup.path_of(dump), lambda size: job.watcher.goes_on("restore", size, dump["bytes"])
+    )
 
 
 def _start(job: Job, scratch: Project) -> dict[str, float]:

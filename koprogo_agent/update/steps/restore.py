@@ -19,7 +19,9 @@ def do(job: Job) -> Facts:
     job.journal.note_scratch((point, job.operation.aside))
     close(job)
     if not job.world.database.has_database(job.database, point):
-        job.world.database.replace(job.database, chosen, point)
+        job.world.database.replace(
+            job.database, chosen, point, lambda size: job.watcher.goes_on("restore", size, 0)
+        )
     return {"from": str(chosen)}
 
 

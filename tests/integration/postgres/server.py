@@ -140,9 +140,13 @@ def server(
         running.close()
 
 
+def unseen(_size: int) -> None:
+    """Nobody watches the bytes."""
+
+
 def dumped(adapter: ContainerPostgres, stack: Postgres, tmp_path: Path) -> Dump:
     """A dump of the application's database."""
-    return adapter.dump(stack.at, tmp_path / "0001-test.dump", lambda _: None)
+    return adapter.dump(stack.at, tmp_path / "0001-test.dump", unseen)
 
 
 @contextmanager

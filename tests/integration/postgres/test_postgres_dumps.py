@@ -17,6 +17,7 @@ from tests.integration.postgres.server import (
     agent,
     dumped,
     server,
+    unseen,
 )
 from tests.lab.engine import Engine
 from tests.lab.processes import wait_until
@@ -36,11 +37,13 @@ class TestDumps:
         stack.sql('ALTER TABLE own OWNER TO "Syn-dic"')
         told: list[int] = []
         dump = adapter.dump(stack.at, tmp_path / "0001-test.dump", told.append)
-        adapter.verify(stack.at, dump.path)
-        assert told[-1] == dump.size == dump.path.stat().st_size
+        assert told.pop() == dump.size == dump.path.stat().st_size
+        adapter.verify(stack.at, dump.path, told.append)
+        assert told.pop() == dump.size
         assert dump.path.stat().st_mode & 0o777 == 0o600
         with server(engine, "koprogo_db") as other:
-            adapter.restore(other.at, dump.path)
+            adapter.restore(other.at, dump.path, told.append)
+            assert told.pop() == dump.size
             assert other.sql(DIGEST) == stack.sql(DIGEST)
             assert other.sql("INSERT INTO charge DEFAULT VALUES RETURNING id") == 20_001
             grants = "SELECT has_table_privilege('Syn-dic', 'charge', 'SELECT')"
@@ -55,7 +58,7 @@ class TestDumps:
         """A database that holds something is not restored into."""
         dump = dumped(adapter, stack, tmp_path)
         with pytest.raises(NeedsOperator) as caught:
-            adapter.restore(stack.at, dump.path)
+            adapter.restore(stack.at, dump.path, unseen)
         assert caught.value.code == "database.not_empty"
 
     @pytest.mark.parametrize("recorded", [True, False])
@@ -80,7 +83,7 @@ class TestDumps:
         stack.sql("DROP TABLE charge")
         for act in (adapter.verify, adapter.restore):
             with pytest.raises(StepFailed) as caught:
-                act(stack.at, dump.path)
+                act(stack.at, dump.path, unseen)
             assert caught.value.code == "backup.corrupt"
         assert stack.sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
 
@@ -97,9 +100,9 @@ class TestDumps:
         assert changed != made.output
         dump.path.write_bytes(changed)
         with pytest.raises(StepFailed):
-            adapter.verify(stack.at, dump.path)
+            adapter.verify(stack.at, dump.path, unseen)
         dump.path.with_name(dump.path.name + ".json").unlink()
-        adapter.verify(stack.at, dump.path)
+        adapter.verify(stack.at, dump.path, unseen)
 
     def test_a_second_dump_of_a_name_replaces_the_first(
         self, stack: Postgres, adapter: ContainerPostgres, tmp_path: Path
@@ -112,7 +115,7 @@ class TestDumps:
         assert first.path == second.path
         assert record is not None
         assert record.sha256 == second.sha256 != first.sha256
-        adapter.verify(stack.at, second.path)
+        adapter.verify(stack.at, second.path, unseen)
 
     def test_a_failing_dump_leaves_nothing(
         self, stack: Postgres, engine: Engine, tmp_path: Path

@@ -16,6 +16,7 @@ from tests.integration.postgres.server import (
     Postgres,
     dumped,
     server,
+    unseen,
 )
 from tests.lab.engine import Engine
 
@@ -84,7 +85,7 @@ class TestReplacing:
         before = stack.sql(DIGEST)
         dump = dumped(adapter, stack, tmp_path)
         stack.sql("DELETE FROM charge WHERE id > 3")
-        adapter.replace(stack.at, dump.path, POINT)
+        adapter.replace(stack.at, dump.path, POINT, unseen)
         assert stack.sql(DIGEST) == before
         assert stack.sql("SELECT count(*) FROM pg_stats WHERE tablename = 'charge'") > 0
         assert stack.sql("SELECT count(*) FROM charge", POINT) == 3
@@ -100,6 +101,6 @@ class TestReplacing:
         dump.path.write_bytes(content)
         write_record(dump.path, "0" * 64, len(content), ())
         with pytest.raises(StepFailed):
-            adapter.replace(stack.at, dump.path, ASIDE)
+            adapter.replace(stack.at, dump.path, ASIDE, unseen)
         assert stack.sql("SELECT count(*) FROM charge") == 20_000
         assert not adapter.has_database(stack.at, ASIDE)
