@@ -182,7 +182,12 @@ class Stack(Protocol):
         """Stops and removes the containers of these services; their volumes stay."""
 
     def run(
-        self, project: Project, service: str, command: Sequence[str], timeout: float
+        self,
+        project: Project,
+        service: str,
+        command: Sequence[str],
+        timeout: float,
+        goes_on: Callable[[], None],
     ) -> RunResult:
         """Runs a one-off container of a service, without its dependencies, and removes it.
 
@@ -191,6 +196,7 @@ class Stack(Protocol):
             service: the service whose definition is used.
             command: replaces the service's command; empty keeps it.
             timeout: seconds after which the container is killed.
+            goes_on: called now and then while it runs.
 
         Raises:
             StepFailed: the time ran out (code `run.timeout`).

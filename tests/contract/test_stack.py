@@ -138,9 +138,12 @@ def test_create_makes_only_what_differs(ground: Ground, stack: Stack) -> None:
 def test_run(ground: Ground, stack: Stack) -> None:
     """A one-off ends with its exit code, and leaves nothing that counts as a service's."""
     ids = ground.ids
-    assert stack.run(ground.project, "bootstrap", (), 60).exit_code == 0
+    told: list[None] = []
+    ended = stack.run(ground.project, "bootstrap", (), 60, lambda: told.append(None))
+    assert ended.exit_code == 0
+    assert told
     with pytest.raises(StepFailed) as raised:
-        stack.run(ground.project, "frontend", (), 2)
+        stack.run(ground.project, "frontend", (), 2, lambda: None)
     assert raised.value.code == "run.timeout"
     assert ground.ids == ids
 

@@ -105,6 +105,10 @@ def stack_of(engine: Engine, **environment: str) -> ComposeStack:
     return ComposeStack(engine.host, {"PATH": path, "HOME": "/nonexistent"} | environment, 30)
 
 
+def unseen() -> None:
+    """Nobody watches a one-off."""
+
+
 def test_unchanged_services_keep_their_containers(bench: Bench) -> None:
     """Through all that an update changes around them: DESIGN section 4."""
     env_a, env_b = bench.project.directory / "a.env", bench.project.directory / "b.env"
@@ -167,7 +171,7 @@ def test_a_rendered_service_can_be_fed_back(bench: Bench) -> None:
     escaped = json.dumps({"services": {"dep": bench.services["dep"], "web": web}})
     bench.project.files[0].write_text(escaped.replace("$", "$$"))
     assert bench.stack.render(bench.project)["services"]["web"] == web
-    result = bench.stack.run(bench.project, "web", (), timeout=20)
+    result = bench.stack.run(bench.project, "web", (), 20, unseen)
     assert result.output == f"{seen}\na$b\n"
 
 
@@ -325,13 +329,13 @@ def test_a_one_off_tells_how_it_ended_and_is_gone(bench: Bench) -> None:
     bench.service("db")
     bench.service("app", depends_on=["db"], restart="always", container_name=f"{bench.name}-app")
     result = bench.stack.run(
-        bench.project, "app", ["sh", "-c", "echo out; echo err >&2; exit 7"], 20
+        bench.project, "app", ["sh", "-c", "echo out; echo err >&2; exit 7"], 20, unseen
     )
     assert result.exit_code == 7
     assert sorted(result.output.split()) == ["err", "out"]
     assert bench.client.containers.list(all=True, filters=_of(bench)) == []
     with pytest.raises(StepFailed, match="did not end within 1 s") as late:
-        bench.stack.run(bench.project, "app", ["sleep", "60"], 1)
+        bench.stack.run(bench.project, "app", ["sleep", "60"], 1, unseen)
     assert late.value.code == "run.timeout"
     assert bench.client.containers.list(all=True, filters=_of(bench)) == []
 
@@ -342,7 +346,7 @@ def test_a_killed_agent_s_one_off_is_ended_by_the_next(lab_engine: Engine, bench
     bench.up()
     for ending in (
         lambda: bench.stack.stop(bench.name, ["app"]),
-        lambda: bench.stack.run(bench.project, "app", ["true"], 20),
+        lambda: bench.stack.run(bench.project, "app", ["true"], 20, unseen),
         lambda: bench.stack.discard(bench.name, ["app"]),
         lambda: bench.stack.down(bench.name),
     ):
@@ -359,7 +363,7 @@ from koprogo_agent.ports import Project
 stack = ComposeStack({engine.host!r})
 project = Project({bench.name!r}, Path({str(bench.project.directory)!r}),
     (Path({str(bench.project.files[0])!r}),))
-stack.run(project, "app", {SLEEP!r}, 60)
+stack.run(project, "app", {SLEEP!r}, 60, lambda: None)
 """
     path = f"{Path(compose_program()).parent}:{os.environ['PATH']}"
     child = subprocess.Popen([sys.executable, "-c", agent], env=os.environ | {"PATH": path})

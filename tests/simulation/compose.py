@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,12 @@ class SimStack:
             self._machine.middle("discard")
 
     def run(
-        self, project: Project, service: str, command: Sequence[str], timeout: float
+        self,
+        project: Project,
+        service: str,
+        command: Sequence[str],
+        timeout: float,
+        goes_on: Callable[[], None],
     ) -> RunResult:
         """A one-off container."""
         machine = self._machine
@@ -103,6 +108,7 @@ class SimStack:
         machine.middle("run")
         began = machine.clock.seconds
         while box.state == "running" and machine.clock.seconds - began < timeout:
+            goes_on()
             machine.pass_time(1.0)
         ended = box.state != "running"
         machine.remove(box)

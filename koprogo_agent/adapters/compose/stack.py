@@ -32,6 +32,8 @@ _QUICK = 60.0
 _UP_SECONDS = 900.0
 _STOP_SECONDS = 10
 """What the engine grants a container that does not say how long it takes to stop."""
+_GLANCE = 10.0
+"""Seconds for which the engine is asked in one go whether a program has ended."""
 _OUTPUT_LINES = 200
 _OUTPUT_BYTES = 1 << 16
 _OUTPUT_LIMIT = 8 << 20
@@ -153,7 +155,12 @@ class ComposeStack:
         self._end_one_offs(project_name, services)
 
     def run(
-        self, project: Project, service: str, command: Sequence[str], timeout: float
+        self,
+        project: Project,
+        service: str,
+        command: Sequence[str],
+        timeout: float,
+        goes_on: Callable[[], None],
     ) -> RunResult:
         """Runs a one-off container under a name of its own, and removes it whatever happens.
 
@@ -164,7 +171,7 @@ class ComposeStack:
         leftovers.end_one_offs(self._host, project.name, name)
         try:
             self._bring(commands.run(self.program, project, service, command, name), project)
-            return RunResult(self._wait(name, timeout), self.logs(name, _OUTPUT_LINES))
+            return RunResult(self._wait(name, timeout, goes_on), self.logs(name, _OUTPUT_LINES))
         finally:
             leftovers.end_one_offs(self._host, project.name, name)
 
@@ -258,20 +265,21 @@ class ComposeStack:
             name = commands.one_off_name(project_name, service)
             leftovers.end_one_offs(self._host, project_name, name)
 
-    def _wait(self, container: str, timeout: float) -> int:
+    def _wait(self, container: str, timeout: float, goes_on: Callable[[], None]) -> int:
         from requests import ConnectionError as Broken  # noqa: PLC0415 - not for an idle daemon
         from requests import Timeout  # noqa: PLC0415
 
         deadline = monotonic() + timeout
         with docker_api.client(self._host) as api:
-            try:
-                code: int = api.wait(container, timeout=ceil(timeout))["StatusCode"]
-            except (Broken, Timeout) as error:
-                if monotonic() < deadline:
-                    raise
-                words = f"{container} did not end within {timeout:g} s"
-                raise StepFailed(words, code="run.timeout") from error
-        return code
+            while (left := deadline - monotonic()) > 0:
+                goes_on()
+                try:
+                    code: int = api.wait(container, timeout=ceil(min(left, _GLANCE)))["StatusCode"]
+                except (Broken, Timeout):
+                    docker_api.check(self._host)
+                else:
+                    return code
+        raise StepFailed(f"{container} did not end within {timeout:g} s", code="run.timeout")
 
 
 def _unless_gone(act: Callable[..., object], name: str, **options: object) -> None:

@@ -46,7 +46,13 @@ def run(job: Job, project: Project) -> None:
     migration = job.settings.migration
     if Migrates(migration.kind) is Migrates.AT_START:
         return
-    result = job.world.stack.run(project, migration.service, migration.command, migration.timeout)
+    result = job.world.stack.run(
+        project,
+        migration.service,
+        migration.command,
+        migration.timeout,
+        lambda: job.watcher.goes_on("migration", 0, 0),
+    )
     if result.exit_code:
         raise StepFailed(
             f"the migration exited {result.exit_code}: {result.output.strip()[-_TAIL:]}",
