@@ -28,7 +28,9 @@ def main() -> int:
             exits.enter_context(_nothing_left_behind())
             lab = exits.enter_context(Lab())
         story = Story(console, lab, Instance.create(lab))
-        story.install()
+        if not story.install():
+            console.print("[red]the story cannot begin: the first release was not installed[/]")
+            return 1
         with Client(lab.stack.url, rate=50) as client:
             story.with_user(client)
         faults = story.sum_up(client)

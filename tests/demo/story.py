@@ -43,15 +43,16 @@ class Story:
         self._acts: list[Act] = []
         self._database = ""
 
-    def install(self) -> None:
-        """The first installation: nobody uses the stack yet."""
+    def install(self) -> bool:
+        """The first installation: nobody uses the stack yet; tells whether it succeeded."""
         self._say("First install", "the association has tagged v1.0.0; nothing runs here yet")
         release = self._publish(Kind.GOOD)
         self._lab.stack.write_env(release.tag)
-        code = self._type("update")
-        faults = _unless(code == DONE, f"update exited {code}")
-        self._acts.append(Act("first install", Tally(()), faults))
+        if self._type("update") != DONE:
+            return False
+        self._acts.append(Act("first install", Tally(()), ()))
         self._database = self._lab.stack.containers()["postgres"]
+        return True
 
     def with_user(self, client: Client) -> None:
         """Everything that follows happens while somebody works: 50 requests a second."""

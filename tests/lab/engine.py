@@ -13,7 +13,7 @@ from typing import IO, Self
 import docker
 from docker.errors import DockerException
 
-from tests.lab.processes import Daemon, LabError, wait_until
+from tests.lab.processes import Daemon, LabError, run, wait_until
 
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 SLOTS = 16
@@ -141,8 +141,18 @@ class Engine:
         if self._daemon is not None:
             self._daemon.stop(STOP_SECONDS)
             self._daemon = None
+        self._unmount_data()
         self._lock.close()
         self._lock = None
+
+    def _unmount_data(self) -> None:
+        """An engine mounts its data onto itself where the machine's root is not a shared mount.
+
+        It may leave it so, and then the folder cannot be removed.
+        """
+        data = self._slot / "data"
+        if data.is_mount():
+            run(["umount", str(data)])
 
     def _forget_the_killed(self) -> None:
         """A killed engine leaves pid files: its containerd may be dying, or the pid be reused."""
