@@ -21,6 +21,8 @@ STARTING = "starting"
 """The lock of the one engine that starts."""
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
+_MOUNTED_AT = 4
+"""Where a line of the kernel's mountinfo says what it is mounted at (proc(5))."""
 
 
 def cache_root() -> Path:
@@ -150,9 +152,10 @@ class Engine:
 
         It may leave it so, and then the folder cannot be removed.
         """
-        data = self._slot / "data"
-        if data.is_mount():
-            run(["umount", str(data)])
+        data = str(self._slot / "data")
+        mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+        for _ in [line for line in mounts if line.split(" ")[_MOUNTED_AT] == data]:
+            run(["umount", data])
 
     def _forget_the_killed(self) -> None:
         """A killed engine leaves pid files: its containerd may be dying, or the pid be reused."""
