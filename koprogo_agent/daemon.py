@@ -14,15 +14,14 @@ from types import FrameType
 
 import structlog
 from apscheduler.events import EVENT_SCHEDULER_STARTED, SchedulerEvent
-from apscheduler.executors.debug import DebugExecutor
 from apscheduler.schedulers import SchedulerNotRunningError
-from apscheduler.schedulers.blocking import BlockingScheduler
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
 from koprogo_agent.domain.plan import Action
 from koprogo_agent.errors import AgentError, Failure, RetryLater
 from koprogo_agent.ports import Supervisor
+from koprogo_agent.schedule import SteadyScheduler
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.leaving import may_leave
 from koprogo_agent.update.operation import Facts
@@ -94,9 +93,8 @@ class Daemon:
         self._stopping = False
         self._not_before = 0.0
         self._look_is_due = False
-        # Ticks run in this thread, as all of the agent does: the journal allows no other, and one
-        # job at a time needs no pool of threads.
-        self._scheduler = BlockingScheduler(executors={"default": DebugExecutor()}, timezone=UTC)
+        longest = max(settings.source.interval, settings.soak.interval)
+        self._scheduler = SteadyScheduler(timedelta(seconds=longest))
         self._scheduler.add_listener(self._started, EVENT_SCHEDULER_STARTED)
 
     def run(self) -> None:
