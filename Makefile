@@ -47,7 +47,7 @@ check: lint ## the inner loop: lint, unit and simulation tests, in about a minut
 .PHONY: test
 test: setup ## everything, from a clean clone: under 15 minutes on 2 cores
 	@$(MAKE) --no-print-directory check
-	$(BIN)/pytest -q --durations=45 -n 2 --dist loadfile --no-loadscope-reorder tests \
+	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests \
 		--ignore=tests/unit --ignore=tests/simulation
 
 .PHONY: crash
