@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 from dotenv import dotenv_values
 
-from koprogo_agent.adapters.postgres.server import find
+from koprogo_agent.adapters.postgres.server import Server, find
 from koprogo_agent.doctor.finding import Finding, Patient, fault, good, warning
 from koprogo_agent.domain.gate import Expectation
-from koprogo_agent.errors import RetryLater
+from koprogo_agent.errors import NeedsOperator, RetryLater
 from koprogo_agent.update.job import project
 from koprogo_agent.update.looking import Look, outside, take
+from koprogo_agent.update.reading import JournalToRead
 
 _MEGA = 1e6
+_COPIES = (
+    "SELECT datname, pg_database_size(oid) FROM pg_database"
+    " WHERE datname ~ '^koprogo_agent_(point|aside)_' ORDER BY datname;"
+)
 _IS_SUPERUSER = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user;"
 
 
@@ -52,6 +58,7 @@ def database(patient: Patient) -> Iterator[Finding]:
             yield warning("database", "the stack does not run yet", "koprogo-agent update")
         return
     server = find(patient.host, patient.database)
+    yield from _left_over(patient, server)
     if server.ask(_IS_SUPERUSER) == ["t"]:
         yield good("database", f"{server.app}, {size / _MEGA:.1f} MB, its user is a superuser")
     else:
@@ -60,6 +67,29 @@ def database(patient: Patient) -> Iterator[Finding]:
             f"the user of {server.app} is no superuser: no rollback point can be made",
             "POSTGRES_USER must be a superuser, as the official image makes it",
         )
+
+
+def _left_over(patient: Patient, server: Server) -> Iterator[Finding]:
+    """Copies of the database that no journal knows of any more: nobody else would drop them."""
+    lines = [line.split("|") for line in server.ask(_COPIES)]
+    known = _noted(patient) if lines else ()
+    for name, size in lines:
+        if name not in known:
+            yield warning(
+                "database",
+                f"{name} ({int(size) / _MEGA:.1f} MB) is left of an update whose journal was lost",
+                "it may be the last copy of what was there; once all is well: docker compose"
+                f" -p {patient.database.project} exec {patient.database.service}"
+                f" dropdb -U {server.access['PGUSER']} {name}",
+            )
+
+
+def _noted(patient: Patient) -> list[str]:
+    try:
+        with closing(JournalToRead(patient.journal)) as journal:
+            return journal.scratch
+    except NeedsOperator:
+        return []  # there is none, or it cannot be read, of which another check tells
 
 
 def health(patient: Patient) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from koprogo_agent.cli.exits import Exit
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.update.adoption import UNKNOWN
 from koprogo_agent.update.requests import Requests
@@ -176,7 +177,10 @@ def test_a_corrupt_journal_is_made_anew(
 
 
 def test_a_journal_lost_behind_the_fence_leaves_no_stack_down(updated: Instance) -> None:
-    """Killed and damaged at once: what was stopped runs again, and the update is done anew."""
+    """Killed and damaged at once: what was stopped runs again, and the update is done anew.
+
+    The copy of the database that was made stays: it might be the only good one. The doctor tells.
+    """
     stack = updated.lab.stack
     patient = updated.changed(backup={"before_update": False}, rehearsal={"when": "never"})
     with writer(stack):
@@ -195,6 +199,10 @@ def test_a_journal_lost_behind_the_fence_leaves_no_stack_down(updated: Instance)
         assert ran.outcome is Outcome.COMMITTED
     assert installed(patient) == release.tag
     assert stack.applied() == list(release.migrations)
+    copy = stack.psql("SELECT datname FROM pg_database WHERE datname LIKE 'koprogo_agent%'")
+    said = patient.type("doctor")
+    assert said.returncode == Exit.DONE
+    assert f"exec postgres dropdb -U koprogo {copy}" in said.stdout
 
 
 def _damage(path: Path, harm: Callable[[bytearray], None]) -> None:
