@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -26,6 +25,8 @@ DEFAULT_HOST = "unix:///var/run/docker.sock"
 _SCHEME = "unix://"
 _SECONDS = 15.0
 _EXIT_SECONDS = 10.0
+_ATTACHED = '{"Detach": false, "Tty": false}'
+_UPGRADE = {"Content-Type": "application/json", "Connection": "Upgrade", "Upgrade": "tcp"}
 
 
 class _Connection(http.client.HTTPConnection):
@@ -70,20 +71,14 @@ def read(host: str, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON
             (`engine.failed`).
         NeedsOperator: the agent may not talk to it (code `engine.forbidden`).
     """
-    with closing(_Connection(socket_path(host))) as connection:
-        try:
-            connection.request("GET", f"{path}?{urlencode(query)}")
-            answer = connection.getresponse()
-            body = answer.read()
-        except PermissionError as error:
-            raise _forbidden(host) from error
-        except (OSError, http.client.HTTPException) as error:
-            raise _unreachable(host, error) from error
+    with closing(_Connection(socket_path(host))) as connection, _faults(host):
+        connection.request("GET", f"{path}?{urlencode(query)}")
+        answer = connection.getresponse()
+        body = answer.read()
     if answer.status == http.HTTPStatus.NOT_FOUND:
         return None
     if answer.status != http.HTTPStatus.OK:
-        words = body.decode(errors="replace").strip()
-        raise RetryLater(f"the docker engine failed: {words[:300]}", code="engine.failed")
+        raise _failed(body)
     return json.loads(body)
 
 
@@ -124,11 +119,24 @@ def client(host: str, timeout: float = 60.0) -> Iterator[APIClient]:
 
 
 @contextmanager
-def attached(api: APIClient, handle: str) -> Iterator[socket.socket]:
-    """Starts what `exec_create` made; gives the connection with its streams, multiplexed."""
-    hijacked: Any = api.exec_start(handle, socket=True)
-    with closing(hijacked), socket.socket(fileno=os.dup(hijacked.fileno())) as link:
-        yield link
+def attached(host: str, handle: str) -> Iterator[socket.socket]:
+    """Starts what the SDK's `exec_create` made; gives the connection with its streams, multiplexed.
+
+    Bytes that a program sends at once may be lost with the answer's head. The SDK would lose them
+    too, and leave an answer behind that cannot be closed in order: Python 3.13 says so on the
+    terminal.
+
+    Raises:
+        RetryLater: as `read`; also where the container has gone (code `engine.failed`).
+    """
+    with closing(_Connection(socket_path(host))) as connection:
+        with _faults(host):
+            connection.request("POST", f"/exec/{handle}/start", _ATTACHED, _UPGRADE)
+            answer = connection.getresponse()
+        with closing(answer):
+            if answer.status != http.HTTPStatus.SWITCHING_PROTOCOLS:
+                raise _failed(answer.read())
+            yield connection.sock
 
 
 def exit_code(api: Any, handle: str) -> int:  # noqa: ANN401 - the SDK's stubs know less than it
@@ -143,6 +151,22 @@ def exit_code(api: Any, handle: str) -> int:  # noqa: ANN401 - the SDK's stubs k
             raise RetryLater("the engine does not say how a program ended", code="engine.failed")
         sleep(0.01)
     return int(state["ExitCode"])
+
+
+@contextmanager
+def _faults(host: str) -> Iterator[None]:
+    """Turns the faults of the connection into ours."""
+    try:
+        yield
+    except PermissionError as error:
+        raise _forbidden(host) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _unreachable(host, error) from error
+
+
+def _failed(body: bytes) -> RetryLater:
+    words = body.decode(errors="replace").strip()
+    return RetryLater(f"the docker engine failed: {words[:300]}", code="engine.failed")
 
 
 def _unreachable(host: str, error: Exception) -> RetryLater:

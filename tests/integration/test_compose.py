@@ -266,10 +266,13 @@ def test_containers_are_seen_as_the_gate_wants_them(bench: Bench) -> None:
     bench.service("once", command=["sh", "-c", "exit 4"])
     bench.service("loop", command=["sh", "-c", "exit 5"], restart="always")
     bench.up()
-    bench.wait(
-        lambda: bench.look()["web"].health is Health.HEALTHY and bench.look()["loop"].restarts > 0,
-        "health and a restart",
-    )
+
+    def all_is_there_to_see() -> bool:
+        seen = bench.look()
+        once_ended = seen["once"].state == "exited"
+        return seen["web"].health is Health.HEALTHY and seen["loop"].restarts > 0 and once_ended
+
+    bench.wait(all_is_there_to_see, "health, a restart and an end")
     seen = bench.look()
     assert sorted(seen) == ["loop", "once", "web"]
     assert (seen["web"].state, seen["web"].image) == ("running", f"{bench.image}:1")

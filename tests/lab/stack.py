@@ -131,8 +131,7 @@ class Stack:
         command = ("psql", "-U", DATABASE_USER, "-d", database, "-v", "ON_ERROR_STOP=1", "-qAtc")
         # Not the SDK's `exec_run`: what a quick program prints first can vanish in it.
         program, printed = Program((*command, sql), {}, PSQL_SECONDS), bytearray()
-        with self._client() as client:
-            ended = run_in(client.api, f"{self.name}-postgres", program, (), printed.extend)
+        ended = run_in(self.docker_host, f"{self.name}-postgres", program, (), printed.extend)
         if ended.exit_code != 0:
             raise LabError(f"psql: {ended.complaints}")
         return printed.decode(errors="replace").rstrip("\n")

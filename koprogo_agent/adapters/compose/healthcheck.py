@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from koprogo_agent import docker_api
 from koprogo_agent.adapters.compose.containers import details
+from koprogo_agent.errors import RetryLater
 
 if TYPE_CHECKING:
     import socket
@@ -51,9 +52,9 @@ def _run(host: str, container: str, argv: list[str], seconds: float) -> bool:
     with docker_api.client(host) as api:
         try:
             handle = api.exec_create(container, argv)["Id"]
-            with docker_api.attached(api, handle) as link:
+            with docker_api.attached(host, handle) as link:
                 ended = _ends(link, seconds)
-        except APIError:
+        except (APIError, RetryLater):
             # it has gone in this moment, or lacks the program
             return False
         return ended and docker_api.exit_code(api, handle) == 0

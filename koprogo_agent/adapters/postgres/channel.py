@@ -13,21 +13,16 @@ import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from koprogo_agent import docker_api
 from koprogo_agent.errors import RetryLater
-
-if TYPE_CHECKING:
-    from docker import APIClient
 
 _CHUNK = 1 << 18
 _HEADER = struct.Struct(">BxxxL")
 _STDERR = 2
 _COMPLAINTS = 1 << 14
 
-# The program waits for one line before it begins. The SDK reads the answer's header through a
-# buffer of its own that it then drops: bytes of a program that begins at once can vanish in it.
+# The program waits for one line before it begins: what it sends at once could be lost.
 _BEGIN_AT_A_LINE = ("sh", "-c", 'read -r begin && exec "$@"', "sh")
 
 
@@ -88,7 +83,7 @@ class Frames:
 
 
 def run(
-    api: APIClient,
+    host: str,
     container: str,
     program: Program,
     feed: Iterable[bytes],
@@ -97,7 +92,7 @@ def run(
     """Runs a program in a container to its end.
 
     Args:
-        api: the SDK's low-level client.
+        host: the engine's address.
         container: the container's id.
         program: what to run.
         feed: its standard input; not read further once the program has closed it.
@@ -107,16 +102,17 @@ def run(
         RetryLater: engine or container went away (`database.down`), or nothing moved for as long
             as the patience lasts (`database.stalled`). The program may then still run.
     """
-    handle = api.exec_create(
-        container,
-        [*_BEGIN_AT_A_LINE, *program.argv],
-        stdin=True,
-        environment=dict(program.environment),
-    )["Id"]
-    with docker_api.attached(api, handle) as link:
-        link.settimeout(0)
-        complaints = _Pump(link, feed, take, program.patience).move()
-    return Ended(docker_api.exit_code(api, handle), complaints)
+    with docker_api.client(host) as api:
+        handle = api.exec_create(
+            container,
+            [*_BEGIN_AT_A_LINE, *program.argv],
+            stdin=True,
+            environment=dict(program.environment),
+        )["Id"]
+        with docker_api.attached(host, handle) as link:
+            link.settimeout(0)
+            complaints = _Pump(link, feed, take, program.patience).move()
+        return Ended(docker_api.exit_code(api, handle), complaints)
 
 
 class _Pump:

@@ -128,8 +128,8 @@ class Server:
     ) -> Ended:
         # In the environment, not in argv: a name with `=` in it would be read as more than a name.
         environment = {**self.access, "PGDATABASE": database, "PGAPPNAME": name}
-        with docker_api.client(self.host) as api:
-            return run(api, self.container, Program(argv, environment, patience), feed, take)
+        program = Program(argv, environment, patience)
+        return run(self.host, self.container, program, feed, take)
 
 
 def explained(ended: Ended) -> AgentError | Occupied:
@@ -202,9 +202,8 @@ def _server(host: str, container: Mapping[str, Any]) -> Server:
 
 def _secret(host: str, container: str, path: str) -> str:
     content = bytearray()
-    with docker_api.client(host) as api:
-        program = Program(("cat", "--", path), {}, ASK_SECONDS)
-        ended = run(api, container, program, (), content.extend)
+    program = Program(("cat", "--", path), {}, ASK_SECONDS)
+    ended = run(host, container, program, (), content.extend)
     if ended.exit_code:
         raise RetryLater(f"cannot read {path} in the database's container", code="database.down")
     return content.decode().rstrip("\n")
