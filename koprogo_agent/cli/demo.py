@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
+from importlib.metadata import requires
 from pathlib import Path
 from typing import Annotated
 
@@ -47,7 +49,7 @@ def demo(keep: Keep = False) -> None:
         raise NeedsOperator(
             "the demo needs Python packages that are not here",
             code="demo.packages",
-            advice=f"{sys.executable} -m pip install 'koprogo-agent[demo]'",
+            advice=f"{sys.executable} -m pip install {shlex.join(_modules())}",
         )
     environment = {**os.environ, "PYTHONPATH": str(home), "KEEP": "1" if keep else ""}
     # It takes this process's place: Ctrl-C is for the demo alone, which tidies up after itself.
@@ -75,6 +77,12 @@ def _lacking_packages() -> Iterator[str]:
             yield package
     if not list(Path(_POSTGRES).glob("*/bin/postgres")):
         yield "postgresql"
+
+
+def _modules() -> list[str]:
+    """What the extra `demo` asks for; its name would only help where the agent is published."""
+    found = requires("koprogo-agent") or []
+    return [one.partition(";")[0].strip() for one in found if "extra == 'demo'" in one]
 
 
 def _lacks_modules() -> bool:

@@ -91,8 +91,13 @@ def _refusal(one: Refusal, now: datetime) -> list[str]:
 
 
 def _nothing(status: Status, tag: str | None, *, seen: bool) -> str:
+    if status.polls.succeeded is None:
+        failure = status.polls.failure
+        return f"no poll has succeeded yet{f': {failure.message}' if failure else ''}"
+    if tag is None and status.installed is None:
+        return "the source offers no release"
     if tag is None:
-        return f"nothing waits: {status.installed or 'nothing'} is the newest that is offered"
+        return f"nothing waits: {status.installed} is the newest that is offered"
     if tag == status.installed:
         return f"{tag} runs here"
     if seen:

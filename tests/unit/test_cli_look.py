@@ -22,15 +22,21 @@ Say = Callable[..., Any]
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Instance:
-    """An instance that runs v1.0.0, and a configuration that leads to its journal."""
+def blank(tmp_path: Path) -> Instance:
+    """An instance on which nothing runs, and a configuration that leads to its journal."""
     made = Instance.new(tmp_path)
-    made.install()
     (tmp_path / "config.toml").write_text(
         f"[state]\ndirectory = '{tmp_path}'\nrun_directory = '{tmp_path}/run'\n"
         f"[backup]\ndirectory = '{tmp_path}/backups'\n"
     )
     return made
+
+
+@pytest.fixture
+def instance(blank: Instance) -> Instance:
+    """The same with v1.0.0."""
+    blank.install()
+    return blank
 
 
 @pytest.fixture
@@ -151,6 +157,16 @@ def test_why_of_releases_against_which_nothing_stands(
     assert "nothing waits: v1.0.0 is the newest" in said(instance, "why")
     assert "v1.0.0 runs here" in said(instance, "why", "v1.0.0")
     assert "never seen here" in said(instance, "why", "v9.9.9")
+
+
+def test_why_where_nothing_is_known(blank: Instance, said: Say) -> None:
+    """What was never asked with success is not called up to date."""
+    blank.scene.origin.failure = RetryLater("no route to host", code="source.unreachable")
+    blank.tick()
+    assert "no poll has succeeded yet: no route to host" in said(blank, "why")
+    blank.scene.origin.failure = None
+    blank.tick()
+    assert "the source offers no release" in said(blank, "why")
 
 
 def test_hold_is_told_with_its_reason(instance: Instance, said: Say) -> None:
