@@ -171,7 +171,10 @@ def test_without_the_database_nothing_is_begun(lean: Instance) -> None:
     assert installed(lean) == release.tag
 
 
-@pytest.mark.parametrize("instant", [("before", "point"), ("after", "point"), ("before", "gate")])
+@pytest.mark.parametrize(
+    "instant",
+    [("before", "point"), ("after", "point"), ("before", "gate"), ("before", "unfence")],
+)
 def test_a_database_that_dies_in_the_middle(lean: Instance, instant: tuple[str, str]) -> None:
     """Killed behind the fence it is started again, and the release comes, with every row."""
     lab = lean.lab

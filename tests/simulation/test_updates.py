@@ -167,8 +167,16 @@ def test_newer_release_after_a_quarantined_one(instance: Instance) -> None:
     assert_no_row_lost(instance)
 
 
-@pytest.mark.parametrize("release", [{"schema": True}, {}], ids=["fenced", "in use"])
-@pytest.mark.parametrize("step", ["gate", "soak"])
+@pytest.mark.parametrize(
+    ("step", "release"),
+    [
+        ("gate", {"schema": True}),
+        ("gate", {}),
+        ("unfence", {"schema": True}),
+        ("soak", {"schema": True}),
+        ("soak", {}),
+    ],
+)
 def test_a_database_that_falls_is_not_put_down_to_the_release(
     instance: Instance, step: str, release: dict[str, Any]
 ) -> None:

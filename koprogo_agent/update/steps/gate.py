@@ -39,7 +39,7 @@ def do(job: Job) -> Facts:
 
 def undo(job: Job) -> Facts:
     """Waits until what was there before is healthy again."""
-    _start_again(job, previous_of(job))
+    start_again(job, previous_of(job))
     return {"seconds": _look_at(job, previous_of(job))}
 
 
@@ -48,7 +48,7 @@ def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
     return Found(Truth.NOT_DONE)
 
 
-def _start_again(job: Job, deployment: Deployment) -> None:
+def start_again(job: Job, deployment: Deployment) -> None:
     """What lies as a power cut felled it, such as a one-shot, is not the release's fault."""
     if job.operation.state.tries:
         names = [name for name in deployment.pins if name not in closed_services(job)]
@@ -56,12 +56,20 @@ def _start_again(job: Job, deployment: Deployment) -> None:
         job.world.stack.up(laid_project(job, deployment, pins), names)
 
 
+def left_alone(job: Job) -> frozenset[str]:
+    """The services that the target does not exchange: what falls of them is not put down to it.
+
+    None in healing, which exchanges nothing: what has fallen is the matter there.
+    """
+    if job.operation.kind is Kind.HEAL:
+        return frozenset()
+    return unchanged_services(job.operation.previous, job.target)
+
+
 def look_at_target(job: Job) -> float:
-    """Seconds until the target was healthy; what it leaves alone is not put down to it."""
-    _start_again(job, job.target)
-    if job.operation.kind is Kind.HEAL:  # it exchanges nothing: what has fallen is the matter
-        return _look_at(job, job.target)
-    return _look_at(job, job.target, unchanged_services(job.operation.previous, job.target))
+    """Seconds until the target was healthy."""
+    start_again(job, job.target)
+    return _look_at(job, job.target, left_alone(job))
 
 
 def _look_at(job: Job, deployment: Deployment, unchanged: frozenset[str] = frozenset()) -> float:

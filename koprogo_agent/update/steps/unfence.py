@@ -8,11 +8,13 @@ from koprogo_agent.domain.states import Truth
 from koprogo_agent.update.job import PINS, Found, Job, laid_project, model_of, previous_of
 from koprogo_agent.update.looking import Look, examined, gate_policy, outside, wait_until_healthy
 from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.steps.gate import left_alone, start_again
 
 
 def do(job: Job) -> Facts:
     """Opens the target to users."""
-    return _open(job, job.target)
+    start_again(job, job.target)
+    return _open(job, job.target, left_alone(job))
 
 
 def undo(job: Job) -> Facts:
@@ -25,7 +27,7 @@ def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
     return Found(Truth.NOT_DONE)
 
 
-def _open(job: Job, deployment: Deployment) -> Facts:
+def _open(job: Job, deployment: Deployment, unchanged: frozenset[str] = frozenset()) -> Facts:
     began = job.world.clock.monotonic()
     _start_ingress(job, deployment)
     expected = expectation(model_of(job, deployment))
@@ -34,6 +36,7 @@ def _open(job: Job, deployment: Deployment) -> Facts:
         expected=expected,
         outside=outside(job.settings),
         examined=examined(job.settings, expected.running),
+        unchanged=unchanged,
     )
     wait_until_healthy(job.world, look, gate_policy(job.settings), job.watcher)
     return {"seconds": job.world.clock.monotonic() - began}
