@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from koprogo_agent.domain.gate import (
     Container,
@@ -103,69 +103,96 @@ def wait_until_healthy(world: World, look: Look, policy: GatePolicy, watcher: Wa
             that the failing container printed.
         RetryLater: it gave up, but a service fell that the release leaves alone (`gate.fallen`).
     """
-    began = world.clock.monotonic()
-    samples: list[Sample] = []
-    while True:
-        samples.append(_sample(world, look, policy, world.clock.monotonic() - began))
-        judgement = judge(samples, look.expected, policy)
-        match judgement.verdict:
-            case Verdict.HEALTHY:
-                return samples[-1].at
-            case Verdict.FAILED:
-                raise _failed(world, look, judgement, samples)
-            case Verdict.NOT_YET:
-                watcher.goes_on(judgement.reason, 0, 0)
-                _pause(world, look, policy, samples[-1], began + samples[-1].at)
+    return _Gate(world, look, policy).wait(watcher)
 
 
-def _pause(world: World, look: Look, policy: GatePolicy, last: Sample, looked_at: float) -> None:
-    """Waits for the next sample: for it to settle after a good one, else until all is well."""
-    if _is_good(last, look, policy):
-        _wait_until(world, looked_at + policy.settling)
-        return
-    ends = looked_at + policy.interval
-    while ends - world.clock.monotonic() > _QUICK:
-        world.clock.wait(_QUICK)
-        if _is_good(_look(world, look, policy, 0.0), look, policy):
-            return
-    _wait_until(world, ends)
+@dataclass
+class _Gate:
+    """One waiting for a gate to open.
 
-
-def _wait_until(world: World, moment: float) -> None:
-    world.clock.wait(max(moment - world.clock.monotonic(), 0.0))
-
-
-def _is_good(sample: Sample, look: Look, policy: GatePolicy) -> bool:
-    return judge([sample], look.expected, replace(policy, samples=1)).verdict is Verdict.HEALTHY
-
-
-def _sample(world: World, look: Look, policy: GatePolicy, at: float) -> Sample:
-    """One look; at the database too, where it may be why something is not healthy yet."""
-    sample = _look(world, look, policy, at)
-    if _is_good(sample, look, policy):
-        return sample
-    return replace(sample, mark=_mark(world, look.database))
-
-
-def _look(world: World, look: Look, policy: GatePolicy, at: float) -> Sample:
-    """One look, where healthchecks that the engine has not come to yet do not hold it up.
-
-    KoproGo's come every 30 s. They are run once nothing else is wrong any more.
+    Attributes:
+        world: the outside systems.
+        look: what is looked at.
+        policy: how often, and how long.
+        passed: containers, each with its restarts, whose healthcheck has passed when it was run
+            here. It counts until the engine comes to it: to the engine as well, what has passed
+            once is healthy until its next check.
     """
-    sample = take(world, look, at)
-    waiting = [one.id for one in sample.containers if _waits(one) and one.service in look.examined]
-    passed = [
-        replace(one, health=Health.HEALTHY) if one.id in waiting else one
-        for one in sample.containers
-    ]
-    hopeful = replace(sample, containers=tuple(passed))
-    if not waiting or not _is_good(hopeful, look, policy):
-        return sample
-    return hopeful if all(map(world.stack.examine, waiting)) else sample
 
+    world: World
+    look: Look
+    policy: GatePolicy
+    passed: set[tuple[str, int]] = field(default_factory=set)
 
-def _waits(container: Container) -> bool:
-    return container.state == "running" and container.health is Health.STARTING
+    def wait(self, watcher: Watcher) -> float:
+        """Samples until it opens, and gives the seconds that it took."""
+        began = self.world.clock.monotonic()
+        samples: list[Sample] = []
+        while True:
+            samples.append(self._sample(self.world.clock.monotonic() - began))
+            judgement = judge(samples, self.look.expected, self.policy)
+            match judgement.verdict:
+                case Verdict.HEALTHY:
+                    return samples[-1].at
+                case Verdict.FAILED:
+                    raise _failed(self.world, self.look, judgement, samples)
+                case Verdict.NOT_YET:
+                    watcher.goes_on(judgement.reason, 0, 0)
+                    self._pause(samples[-1], began + samples[-1].at)
+
+    def _pause(self, last: Sample, looked_at: float) -> None:
+        """Waits for the next sample: for it to settle after a good one, else until all is well."""
+        if self._is_good(last):
+            self._wait_until(looked_at + self.policy.settling)
+            return
+        ends = looked_at + self.policy.interval
+        while ends - self.world.clock.monotonic() > _QUICK:
+            self.world.clock.wait(_QUICK)
+            if self._is_good(self._look(0.0)):
+                return
+        self._wait_until(ends)
+
+    def _wait_until(self, moment: float) -> None:
+        self.world.clock.wait(max(moment - self.world.clock.monotonic(), 0.0))
+
+    def _is_good(self, sample: Sample) -> bool:
+        once = replace(self.policy, samples=1)
+        return judge([sample], self.look.expected, once).verdict is Verdict.HEALTHY
+
+    def _sample(self, at: float) -> Sample:
+        """One look; at the database too, where it may be why something is not healthy yet."""
+        sample = self._look(at)
+        if self._is_good(sample):
+            return sample
+        return replace(sample, mark=_mark(self.world, self.look.database))
+
+    def _look(self, at: float) -> Sample:
+        """One look, where healthchecks that the engine has not come to yet do not hold it up.
+
+        KoproGo's come every 30 s. They are run once nothing else is wrong any more.
+        """
+        sample = take(self.world, self.look, at)
+        waiting = [one for one in sample.containers if self._waits(one)]
+        hopeful = replace(
+            sample,
+            containers=tuple(
+                replace(one, health=Health.HEALTHY) if one in waiting else one
+                for one in sample.containers
+            ),
+        )
+        if not waiting or not self._is_good(hopeful):
+            return sample
+        return hopeful if all(map(self._passes, waiting)) else sample
+
+    def _waits(self, container: Container) -> bool:
+        awaited = container.state == "running" and container.health is Health.STARTING
+        return awaited and container.service in self.look.examined
+
+    def _passes(self, container: Container) -> bool:
+        one = (container.id, container.restarts)
+        if one not in self.passed and self.world.stack.examine(container.id):
+            self.passed.add(one)
+        return one in self.passed
 
 
 def take(world: World, look: Look, at: float) -> Sample:

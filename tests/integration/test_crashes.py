@@ -230,7 +230,7 @@ def test_kills_at_random_instants(witness: Witness) -> None:
         kind = kinds[number % len(kinds)]
         number += 1
         witness.publish(kind)
-        killed += witness.killed_within("update", dice.uniform(0.2, 12.0))
+        killed += witness.killed_within("update", dice.uniform(0.2, 8.0))
         while dice.random() < 0.3:
             killed += witness.killed_within("tick", dice.uniform(0.1, 5.0))
         witness.recover()

@@ -144,6 +144,14 @@ def test_a_healthcheck_that_has_not_come_yet_does_not_hold_it_up() -> None:
     assert scene.marks == 1
 
 
+def test_a_healthcheck_that_has_passed_counts_until_the_engine_comes_to_it() -> None:
+    """As it does to the engine; users may be waiting for each one that is run again."""
+    scene = Scene(((30, 99),), passes=1.0)
+    look = replace(LOOK, examined=frozenset({"web"}))
+    wait_until_healthy(scene.world(), look, POLICY, Unwatched())
+    assert [at for at in scene.examined if at >= scene.passes] == [1.0]
+
+
 def test_healthchecks_are_run_only_where_they_may_be() -> None:
     """A service that is not named is left to the engine."""
     scene = Scene(((10, 99),), passes=1.0)
