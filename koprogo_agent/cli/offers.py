@@ -87,7 +87,7 @@ def _tell(verdict: Verdict) -> None:
         refusal = verdict.refusal
         render.line(f"refused: {refusal.message}  [{refusal.code}]", "bold red")
         if refusal.advice:
-            render.line(f"  next:  {refusal.advice}")
+            render.note("next:", refusal.advice)
     if verdict.release is not None:
         render.line(f"{verdict.ref.name} is a release that may be trusted", "bold green")
         render.pairs(_summary(verdict.release))

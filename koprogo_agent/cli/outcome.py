@@ -92,9 +92,9 @@ class Account:
         render.line(said, style)
         cause = self.operation.state.cause
         if self.ran.outcome not in {Outcome.COMMITTED, None} and cause:
-            render.line(f"  why:   {cause.message}  [{cause.code}]")
+            render.note("why:", f"{cause.message}  [{cause.code}]")
         for advice in self._advice():
-            render.line(f"  next:  {advice}")
+            render.note("next:", advice)
 
     def _said(self) -> tuple[str, str]:
         operation, state = self.operation, self.operation.state

@@ -78,7 +78,7 @@ class Progress:
         self.console.print(render.styled(text, style), soft_wrap=True)
 
     def _tell(self, mark: str, style: str, action: Action, took: float, said: str) -> None:
-        self.console.print(_row(mark, style, action, took, said), soft_wrap=True)
+        render.beside(self.console, _head(mark, style, action, took), render.styled(said))
 
 
 @dataclass
@@ -108,7 +108,7 @@ class LiveProgress(Progress):
         took = time.monotonic() - self.began
         frame = self.spinner.render(time.monotonic())
         mark = frame.plain if isinstance(frame, Text) else "·"
-        row = _row(mark, "cyan", action, took, self._moving(took))
+        row = Text.assemble(_head(mark, "cyan", action, took), render.styled(self._moving(took)))
         row.no_wrap, row.overflow = True, "ellipsis"
         return Group(row)
 
@@ -130,13 +130,12 @@ class Quiet(Progress):
         """Nothing."""
 
 
-def _row(mark: str, style: str, action: Action, took: float, said: str) -> Text:
+def _head(mark: str, style: str, action: Action, took: float) -> Text:
     return Text.assemble(
         "  ",
         (mark, style),
         f" {action!s:<{_NAME}}",
         (f"{words.span(took):>{_TIME}}  ", "dim"),
-        render.styled(said),
     )
 
 

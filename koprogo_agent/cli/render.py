@@ -31,6 +31,23 @@ def line(text: str, style: str = "") -> None:
     console().print(styled(text, style), soft_wrap=True)
 
 
+def beside(target: Console, head: Text, said: Text) -> None:
+    """Prints a head and words beside it; on a terminal, long ones wrap below themselves."""
+    if not target.is_terminal:
+        target.print(Text.assemble(head, said), soft_wrap=True)
+        return
+    drawn = Table.grid()
+    drawn.add_column(no_wrap=True)
+    drawn.add_column(overflow="fold")
+    drawn.add_row(head, said)
+    target.print(drawn)
+
+
+def note(name: str, text: str) -> None:
+    """Prints a name that is one of a few, such as `why:`, and what is to be said under it."""
+    beside(console(), Text(f"  {name:<7}"), styled(text))
+
+
 def pairs(rows: Iterable[tuple[str, str | Text]]) -> None:
     """Prints names and what is to be said of each; what has nothing to say is left out."""
     drawn = Table.grid(padding=(0, 2))

@@ -200,3 +200,22 @@ def test_the_present_step_is_alive() -> None:
     assert "registry/x\\u001b[2J  2.0 MB of 8.0 MB, " in text
     live.begins(Action(Step.BACKUP), "v1.0.0")
     assert "2.0 MB" not in str(live.__rich__().renderables[0])
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_long_words_wrap_below_themselves_on_a_terminal(terminal: bool) -> None:  # noqa: FBT001
+    """In a pipe a line stays one line, for whoever searches it."""
+    screen = io.StringIO()
+    console = Console(file=screen, width=50, force_terminal=terminal, color_system=None)
+    progress = Progress(console)
+    progress.begins(Action(Step.GATE), "v1.0.0")
+    message = "the stack is not healthy: backend has exited 1"
+    progress.broke(Action(Step.GATE), Failure("StepFailed", "gate.failed", message))
+    _, *told = screen.getvalue().rstrip().split("\n")
+    column = told[0].index("the stack")
+    if terminal:
+        assert len(told) > 1
+        assert {line[:column].strip() for line in told[1:]} == {""}
+        assert " ".join(line[column:].strip() for line in told) == message
+    else:
+        assert [line[column:] for line in told] == [message]
