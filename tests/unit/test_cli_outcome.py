@@ -15,6 +15,7 @@ from koprogo_agent.cli.leaving import Leaving
 from koprogo_agent.cli.outcome import Account
 from koprogo_agent.cli.progress import LiveProgress, Progress
 from koprogo_agent.domain.plan import Action, Direction, Step
+from koprogo_agent.errors import Failure
 from koprogo_agent.update.engine import Engine
 from koprogo_agent.update.leaving import may_leave
 from koprogo_agent.update.requests import Requests
