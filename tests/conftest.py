@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.instance import Instance
+from tests.instance import PATIENT_GATE, Instance
 from tests.lab.engine import Engine
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
@@ -32,7 +32,7 @@ def instance(lab: Lab) -> Instance:
     release = lab.publisher.publish(Kind.GOOD)
     lab.stack.write_env(release.tag)
     instance = Instance.create(lab)
-    with instance.engine() as engine:
+    with instance.changed(gate=PATIENT_GATE).engine() as engine:
         ran = engine.tick()
     assert ran is not None
     assert ran.outcome == "committed", ran.operation.state.cause

@@ -23,6 +23,8 @@ from tests.lab.lab import Lab
 from tests.lab.stack import COMPOSE_FILES, MIGRATIONS
 
 QUICK_GATE = {"samples": 2, "interval": 0.5, "deadline": 25, "max_deadline": 60}
+PATIENT_GATE = {**QUICK_GATE, "deadline": 90, "max_deadline": 120}
+"""For slow machines, and for busy ones: a first installation follows the lab's own beginning."""
 
 
 @dataclass

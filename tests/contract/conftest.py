@@ -9,7 +9,7 @@ import pytest
 
 from koprogo_agent.domain.states import Outcome
 from tests.contract.ground import Ground, on_the_lab, simulated
-from tests.instance import Instance
+from tests.instance import PATIENT_GATE, Instance
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
 
@@ -28,7 +28,7 @@ def ground(
     with Lab(request.getfixturevalue("lab_engine")) as lab:
         release = lab.publisher.publish(Kind.GOOD)
         lab.stack.write_env(release.tag)
-        with Instance.create(lab).engine() as engine:
+        with Instance.create(lab, gate=PATIENT_GATE).engine() as engine:
             ran = engine.tick()
             assert ran is not None
             assert ran.outcome is Outcome.COMMITTED, ran.operation.state.cause

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from rich.console import Console
 
 from tests.demo.story import Story
-from tests.instance import Instance
+from tests.instance import PATIENT_GATE, Instance
 from tests.lab.client import Client
 from tests.lab.lab import Lab
 
@@ -27,7 +27,7 @@ def main() -> int:
         with console.status("bringing up the lab"):
             exits.enter_context(_nothing_left_behind())
             lab = exits.enter_context(Lab())
-        story = Story(console, lab, Instance.create(lab))
+        story = Story(console, lab, Instance.create(lab, gate=PATIENT_GATE))
         if not story.install():
             console.print("[red]the story cannot begin: the first release was not installed[/]")
             return 1
