@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from koprogo_agent.domain.deployment import Deployment
-from koprogo_agent.domain.plan import Step
-from koprogo_agent.domain.states import Truth
+from koprogo_agent.domain.deployment import Deployment, unchanged_services
+from koprogo_agent.domain.plan import Kind, Step
+from koprogo_agent.domain.states import Course, Truth
 from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.ports import DatabaseAt, Project
 from koprogo_agent.settings import Settings
@@ -127,6 +127,18 @@ def closed_services(job: Job) -> frozenset[str]:
     steps = [action.step for action in state.actions]
     opens = Step.UNFENCE in steps and Step.UNFENCE not in steps[: state.position]
     return frozenset(job.settings.stack.ingress) if opens else frozenset()
+
+
+def left_alone(job: Job) -> frozenset[str]:
+    """The services that the target does not exchange: what falls of them is not put down to it.
+
+    None on a way back, where nobody is blamed; nor in healing, which exchanges nothing: what has
+    fallen is the matter there.
+    """
+    operation = job.operation
+    if operation.state.course is not Course.FORWARD or operation.kind is Kind.HEAL:
+        return frozenset()
+    return unchanged_services(operation.previous, job.target)
 
 
 def running_of(job: Job, services: Iterable[str]) -> list[str]:

@@ -10,7 +10,7 @@ from koprogo_agent.domain.states import Truth
 from koprogo_agent.errors import StepFailed
 from koprogo_agent.update.job import Found, Job
 from koprogo_agent.update.operation import Facts
-from koprogo_agent.update.steps.gate import look_at_target
+from koprogo_agent.update.steps.gate import look_at
 
 
 def do(job: Job) -> Facts | None:
@@ -23,7 +23,7 @@ def do(job: Job) -> Facts | None:
         return {"seconds": soak.duration}
     job.watcher.goes_on(f"{left:.0f} s left", 0, 0)
     _check_restarts(job)
-    look_at_target(_once(job))
+    look_at(_once(job), job.target)
     return None
 
 

@@ -13,7 +13,15 @@ from koprogo_agent.domain.overlay import awaited, expectation, is_made_of, level
 from koprogo_agent.domain.plan import Kind
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.ports import Project
-from koprogo_agent.update.job import PINS, Found, Job, closed_services, laid_project, model_of
+from koprogo_agent.update.job import (
+    PINS,
+    Found,
+    Job,
+    closed_services,
+    laid_project,
+    left_alone,
+    model_of,
+)
 from koprogo_agent.update.looking import Look, examined, gate_policy, wait_until_healthy
 from koprogo_agent.update.operation import Facts
 
@@ -47,6 +55,19 @@ def probe(job: Job) -> Found:
         for name, pin in pins.items()
     )
     return Found(Truth.DONE if files_laid and made else Truth.NOT_DONE)
+
+
+def start_again(job: Job, deployment: Deployment) -> None:
+    """Starts what has fallen since, where a try before this one has found it so.
+
+    Level by level: what restarts again and again only because its database was down must not be
+    judged before the database is up.
+    """
+    if job.operation.state.tries:
+        pins = job.world.files.write_override(PINS, override(deployment.pins))
+        project, model = laid_project(job, deployment, pins), model_of(job, deployment)
+        names = [name for name in deployment.pins if name not in closed_services(job)]
+        _bring(job, model, levels(model, names), partial(job.world.stack.up, project))
 
 
 def _has_run(container: Container, *, may_end: bool) -> bool:
@@ -125,6 +146,11 @@ def _await(job: Job, model: Mapping[str, Any], names: frozenset[str]) -> None:
     """Waits until these services are ready."""
     if names:
         expected = expectation(model, set(model["services"]) - names)
-        look = Look(job.settings.stack.project, expected, examined=examined(job.settings, names))
+        look = Look(
+            project=job.settings.stack.project,
+            expected=expected,
+            examined=examined(job.settings, names),
+            unchanged=left_alone(job),
+        )
         policy = replace(gate_policy(job.settings), samples=1)
         wait_until_healthy(job.world, look, policy, job.watcher)

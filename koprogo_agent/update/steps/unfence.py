@@ -5,16 +5,23 @@ from __future__ import annotations
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.overlay import expectation, is_made_of, override
 from koprogo_agent.domain.states import Truth
-from koprogo_agent.update.job import PINS, Found, Job, laid_project, model_of, previous_of
+from koprogo_agent.update.job import (
+    PINS,
+    Found,
+    Job,
+    laid_project,
+    left_alone,
+    model_of,
+    previous_of,
+)
 from koprogo_agent.update.looking import Look, examined, gate_policy, outside, wait_until_healthy
 from koprogo_agent.update.operation import Facts
-from koprogo_agent.update.steps.gate import left_alone, start_again
+from koprogo_agent.update.steps.switch import start_again
 
 
 def do(job: Job) -> Facts:
     """Opens the target to users."""
-    start_again(job, job.target)
-    return _open(job, job.target, left_alone(job))
+    return _open(job, job.target)
 
 
 def undo(job: Job) -> Facts:
@@ -27,8 +34,9 @@ def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
     return Found(Truth.NOT_DONE)
 
 
-def _open(job: Job, deployment: Deployment, unchanged: frozenset[str] = frozenset()) -> Facts:
+def _open(job: Job, deployment: Deployment) -> Facts:
     began = job.world.clock.monotonic()
+    start_again(job, deployment)
     _start_ingress(job, deployment)
     expected = expectation(model_of(job, deployment))
     look = Look(
@@ -36,7 +44,7 @@ def _open(job: Job, deployment: Deployment, unchanged: frozenset[str] = frozense
         expected=expected,
         outside=outside(job.settings),
         examined=examined(job.settings, expected.running),
-        unchanged=unchanged,
+        unchanged=left_alone(job),
     )
     wait_until_healthy(job.world, look, gate_policy(job.settings), job.watcher)
     return {"seconds": job.world.clock.monotonic() - began}
