@@ -12,11 +12,20 @@ postgres_package() {
     fi
 }
 
+docker_client_package() {
+    if apt-cache show docker-cli >/dev/null 2>&1; then
+        echo docker-cli
+    else
+        echo docker.io # before Debian 13 the client came with the engine
+    fi
+}
+
 missing=""
 need() { # package, and the program that shows that it is there
     command -v "$2" >/dev/null 2>&1 || missing="$missing $1"
 }
 need docker.io dockerd
+need docker-cli docker
 need iptables iptables
 need docker-registry docker-registry
 need haproxy haproxy
@@ -60,6 +69,7 @@ packages=""
 for package in $missing; do
     case $package in
     postgresql) package=$(postgres_package) ;;
+    docker-cli) package=$(docker_client_package) ;;
     esac
     packages="$packages $package"
 done
