@@ -242,7 +242,7 @@ def _failed(
         return RetryLater(
             f"the stack is not healthy, and it is not the release: {what}, which it leaves alone",
             code="gate.fallen",
-            advice=f"see why: docker compose -p {look.project} logs {what.split(' ', 1)[0]}",
+            advice=f"see why: docker compose -p {look.project} ps -a, and its logs",
         )
     service = judgement.reason.split(" ", 1)[0].rstrip(":")
     printed = [

@@ -71,8 +71,11 @@ def start_again(job: Job, deployment: Deployment) -> None:
 
 
 def _has_run(container: Container, *, may_end: bool) -> bool:
-    ended = may_end and container.state == "exited" and container.exit_code == 0
-    return container.state == "running" or ended
+    return container.state == "running" or (may_end and _has_ended_well(container))
+
+
+def _has_ended_well(container: Container) -> bool:
+    return container.state == "exited" and container.exit_code == 0
 
 
 def _fetch_pruned(job: Job, deployment: Deployment) -> None:
@@ -123,7 +126,7 @@ def _exchange_behind_fence(job: Job, deployment: Deployment, project: Project) -
     ended = {
         one.service
         for one in stack.containers(project.name)
-        if one.service in ending and one.state == "exited" and one.exit_code == 0
+        if one.service in ending and _has_ended_well(one)
     }
     names = [name for name in deployment.pins if name not in closed_services(job) | ended]
     _bring(job, model, levels(model, names), partial(stack.start, project.name))
