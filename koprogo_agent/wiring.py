@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from koprogo_agent.adapters.anchor import TrustDirectory
 from koprogo_agent.adapters.clock import SystemClock
 from koprogo_agent.adapters.compose.stack import ComposeStack
 from koprogo_agent.adapters.files import LocalFiles
@@ -18,7 +19,7 @@ from koprogo_agent.adapters.lock import agent_lock
 from koprogo_agent.adapters.notify import AppriseNotifier
 from koprogo_agent.adapters.postgres.database import ContainerPostgres
 from koprogo_agent.adapters.probes import HttpProber
-from koprogo_agent.adapters.signatures import Signatures
+from koprogo_agent.adapters.signatures import SigningTools
 from koprogo_agent.docker_api import DEFAULT_HOST
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.engine import Engine
@@ -71,8 +72,7 @@ class Agent:
 
     def summary(self) -> str:
         """Where this instance stands, in one line."""
-        stale_after = self.settings.policy.poll_stale_after
-        return read_status(self.engine.journal, stale_after, self.now()).summary
+        return read_status(self.engine.journal, self.settings, self.now()).summary
 
 
 def engine_host(settings: Settings) -> str:
@@ -85,7 +85,8 @@ def build_world(settings: Settings) -> World:
     state, host = settings.state.directory, engine_host(settings)
     return World(
         source=Git(settings.source, state),
-        signatures=Signatures(settings.trust.directory),
+        anchor=TrustDirectory(settings.trust.directory),
+        signatures=SigningTools(),
         images=RegistryImages(host),
         stack=ComposeStack(host),
         database=ContainerPostgres(host),

@@ -76,12 +76,14 @@ class Instance:
         root = lab.root / "agent"
         trust = root / "trust"
         trust.mkdir(parents=True, mode=0o755)
-        (trust / "release.pub").write_text(f"{lab.keys.ssh.public}\n")
-        (trust / "release.asc").write_text(lab.keys.gpg.armored)
-        (trust / "release.fpr").write_text(f"{lab.keys.gpg.fingerprint}\n")
+        (trust / "root.json").write_bytes(lab.association.files["root/1.json"])
         tree = lab.stack.directory / "tree"
         tree.mkdir(parents=True, exist_ok=True)
         return cls(lab, tree, root / "config.toml").changed(**sections)
+
+    def give_root(self, raw: bytes) -> None:
+        """Gives the machine another trust root, as an operator does."""
+        (self.root / "trust" / "root.json").write_bytes(raw)
 
     def changed(self, **sections: Mapping[str, Any]) -> Instance:
         """The same instance with other values in its configuration."""
@@ -89,7 +91,7 @@ class Instance:
             name: {**values} for name, values in _defaults(self.lab, self.root, self.tree).items()
         }
         for name, values in sections.items():
-            merged[name] |= values
+            merged[name] = {**merged.get(name, {}), **values}
         text = _toml(merged, _probe(self.lab))
         name = hashlib.sha256(text.encode()).hexdigest()[:8]
         config = self.root / f"config-{name}.toml"

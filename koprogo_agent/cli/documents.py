@@ -14,6 +14,7 @@ from koprogo_agent.update.memory import Quarantined, Refusal
 from koprogo_agent.update.operation import Operation
 from koprogo_agent.update.outlook import Waiting
 from koprogo_agent.update.status import Status
+from koprogo_agent.update.trust_stand import TrustStand
 
 
 def of_status(status: Status, backups: Iterable[Dump]) -> dict[str, Any]:
@@ -42,6 +43,38 @@ def of_status(status: Status, backups: Iterable[Dump]) -> dict[str, Any]:
         else None,
         "backups": [{"path": str(one.path), "bytes": one.size} for one in backups],
         "backup_failure": status.backup_failure,
+        "trust": _trust(status.trust) if status.trust else None,
+    }
+
+
+def _trust(trust: TrustStand) -> dict[str, Any]:
+    root, freshness = trust.root, trust.freshness
+    return {
+        "root": {
+            "version": root.version,
+            "sha256": root.envelope.sha256,
+            "expires": iso(root.expires),
+            "roles": {
+                name: {"threshold": role.threshold, "keys": [key.name for key in role.keys]}
+                for name, role in root.roles.items()
+            },
+        },
+        "freshness": {
+            "version": freshness.version,
+            "expires": iso(freshness.expires),
+            "channels": {
+                name: {"version": str(one.version), "counter": one.counter}
+                for name, one in freshness.channels.items()
+            },
+        }
+        if freshness
+        else None,
+        "stale": trust.stale or None,
+        "refused": {
+            what: {**asdict(one), "since": iso(one.since)} for what, one in trust.refused.items()
+        },
+        "yanked": trust.yanked or None,
+        "warnings": list(trust.warnings),
     }
 
 

@@ -12,11 +12,13 @@ from rich.text import Text
 from koprogo_agent.cli import documents, render, words
 from koprogo_agent.cli.options import AsJson, ConfigPath
 from koprogo_agent.cli.session import Reading, reading
+from koprogo_agent.domain.root import RoleName
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.ports import Dump
 from koprogo_agent.update.journal import PastOperation
 from koprogo_agent.update.outlook import Waiting
 from koprogo_agent.update.status import StateName, Status
+from koprogo_agent.update.trust_stand import quorum
 from koprogo_agent.wiring import build_world
 
 _STATES = {
@@ -24,7 +26,7 @@ _STATES = {
     StateName.UPDATING: ("at work", "bold cyan"),
     StateName.ROLLED_BACK: ("went back from a release that failed", "bold yellow"),
     StateName.HELD: ("HELD: it needs you", "bold red"),
-    StateName.STALE: ("STALE: the source does not answer", "bold red"),
+    StateName.STALE: ("STALE: it may be that there is something newer", "bold red"),
     StateName.PAUSED: ("on hold, by you", "bold yellow"),
     StateName.EMPTY: ("nothing is installed yet", "bold yellow"),
 }
@@ -77,6 +79,7 @@ def _lines(
 ) -> Iterator[tuple[str, str | Text]]:
     yield from _work(status, now)
     yield "last poll", _polls(status, now)
+    yield from _trust(status, now)
     if status.candidate and not status.live:
         yield "next", f"{status.candidate} is installed at the next tick"
     yield "waits", ", ".join(_waiting(one, now) for one in status.waiting)
@@ -124,6 +127,25 @@ def _polls(status: Status, now: datetime) -> str | Text:
         said = f"failing for {words.ago(polls.failing_since, now).removesuffix(' ago')}"
         return render.styled(f"{said}: {polls.failure.message}; last good one: {good}", "red")
     return words.when(polls.succeeded, now) if polls.succeeded else "never"
+
+
+def _trust(status: Status, now: datetime) -> Iterator[tuple[str, str | Text]]:
+    """Who may sign, how long what is seen counts as fresh, and what is wrong with either."""
+    trust = status.trust
+    if trust is None:
+        return
+    may_sign = quorum(trust.root, RoleName.RELEASE)
+    yield "trust", f"root {trust.root.version}: a release is signed by {may_sign}"
+    if trust.stale:
+        yield "stale", render.styled(trust.stale, "red")
+    elif trust.freshness:
+        yield "fresh until", words.when(trust.freshness.expires, now)
+    for what, one in trust.refused.items():
+        yield "refused", render.styled(f"{what}: {one.message} ({one.code})", "yellow")
+    if trust.yanked:
+        yield "yanked", render.styled(f"what runs here was taken back: {trust.yanked}", "red")
+    for warning in trust.warnings:
+        yield "warning", render.styled(warning, "yellow")
 
 
 def _backup(status: Status, backups: tuple[Dump, ...], now: datetime) -> str | Text:

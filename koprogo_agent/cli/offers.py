@@ -14,7 +14,7 @@ from koprogo_agent.cli.options import AsJson, ConfigPath
 from koprogo_agent.cli.session import acting
 from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.update.survey import Stand, Surveyed, survey
-from koprogo_agent.update.verdict import Holds, Verdict, judge
+from koprogo_agent.update.verdict import Holds, Verdict, judge_here
 
 _MARKS = {Holds.YES: ("✓", "green"), Holds.NO: ("✗", "bold red"), Holds.NOT_REACHED: ("·", "dim")}
 _STYLES = {Stand.NEXT: "bold green", Stand.REFUSED: "bold red", Stand.WAITS: "yellow"}
@@ -47,7 +47,7 @@ def check(config: ConfigPath = None, as_json: AsJson = False) -> None:
 def verify(tag: Tag, config: ConfigPath = None, as_json: AsJson = False) -> None:
     """Hold one tag against every rule of trust."""
     with acting(config) as agent:
-        verdict = judge(agent.engine, tag)
+        verdict = judge_here(agent.engine, tag)
     if as_json:
         render.as_json(_verdict(verdict))
     else:
@@ -80,11 +80,10 @@ def _document(one: Surveyed) -> dict[str, Any]:
 
 def _tell(verdict: Verdict) -> None:
     render.line(f"{verdict.ref.name}  tag object {verdict.ref.oid}", "bold")
-    for rule, holds in verdict.rules:
-        mark, style = _MARKS[holds]
-        render.line(f"  {mark} {rule.demand}", style if holds is not Holds.YES else "")
-    if verdict.refusal is not None:
-        refusal = verdict.refusal
+    for one in verdict.findings:
+        mark, style = _MARKS[one.holds]
+        render.line(f"  {mark} {one.demand}", style if one.holds is not Holds.YES else "")
+    for refusal in (one.refusal for one in verdict.findings if one.refusal):
         render.line(f"refused: {refusal.message}  [{refusal.code}]", "bold red")
         if refusal.advice:
             render.note("next:", refusal.advice)
@@ -120,8 +119,14 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "code": refusal.code if refusal else None,
         "message": refusal.message if refusal else None,
         "rules": [
-            {"rule": rule.name, "demand": rule.demand, "holds": str(holds)}
-            for rule, holds in verdict.rules
+            {
+                "rule": one.name,
+                "demand": one.demand,
+                "holds": str(one.holds),
+                "code": one.refusal.code if one.refusal else None,
+                "why": one.refusal.message if one.refusal else None,
+            }
+            for one in verdict.findings
         ],
         "signers": [
             {"name": one.name, "kind": one.kind, "key": one.key}

@@ -63,7 +63,7 @@ class Reading:
     @property
     def status(self) -> Status:
         """Where this instance stands."""
-        return read_status(self.journal, self.settings.policy.poll_stale_after, self.now)
+        return read_status(self.journal, self.settings, self.now)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -21,10 +22,27 @@ Tag = Annotated[
     str | None, typer.Argument(help="The release, if not the newest one.", show_default=False)
 ]
 
+AlthoughStale = Annotated[
+    bool,
+    typer.Option(
+        "--although-stale",
+        help="Also while nobody vouches that it is the newest; it must be signed all the same.",
+    ),
+]
 
-def update(tag: Tag = None, config: ConfigPath = None, as_json: AsJson = False) -> None:
+
+def update(
+    tag: Tag = None,
+    although_stale: AlthoughStale = False,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
     """Install the newest release that may be installed, or the one that is named."""
-    carry_out(lambda requests: requests.update(tag), config, as_json=as_json)
+
+    def wish(requests: Requests) -> Ran | None:
+        return replace(requests, although_stale=although_stale).update(tag)
+
+    carry_out(wish, config, as_json=as_json)
 
 
 def rollback(config: ConfigPath = None, as_json: AsJson = False) -> None:

@@ -94,10 +94,8 @@ def _nothing(status: Status, tag: str | None, *, seen: bool) -> str:
     if status.polls.succeeded is None:
         failure = status.polls.failure
         return f"no poll has succeeded yet{f': {failure.message}' if failure else ''}"
-    if tag is None and status.installed is None:
-        return "the source offers no release"
     if tag is None:
-        return f"nothing waits: {status.installed} is the newest that is offered"
+        return _nothing_newer(status)
     if tag == status.installed:
         return f"{tag} runs here"
     if seen:
@@ -105,9 +103,27 @@ def _nothing(status: Status, tag: str | None, *, seen: bool) -> str:
     return f"{tag} was never seen here; to see what the source offers: koprogo-agent check"
 
 
+def _nothing_newer(status: Status) -> str:
+    if status.installed is None:
+        return "the source offers no release"
+    stale = status.trust.stale if status.trust else ""
+    if stale:
+        return f"nothing newer is seen, but nobody vouches that there is nothing: {stale}"
+    return f"nothing waits: {status.installed} is the newest that is offered"
+
+
 def _document(status: Status, tag: str | None) -> dict[str, Any]:
     whole = documents.of_status(status, ())
-    names = ("installed", "candidate", "waiting", "refused", "quarantined", "held", "polls")
+    names = (
+        "installed",
+        "candidate",
+        "waiting",
+        "refused",
+        "quarantined",
+        "held",
+        "polls",
+        "trust",
+    )
     chosen: dict[str, Any] = {name: whole[name] for name in names}
     if tag is None:
         return chosen

@@ -12,7 +12,7 @@ CHECKS: tuple[Check, ...] = (
     # A wrong clock makes certificates and keys look wrong: it is told before what follows from it.
     machine.clock,
     machine.folders,
-    source.keys,
+    source.trust,
     source.programs,
     source.source,
     machine.engine,

@@ -17,7 +17,7 @@ import koprogo_agent
 from koprogo_agent import docker_api, process
 from koprogo_agent.adapters.compose import commands
 from koprogo_agent.doctor.finding import Finding, Patient, fault, good, warning
-from koprogo_agent.domain.trust import CLOCK_SKEW
+from koprogo_agent.domain.chain import CLOCK_SKEW
 from koprogo_agent.errors import AgentError
 
 _SECONDS = 10.0

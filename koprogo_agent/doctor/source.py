@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from koprogo_agent import process
-from koprogo_agent.adapters.signatures.directory import read_keys
 from koprogo_agent.doctor.finding import Finding, Patient, fault, good, warning
-from koprogo_agent.errors import NeedsOperator
+from koprogo_agent.domain.armour import Kind
+from koprogo_agent.domain.root import RoleName, Root, read_root
+from koprogo_agent.errors import AgentError, NeedsOperator
+from koprogo_agent.update.authority import STALE_ADVICE
+from koprogo_agent.update.reading import JournalToRead
 from koprogo_agent.update.releases import offers
+from koprogo_agent.update.trust_stand import TrustStand, quorum, read_trust_stand
 
 _SECONDS = 10.0
 _PROGRAMS = {"git": "--version", "ssh-keygen": "-?", "gpgv": "--version"}
@@ -19,9 +23,9 @@ _PROGRAMS = {"git": "--version", "ssh-keygen": "-?", "gpgv": "--version"}
 def programs(patient: Patient) -> Iterator[Finding]:
     """git, and what checks the signatures of the keys that are trusted here."""
     wanted = ["git"]
-    with suppress(NeedsOperator):  # the keys are another check's
-        trusted = read_keys(patient.settings.trust.directory)
-        wanted += ["ssh-keygen"] * bool(trusted.ssh) + ["gpgv"] * bool(trusted.pinned)
+    with suppress(AgentError):  # the keys are another check's
+        kinds = {key.kind for key in _root(patient).keys}
+        wanted += ["ssh-keygen"] * (Kind.SSH in kinds) + ["gpgv"] * (Kind.GPG in kinds)
     for name in wanted:
         try:
             done = process.run((name, _PROGRAMS[name]), env=os.environ, timeout=_SECONDS)
@@ -32,20 +36,48 @@ def programs(patient: Patient) -> Iterator[Finding]:
         yield good(name, printed or "is there")
 
 
-def keys(patient: Patient) -> Iterator[Finding]:
-    """The trust directory holds keys, and nobody else may change it."""
-    found = read_keys(patient.settings.trust.directory)
-    names = [f"{key.name} (SSH)" for key in found.ssh]
-    names += [f"{name} (GPG)" for name in found.pinned.values()]
-    revoked = len(found.revoked_ssh) + len(found.revoked_gpg)
-    said = f"{', '.join(names)}{f'; {revoked} revoked' if revoked else ''}"
-    yield good("trusted keys", f"{said}, in {patient.settings.trust.directory}")
+def trust(patient: Patient) -> Iterator[Finding]:
+    """There is a trust root that nobody else may change, and somebody vouches for what is seen."""
+    pinned, revoked = _root(patient), patient.world.anchor.revoked()
+    without = f"; {len(revoked)} keys revoked here" if revoked else ""
+    yield good(
+        "trust root",
+        f"version {pinned.version}, sha256 {pinned.envelope.sha256}; a release is signed by"
+        f" {quorum(pinned, RoleName.RELEASE)}{without}",
+    )
+    stand = _stand(patient)
+    if stand is None:
+        return
+    for warned in stand.warnings:
+        yield warning("trust", warned, "this is for the association to decide; ask them")
+    for what, one in stand.refused.items():
+        yield warning("trust", f"{what}: {one.message}", "tell the association")
+    if stand.stale:
+        yield fault("freshness", stand.stale, STALE_ADVICE)
+    elif stand.freshness:
+        yield good("freshness", f"until {stand.freshness.expires:%Y-%m-%d %H:%M} UTC")
+    if stand.yanked:
+        yield warning(
+            "yanked", f"what runs was taken back: {stand.yanked}", "koprogo-agent rollback"
+        )
+
+
+def _root(patient: Patient) -> Root:
+    return read_root(patient.world.anchor.pinned())
+
+
+def _stand(patient: Patient) -> TrustStand | None:
+    try:
+        with closing(JournalToRead(patient.journal)) as journal:
+            return read_trust_stand(journal, patient.settings, patient.now)
+    except NeedsOperator:
+        return None  # there is none, or it cannot be read, of which another check tells
 
 
 def source(patient: Patient) -> Iterator[Finding]:
     """The source answers, and has releases."""
     url = patient.settings.source.url
-    refs = patient.world.source.list_tags()
+    refs = patient.world.source.list_refs().tags
     found = offers(refs)
     if found:
         yield good("source", f"{url}: {len(found)} releases, newest {found[0].ref.name}")

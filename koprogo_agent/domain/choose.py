@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
+from koprogo_agent.domain.freshness import Freshness, place
 from koprogo_agent.domain.manifest import Manifest
 from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.domain.versions import Version, permits
@@ -14,15 +16,19 @@ from koprogo_agent.domain.versions import Version, permits
 class Waits(StrEnum):
     """The gate that a release waits for, or is kept out by."""
 
+    YANKED = "yanked"
     QUARANTINE = "quarantine"
     CHANNEL = "channel"
     PRERELEASE = "prerelease"
     AGENT = "agent"
     STEP = "step"
     HOLD = "hold"
+    STALE = "stale"
+    STOPPED = "stopped"
     MANUAL = "manual"
     BACKOFF = "backoff"
     WINDOW = "window"
+    ROLLOUT = "rollout"
 
 
 @dataclass(frozen=True)
@@ -35,10 +41,15 @@ class Circumstances:
         agent: the version of this agent.
         channel: the channel that the operator chose.
         quarantined: fingerprints of releases that failed here.
+        at: the time by our own clock.
         held: why the agent changes nothing, or an empty string.
         postponed: fingerprint -> why the next try of a release is later, and when.
         automatic: whether the agent installs releases by itself.
         window_open: whether the operator's update window is open.
+        instance: the random name of this instance: gives it its place in rollouts.
+        freshness: what the association says of its releases now, or None.
+        stale: why nobody vouches that what is seen is the newest, or an empty string.
+        waits_its_turn: whether rollouts are waited for.
     """
 
     installed: Version | None
@@ -46,10 +57,15 @@ class Circumstances:
     agent: Version
     channel: str
     quarantined: frozenset[str]
+    at: datetime
     postponed: Mapping[str, str] = field(default_factory=dict)
     held: str = ""
     automatic: bool = True
     window_open: bool = True
+    instance: str = ""
+    freshness: Freshness | None = None
+    stale: str = ""
+    waits_its_turn: bool = True
 
 
 @dataclass(frozen=True)
@@ -103,6 +119,9 @@ def why_not(release: VerifiedRelease, here: Circumstances) -> Reason | None:
 
 
 def _lasting(release: VerifiedRelease, here: Circumstances) -> tuple[Waits, str] | None:
+    said = here.freshness
+    if said is not None and release.version in said.yanked:
+        return Waits.YANKED, f"the association took it back: {said.yanked[release.version]}"
     if release.fingerprint in here.quarantined:
         advice = f"type `koprogo-agent retry {release.tag}` to allow another try"
         return Waits.QUARANTINE, f"it failed here and is not tried again; {advice}"
@@ -127,11 +146,40 @@ def _unfit(manifest: Manifest, here: Circumstances) -> tuple[Waits, str] | None:
 def _passing(release: VerifiedRelease, here: Circumstances) -> tuple[Waits, str] | None:
     if here.held:
         return Waits.HOLD, here.held
+    if here.stale:
+        return Waits.STALE, f"{here.stale}; to install it all the same: {_although(release)}"
+    said = here.freshness
+    if said is not None and release.version in said.held:
+        return Waits.STOPPED, f"the association holds it back: {said.held[release.version]}"
     if not here.automatic:
         return Waits.MANUAL, "policy.automatic is off; type `koprogo-agent update`"
+    return _later(release, here)
+
+
+def _later(release: VerifiedRelease, here: Circumstances) -> tuple[Waits, str] | None:
+    """What passes by itself; a security release waits for no window and no turn."""
     security = release.manifest is not None and release.manifest.severity == "security"
-    if not here.window_open and not security:
+    if not security and not here.window_open:
         return Waits.WINDOW, "the update window is closed"
+    turn = None if security or not here.waits_its_turn else _turn(release, here)
+    if turn is not None:
+        return Waits.ROLLOUT, turn
     if release.fingerprint in here.postponed:
         return Waits.BACKOFF, here.postponed[release.fingerprint]
     return None
+
+
+def _turn(release: VerifiedRelease, here: Circumstances) -> str | None:
+    """When this instance may take a release that reaches the fleet little by little."""
+    rollouts = here.freshness.rollouts if here.freshness is not None else {}
+    rollout = rollouts.get(release.version)
+    if rollout is None:
+        return None
+    turn = rollout.turn(place(here.instance, release.fingerprint))
+    if turn is None:
+        return f"it reaches {rollout.share} % of the instances so far, and not this one yet"
+    return f"this instance's turn is at {turn:%Y-%m-%d %H:%M} UTC" if here.at < turn else None
+
+
+def _although(release: VerifiedRelease) -> str:
+    return f"koprogo-agent update {release.tag} --although-stale"

@@ -37,6 +37,7 @@ class Deployment:
         pins: service -> how it runs.
         migrations: object id of the folder of migrations, or None when it is not known.
         works_with: older versions that still work on this release's schema.
+        era: the set of release keys under which the counter counts (`Role.era`).
     """
 
     tag: str
@@ -50,6 +51,7 @@ class Deployment:
     pins: Mapping[str, ServicePin]
     migrations: str | None
     works_with: tuple[str, ...] = ()
+    era: str = ""
 
     @property
     def version(self) -> Version | None:
@@ -59,10 +61,30 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Floor:
-    """The lowest release that may ever be installed here."""
+    """The lowest release that may ever be installed here.
+
+    Attributes:
+        counter: the lowest counter, among releases of the same era.
+        era: the set of release keys under which it was reached (`Role.era`).
+    """
 
     version: str
     counter: int
+    era: str = ""
+
+    def raised(self, version: Version, counter: int, era: str) -> Floor:
+        """The floor after a release was committed: it rises with newer releases, and never falls.
+
+        Going back to an older release leaves it as it is, and so does repairing what runs.
+        """
+        if version.compare(self.version) <= 0:
+            return self
+        reached = max(counter, self.counter) if era == self.era else counter
+        return Floor(str(version), reached, era)
+
+    def counter_in(self, era: str) -> int:
+        """The lowest counter that a release of an era may have; 0 for any."""
+        return self.counter if era == self.era else 0
 
 
 def changes_schema(before: Deployment | None, after: Deployment) -> bool:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 
+from koprogo_agent.domain.armour import Purpose, Statement, kind_of
 from koprogo_agent.domain.versions import parse_tag
 from koprogo_agent.errors import Refused
 
@@ -30,7 +30,6 @@ _HARMFUL = re.compile(
 
 # git takes a line that only begins like this for a signature, so such a line is never message.
 _SIGNATURE_LINE = re.compile(r"^-----BEGIN (?:PGP|SSH|SIGNED) .*$", re.MULTILINE)
-_ARMOUR_LINES = r"(?:(?!-)[ -~]{0,100}\n){1,2000}"
 
 
 @dataclass(frozen=True)
@@ -46,19 +45,6 @@ class TagRef:
     oid: str
 
 
-class SignatureKind(StrEnum):
-    """How a tag is signed."""
-
-    SSH = "ssh"
-    GPG = "gpg"
-
-
-_MARKERS = {
-    "-----BEGIN SSH SIGNATURE-----": SignatureKind.SSH,
-    "-----BEGIN PGP SIGNATURE-----": SignatureKind.GPG,
-}
-
-
 @dataclass(frozen=True)
 class SignedTag:
     """A tag object that satisfies every git-level rule; its signature is not yet checked.
@@ -69,15 +55,18 @@ class SignedTag:
         message: the message without the signature.
         payload: the exact bytes that the signature covers.
         signature: the armoured signature block.
-        kind: which tool checks the signature.
     """
 
     ref: TagRef
     commit: str
     message: str
     payload: bytes
-    signature: bytes
-    kind: SignatureKind
+    signature: str
+
+    @property
+    def statement(self) -> Statement:
+        """What is said to be signed."""
+        return Statement(f"tag {self.ref.name}", Purpose.TAG, self.payload, self.signature)
 
 
 def read_tag(ref: TagRef, raw: bytes) -> SignedTag:
@@ -111,9 +100,9 @@ def read_tag(ref: TagRef, raw: bytes) -> SignedTag:
     if not blank:
         raise _malformed(ref, "no blank line ends its headers")
     commit = _read_headers(ref, head)
-    start, kind = _find_signature(ref, body)
-    signature = body[start:].encode()
-    return SignedTag(ref, commit, body[:start], raw[: -len(signature)], signature, kind)
+    start = _find_signature(ref, body)
+    signature = body[start:]
+    return SignedTag(ref, commit, body[:start], raw[: -len(signature.encode())], signature)
 
 
 def lightweight(ref: TagRef, kind: str) -> Refused:
@@ -129,10 +118,10 @@ def _require_listed(ref: TagRef, raw: bytes) -> None:
     """Holds the bytes against the id that the source listed: the mirror is not believed."""
     if not _OID.fullmatch(ref.oid):
         raise _malformed(ref, f"its object id {ref.oid[:80]!r} is not 40 or 64 hex digits")
-    if _object_id(ref.oid, "tag", raw) == ref.oid:
+    if object_id(ref.oid, "tag", raw) == ref.oid:
         return
     for kind in ("commit", "tree", "blob"):
-        if _object_id(ref.oid, kind, raw) == ref.oid:
+        if object_id(ref.oid, kind, raw) == ref.oid:
             raise lightweight(ref, kind)
     raise Refused(
         f"tag {ref.name} was listed as {ref.oid}, but what came is another object",
@@ -140,7 +129,7 @@ def _require_listed(ref: TagRef, raw: bytes) -> None:
     )
 
 
-def _object_id(like: str, kind: str, raw: bytes) -> str:
+def object_id(like: str, kind: str, raw: bytes) -> str:
     """The id of an object in the hash that `like` was made with; its length tells which."""
     name = "sha1" if len(like) == 40 else "sha256"  # noqa: PLR2004 - hex digits of SHA-1
     digest = hashlib.new(name, usedforsecurity=False)
@@ -176,8 +165,8 @@ def _read_headers(ref: TagRef, head: str) -> str:
     return target
 
 
-def _find_signature(ref: TagRef, body: str) -> tuple[int, SignatureKind]:
-    """Where in the body the one signature block begins, and its kind."""
+def _find_signature(ref: TagRef, body: str) -> int:
+    """Where in the body the one signature block begins."""
     begins = list(_SIGNATURE_LINE.finditer(body))
     if not begins:
         raise Refused(
@@ -187,15 +176,15 @@ def _find_signature(ref: TagRef, body: str) -> tuple[int, SignatureKind]:
         )
     if len(begins) != 1:
         raise _malformed(ref, f"it has {len(begins)} signature blocks, not one")
-    marker = begins[0][0]
-    kind = _MARKERS.get(marker)
-    if kind is None:
-        raise _malformed(ref, f"a signature that begins with {marker[:60]!r} is not SSH or GPG")
     start = begins[0].start()
-    block = rf"{marker}\n{_ARMOUR_LINES}{marker.replace('BEGIN', 'END')}\n"
-    if not re.fullmatch(block, body[start:]):
-        raise _malformed(ref, "its signature block does not end the tag as it should")
-    return start, kind
+    if kind_of(body[start:]) is None:
+        marker = begins[0][0]
+        raise _malformed(
+            ref,
+            f"what begins with {marker[:60]!r} is not exactly one SSH or PGP signature that ends"
+            " the tag",
+        )
+    return start
 
 
 def _malformed(ref: TagRef, reason: str) -> Refused:

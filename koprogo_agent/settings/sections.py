@@ -47,6 +47,9 @@ class Source(_Section):
         "https://github.com/gilmry/koprogo.git",
         description="git repository whose signed tags are the releases, without a password in it",
     )
+    trust_branch: Name = Field(
+        "trust", description="branch with the trust roots and the freshness document"
+    )
     interval: Seconds = Field(180, ge=1, description="seconds from one poll to the next")
     timeout: Seconds = Field(60, description="seconds after which one git command is given up")
     max_bytes: int = Field(
@@ -65,7 +68,11 @@ class Trust(_Section):
 
     directory: AbsolutePath = Field(
         Path("/etc/koprogo-agent/trust"),
-        description="folder with the public keys that may sign releases; root's alone to write",
+        description="folder with root.json, the trust root of this machine; root's alone to write",
+    )
+    require_freshness: bool = Field(
+        default=True,
+        description="false installs releases also while nobody vouches that they are the newest",
     )
     require_manifest: bool = Field(
         default=True, description="false also accepts signed tags that carry no release manifest"

@@ -65,6 +65,7 @@ class Adoption:
             },
             migrations=self.world.source.tree_id(release.commit, path) if release else None,
             works_with=manifest.migrations.works_with if manifest else (),
+            era=release.era if release else "",
         )
 
     def _release(

@@ -21,6 +21,7 @@ from koprogo_agent.errors import AgentError, Failure, Refused
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.adoption import Adoption
 from koprogo_agent.update.aftermath import Aftermath
+from koprogo_agent.update.authority import Authority
 from koprogo_agent.update.backups import Backups
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.memory import Memory
@@ -52,6 +53,7 @@ class Engine:
         journal: what must not be forgotten.
         memory: what is remembered of releases.
         standing: what the agent knows of itself.
+        authority: who may say what.
         releases: verification.
         backups: backups besides those of an update.
     """
@@ -69,7 +71,8 @@ class Engine:
         self.journal = journal
         self.memory = Memory(journal.store)
         self.standing = Standing(journal)
-        self.releases = Releases(world, settings, self.memory)
+        self.authority = Authority(world, settings, journal)
+        self.releases = Releases(world, settings, self.memory, self.authority)
         self.backups = Backups(world, settings, journal, watcher)
         self._adoption = Adoption(world, settings, self.releases)
         self._runner = Runner(world, settings, journal, watcher, stopping)
@@ -149,6 +152,10 @@ class Engine:
             held=f"{held.reason}; {held.advice}" if held else "",
             automatic=policy.automatic,
             window_open=open_at(policy.windows, now.astimezone()),
+            instance=self.journal.get(str, "instance") or "",
+            freshness=self.authority.freshness,
+            stale=self.authority.stale(),
+            at=now,
         )
 
     def install(self, release: VerifiedRelease) -> Ran:
@@ -190,14 +197,22 @@ class Engine:
         return found
 
     def _poll(self) -> tuple[TagRef, ...]:
+        """What is tagged at the source; trust root and freshness are the newest afterwards."""
         now = self.world.clock.now()
         try:
-            refs = self.world.source.list_tags()
+            listing = self.world.source.list_refs()
+            self.authority.refresh(listing.trust)
+            withheld = self.authority.withheld(listing.tags)
         except AgentError as error:
             self.standing.poll_failed(Failure.of(error), now)
+            self.authority.announce()
             raise
-        self.standing.poll_succeeded(now)
-        return refs
+        if withheld:
+            self.standing.poll_failed(Failure("RetryLater", "source.withheld", withheld), now)
+        else:
+            self.standing.poll_succeeded(now)
+        self.authority.announce()
+        return listing.tags
 
     def _note_moved(self, refs: tuple[TagRef, ...]) -> None:
         for ref in self.releases.moved(refs):

@@ -273,12 +273,10 @@ def _raise_floor(connection: sqlite3.Connection, deployment: Deployment) -> None
     if version is None:
         return
     row = connection.execute("SELECT json FROM value WHERE name = 'floor'").fetchone()
-    old = load(Floor, row["json"]) if row else None
-    lowest = str(version)
-    if old is not None and version.compare(old.version) < 0:
-        lowest = old.version
-    counter = max(deployment.counter, old.counter if old else 0)
-    _put(connection, "floor", Floor(lowest, counter))
+    counter, era = deployment.counter, deployment.era
+    new = Floor(str(version), counter, era)
+    raised = load(Floor, row["json"]).raised(version, counter, era) if row else new
+    _put(connection, "floor", raised)
 
 
 def _save(connection: sqlite3.Connection, operation: Operation) -> None:

@@ -79,17 +79,20 @@ class Memory:
             evidence: the refused bytes, if any were fetched.
 
         Returns:
-            Whether this refusal is news.
+            Whether this refusal is news: the same one under another trust is none.
         """
-        known = self.refusal(tag, trust)
-        if known is not None and known.code == error.code:
+        rows = self._store.connection.execute(
+            "SELECT trust, code FROM refusal WHERE tag = ? AND oid = ?", (tag.name, tag.oid)
+        )
+        known = rows.fetchone()
+        if known is not None and tuple(known) == (trust, error.code):
             return False
         with self._store.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO refusal VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (tag.name, tag.oid, trust, now.isoformat(), error.code, error.message, evidence),
             )
-        return True
+        return known is None or known["code"] != error.code
 
     def refusal(self, tag: TagRef, trust: str) -> Refusal | None:
         """The refusal of exactly this object under this trust, or None."""

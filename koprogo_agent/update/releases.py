@@ -10,12 +10,14 @@ import structlog
 
 from koprogo_agent import __version__
 from koprogo_agent.domain.deployment import Floor
+from koprogo_agent.domain.root import RoleName
+from koprogo_agent.domain.rules import Memory as TrustMemory
 from koprogo_agent.domain.tags import TagRef, read_tag
-from koprogo_agent.domain.trust import Memory as TrustMemory
-from koprogo_agent.domain.trust import TrustPolicy, VerifiedRelease, verify
+from koprogo_agent.domain.trust import VerifiedRelease, verify
 from koprogo_agent.domain.versions import Version, parse_tag, parse_version
 from koprogo_agent.errors import Refused
 from koprogo_agent.settings import Settings
+from koprogo_agent.update.authority import Authority
 from koprogo_agent.update.memory import Memory, Refusal
 from koprogo_agent.update.world import World
 
@@ -54,8 +56,11 @@ def offers(refs: Iterable[TagRef]) -> list[Offer]:
 class Releases:
     """Verifies tags, each object once, and remembers what was refused."""
 
-    def __init__(self, world: World, settings: Settings, memory: Memory) -> None:
+    def __init__(
+        self, world: World, settings: Settings, memory: Memory, authority: Authority
+    ) -> None:
         self._world = world
+        self._authority = authority
         self._settings = settings
         self._memory = memory
 
@@ -98,15 +103,16 @@ class Releases:
             self._refuse(ref, error, trust, raw)
             raise
 
-    def examine(self, ref: TagRef, floor: Floor | None) -> VerifiedRelease:
-        """The same for somebody who asks: nothing but the first sight of the tag is remembered.
-
-        Raises:
-            Refused: a rule is broken.
-            RetryLater: the source cannot be reached.
-        """
-        parse_tag(ref.name)
-        return self._judge(ref, self._world.source.fetch(ref), floor)
+    def remembered(self, ref: TagRef, floor: Floor | None) -> TrustMemory:
+        """What is remembered that a tag is judged by; its first sight is now, if it is new."""
+        sighting = self._memory.sight(ref, self._world.clock.now())
+        era = self._authority.root.role(RoleName.RELEASE).era
+        return TrustMemory(
+            first_seen=sighting.first_seen,
+            floor_version=parse_version(floor.version) if floor else None,
+            floor_counter=floor.counter_in(era) if floor else 0,
+            first_oid=sighting.oid,
+        )
 
     def moved(self, refs: Iterable[TagRef]) -> list[TagRef]:
         """The tags that point at another object than when they were first seen."""
@@ -119,18 +125,9 @@ class Releases:
         return known if known is not None and known.code not in _PASSING else None
 
     def _judge(self, ref: TagRef, raw: bytes, floor: Floor | None) -> VerifiedRelease:
-        now = self._world.clock.now()
         tag = read_tag(ref, raw)
-        sighting = self._memory.sight(ref, now)
-        signer = self._world.signatures.check(tag, sighting.first_seen)
-        remembered = TrustMemory(
-            floor_version=parse_version(floor.version) if floor else None,
-            floor_counter=floor.counter if floor else 0,
-            first_oid=sighting.oid,
-        )
-        trust = self._settings.trust
-        policy = TrustPolicy(trust.product, trust.require_manifest)
-        return verify(tag, signer, sighting.first_seen, policy, remembered, now)
+        memory = self.remembered(ref, floor)
+        return verify(self._authority.court.case(tag, memory, self._world.clock.now()))
 
     def _refuse(self, ref: TagRef, error: Refused, trust: str, raw: bytes | None) -> None:
         now = self._world.clock.now()
@@ -143,6 +140,6 @@ class Releases:
         parts = (
             __version__,
             self._settings.trust.model_dump_json(),
-            self._world.signatures.state(),
+            self._authority.ground,
         )
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

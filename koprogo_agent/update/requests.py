@@ -19,9 +19,15 @@ _GO_ON = {Outcome.COMMITTED, Outcome.POSTPONED}
 
 @dataclass(frozen=True)
 class Requests:
-    """The operator's word stands above policy, windows and waiting; never above trust."""
+    """The operator's word stands above policy, windows and waiting; never above trust.
+
+    Attributes:
+        although_stale: whether the operator accepts that nobody vouches that a release is the
+            newest; all that a release itself must satisfy stays as it is.
+    """
 
     engine: Engine
+    although_stale: bool = False
 
     def candidate(self, tag: str | None) -> VerifiedRelease | None:
         """The release that would be installed now: the named one, or the newest possible.
@@ -123,7 +129,16 @@ class Requests:
             )
 
     def _permitted(self) -> Circumstances:
-        return replace(self.engine.circumstances(), automatic=True, window_open=True, postponed={})
+        here = self.engine.circumstances()
+        stale = "" if self.although_stale else here.stale
+        return replace(
+            here,
+            automatic=True,
+            window_open=True,
+            postponed={},
+            waits_its_turn=False,
+            stale=stale,
+        )
 
 
 def _stands_in_the_way(finished: Ran) -> bool:

@@ -139,3 +139,12 @@ class Standing:
             return False
         self._journal.put("drift", Drift(found, now) if found else None)
         return bool(found)
+
+    def hears(self, name: str, text: str, now: datetime) -> bool:
+        """Remembers what somebody says now (empty: nothing); tells whether this is news."""
+        known = self._journal.get(str, name) or ""
+        if known == text:
+            return False
+        self._journal.put(name, text or None)
+        self._journal.record(name if text else f"{name}.over", now, why=text)
+        return True

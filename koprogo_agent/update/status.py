@@ -8,11 +8,13 @@ from enum import StrEnum
 
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.states import Outcome
+from koprogo_agent.settings import Settings
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.memory import Memory, Quarantined, Refusal
 from koprogo_agent.update.operation import Operation
 from koprogo_agent.update.outlook import Outlook, Waiting
 from koprogo_agent.update.standing import Drift, Held, HeldBy, Polls, Standing
+from koprogo_agent.update.trust_stand import TrustStand, read_trust_stand
 
 
 class StateName(StrEnum):
@@ -49,6 +51,7 @@ class Status:
         waiting: the other newer releases, newest first.
         refusals: tags that a rule of trust keeps out, newest first.
         backup_failure: code of the failure for which there is no daily backup, or None.
+        trust: how it stands with trust; None before the agent has first looked.
     """
 
     state: StateName
@@ -65,6 +68,7 @@ class Status:
     quarantined: tuple[Quarantined, ...]
     refusals: tuple[Refusal, ...]
     backup_failure: str | None
+    trust: TrustStand | None
 
     @property
     def summary(self) -> str:
@@ -73,17 +77,20 @@ class Status:
             return f"{self.live.kind} of {self.live.tag}: {self.live.state.action}"
         if self.held is not None:
             return f"{self.state}: {self.held.reason}"
+        if self.state is StateName.STALE and self.trust and self.trust.stale:
+            return f"{self.state}: {self.trust.stale}"
         return f"{self.state}: {self.installed or 'nothing is installed'}"
 
 
-def read_status(journal: Journal, stale_after: float, now: datetime) -> Status:
-    """Reads the status of an instance; `stale_after` in seconds."""
+def read_status(journal: Journal, settings: Settings, now: datetime) -> Status:
+    """Reads the status of an instance."""
     standing, memory = Standing(journal), Memory(journal.store)
     installed, previous, floor = journal.installed, journal.previous, journal.floor
     live, held, polls = journal.live(), standing.held, standing.polls
     last, outlook = _last(journal), Outlook(journal, now)
-    state = _state(live, held)
-    if state is None and _is_stale(polls, stale_after, now):
+    trust, state = read_trust_stand(journal, settings, now), _state(live, held)
+    stale = _is_stale(polls, settings.policy.poll_stale_after, now) or (trust and trust.stale)
+    if state is None and stale:
         state = StateName.STALE
     return Status(
         state=state or _resting_state(last, installed),
@@ -100,6 +107,7 @@ def read_status(journal: Journal, stale_after: float, now: datetime) -> Status:
         quarantined=tuple(memory.quarantined().values()),
         refusals=tuple(outlook.refused()),
         backup_failure=journal.get(str, "backup_failure"),
+        trust=trust,
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from koprogo_agent.errors import NeedsOperator
 from koprogo_agent.update import seals
 
-SCHEMA = 1
+SCHEMA = 2
 
 _TABLES = """
 CREATE TABLE value (name TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
@@ -35,6 +35,11 @@ CREATE TABLE quarantine (
     fingerprint TEXT PRIMARY KEY, tag TEXT NOT NULL, at TEXT NOT NULL,
     step TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL
 ) STRICT;
+CREATE TABLE document (
+    kind TEXT NOT NULL, version INTEGER NOT NULL, era TEXT NOT NULL, raw BLOB NOT NULL,
+    kept TEXT NOT NULL,
+    PRIMARY KEY (kind, version)
+) STRICT;
 CREATE TABLE image (reference TEXT PRIMARY KEY, operation INTEGER NOT NULL) STRICT;
 CREATE TABLE event (
     id INTEGER PRIMARY KEY, at TEXT NOT NULL, name TEXT NOT NULL, detail TEXT NOT NULL
@@ -50,6 +55,7 @@ _SEALED = {
     "sighting": ("tag", "oid", "first_seen"),
     "refusal": ("tag", "oid", "trust", "at", "code", "message", "evidence"),
     "quarantine": ("fingerprint", "tag", "at", "step", "code", "message"),
+    "document": ("kind", "version", "era", "raw", "kept"),
     "image": ("reference", "operation"),
     "event": ("id", "at", "name", "detail"),
 }

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
-from koprogo_agent.domain.tags import TagRef
-from koprogo_agent.domain.trust import VerifiedRelease
+from koprogo_agent.domain.rules import RULES, Case, Memory
+from koprogo_agent.domain.tags import TagRef, read_tag
+from koprogo_agent.domain.trust import VerifiedRelease, verify
+from koprogo_agent.domain.versions import parse_tag
 from koprogo_agent.errors import Refused
+from koprogo_agent.update.court import Court
 from koprogo_agent.update.engine import Engine
 
 
 class Holds(StrEnum):
-    """Whether a rule holds; behind the first that does not, none is looked at."""
+    """Whether a rule holds; some cannot be looked at where one before them does not."""
 
     YES = "yes"
     NO = "no"
@@ -20,18 +25,44 @@ class Holds(StrEnum):
 
 
 @dataclass(frozen=True)
-class Rule:
-    """What a rule demands, and the codes (or their beginnings) with which it refuses."""
+class Finding:
+    """What became of one rule.
+
+    Attributes:
+        name: the rule, in one word.
+        demand: what it asks, for a person.
+        refusal: why it does not hold, where it does not.
+    """
 
     name: str
     demand: str
-    codes: tuple[str, ...]
+    holds: Holds
+    refusal: Refused | None = None
 
 
-RULES = (
-    Rule("name", "its name is a version, vMAJOR.MINOR.PATCH", ("version.grammar",)),
-    Rule("object", "the source gave the very object that it lists", ("tag.altered", "source.")),
-    Rule(
+@dataclass(frozen=True)
+class Verdict:
+    """What became of all rules.
+
+    Attributes:
+        ref: the tag, as the source lists it.
+        release: the release, if all of them hold.
+    """
+
+    ref: TagRef
+    findings: tuple[Finding, ...]
+    release: VerifiedRelease | None
+
+    @property
+    def refusal(self) -> Refused | None:
+        """The first rule that does not hold is the one that counts."""
+        return next((one.refusal for one in self.findings if one.refusal), None)
+
+
+_BEFORE = (
+    ("name", "its name is a version, vMAJOR.MINOR.PATCH", ("version.grammar",)),
+    ("object", "the source gave the very object that it lists", ("tag.altered", "source.")),
+    (
         "tag",
         "an annotated tag, which names itself and a commit",
         (
@@ -39,61 +70,93 @@ RULES = (
             "tag.not_commit",
         ),
     ),
-    Rule("signed", "it carries one signature", ("tag.unsigned",)),
-    Rule("signer", "a key that is trusted here made the signature", ("signature.",)),
-    Rule("unmoved", "it is the object under which it was first seen", ("tag.moved",)),
-    Rule("floor", "it is not older than what already ran here", ("trust.floor",)),
-    Rule("manifest", "it carries a manifest in the format", ("manifest.", "trust.no_manifest")),
-    Rule(
-        "subject",
-        "the manifest speaks of this version, commit and product",
-        ("trust.version", "trust.commit", "trust.product"),
+    ("signed", "it carries one signature", ("tag.unsigned",)),
+    ("signature", "a key of the trust root made the signature", ("signature.",)),
+    (
+        "format",
+        "manifest and co-signatures are as their formats say",
+        ("manifest.", "cosignatures."),
     ),
-    Rule("time", "it is issued, and has not expired", ("trust.not_yet", "trust.expired")),
 )
-"""In the order in which they are applied."""
+"""What must hold before the rules can be looked at, each with (beginnings of) its codes."""
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What became of the rules.
+def judge(
+    ref: TagRef,
+    fetch: Callable[[], bytes],
+    court: Court,
+    remembered: Callable[[], Memory],
+    now: datetime,
+) -> Verdict:
+    """Holds a tag against every rule.
 
-    Attributes:
-        ref: the tag, as the source lists it.
-        rules: each rule, and whether it holds.
-        release: the release, if all of them do.
-        refusal: why not, if one does not.
+    Args:
+        ref: the tag.
+        fetch: gives the bytes of its object.
+        court: the trust root and the policy that count.
+        remembered: what the judge remembers of earlier releases, asked once the tag is one.
+        now: the time by the judge's clock.
+
+    Raises:
+        RetryLater: the source cannot be reached.
     """
+    try:
+        parse_tag(ref.name)
+        tag = read_tag(ref, fetch())
+        case = court.case(tag, remembered(), now)
+    except Refused as error:
+        return Verdict(ref, tuple(_broken(error)), None)
+    findings = (*(Finding(name, demand, Holds.YES) for name, demand, _ in _BEFORE), *_rules(case))
+    good = all(one.holds is Holds.YES for one in findings)
+    return Verdict(ref, findings, verify(case) if good else None)
 
-    ref: TagRef
-    rules: tuple[tuple[Rule, Holds], ...]
-    release: VerifiedRelease | None
-    refusal: Refused | None
 
-
-def judge(engine: Engine, tag: str) -> Verdict:
-    """Fetches and verifies one tag.
+def judge_here(engine: Engine, tag: str) -> Verdict:
+    """The same for a tag of the agent's own source; nothing but its first sight is remembered.
 
     Raises:
         Refused: the source has no such tag (code `choose.unknown`).
         RetryLater: the source cannot be reached.
-        NeedsOperator: there are no keys to verify with.
+        NeedsOperator: this machine has no trust root.
     """
-    refs = [ref for ref in engine.world.source.list_tags() if ref.name == tag]
-    if not refs:
+    source, releases = engine.world.source, engine.releases
+    listing = source.list_refs()
+    engine.authority.refresh(listing.trust)
+    ref = next((one for one in listing.tags if one.name == tag), None)
+    if ref is None:
         raise Refused(
             f"the source has no tag {tag}",
             code="choose.unknown",
             advice="see what it has: koprogo-agent check",
         )
-    try:
-        release = engine.releases.examine(refs[0], engine.journal.floor)
-    except Refused as error:
-        return Verdict(refs[0], _broken(error.code), None, error)
-    return Verdict(refs[0], tuple((rule, Holds.YES) for rule in RULES), release, None)
+    return judge(
+        ref,
+        lambda: source.fetch(ref),
+        engine.authority.court,
+        lambda: releases.remembered(ref, engine.journal.floor),
+        engine.world.clock.now(),
+    )
 
 
-def _broken(code: str) -> tuple[tuple[Rule, Holds], ...]:
-    at = next((i for i, rule in enumerate(RULES) if code.startswith(rule.codes)), len(RULES))
-    states = [Holds.YES] * at + [Holds.NO] + [Holds.NOT_REACHED] * len(RULES)
-    return tuple(zip(RULES, states, strict=False))
+def _broken(error: Refused) -> Iterator[Finding]:
+    """The findings where a rule does not hold behind which the others cannot be looked at."""
+    reached = True
+    for name, demand, codes in _BEFORE:
+        if reached and error.code.startswith(codes):
+            yield Finding(name, demand, Holds.NO, error)
+            reached = False
+        else:
+            yield Finding(name, demand, Holds.YES if reached else Holds.NOT_REACHED)
+    if reached:  # a code that no row names is still a refusal
+        yield Finding("other", "nothing else stands against it", Holds.NO, error)
+    yield from (Finding(rule.name, rule.demand, Holds.NOT_REACHED) for rule in RULES)
+
+
+def _rules(case: Case) -> Iterator[Finding]:
+    for rule in RULES:
+        try:
+            rule.check(case)
+        except Refused as error:
+            yield Finding(rule.name, rule.demand, Holds.NO, error)
+        else:
+            yield Finding(rule.name, rule.demand, Holds.YES)

@@ -8,6 +8,7 @@ from typing import Protocol
 from koprogo_agent.domain.plan import Action
 from koprogo_agent.errors import Failure
 from koprogo_agent.ports import (
+    Anchor,
     Clock,
     Database,
     Files,
@@ -26,6 +27,7 @@ class World:
     """The outside systems. The simulation and the real machine differ in this value only."""
 
     source: Source
+    anchor: Anchor
     signatures: Signatures
     images: Images
     stack: Stack

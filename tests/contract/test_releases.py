@@ -1,11 +1,15 @@
-"""The ports `Source`, `Signatures`, `Images`, `Prober` and `Clock`."""
+"""The ports `Source`, `Anchor`, `Signatures`, `Images`, `Prober` and `Clock`."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, timedelta
 
 import pytest
 
+from koprogo_agent.domain.armour import Purpose
+from koprogo_agent.domain.freshness import read_freshness
+from koprogo_agent.domain.root import read_root
 from koprogo_agent.domain.tags import read_tag
 from koprogo_agent.errors import Refused, RetryLater
 from koprogo_agent.ports import HttpProbe, PullProgress
@@ -20,7 +24,7 @@ def test_source(ground: Ground) -> None:
     """Tags are listed, their objects fetched, files and folders read without a checkout."""
     source = ground.engine.world.source
     ref = ground.publish()
-    assert ref in source.list_tags()
+    assert ref in source.list_refs().tags
     commit = read_tag(ref, source.fetch(ref)).commit
     settings = ground.engine.settings
     path, folder = settings.stack.compose_files[0], settings.migration.path
@@ -48,17 +52,35 @@ def test_tree_id_tells_whether_a_folder_changed(ground: Ground) -> None:
     assert None not in trees
 
 
+def test_the_trust_branch_is_listed_and_read(ground: Ground) -> None:
+    """It is no tag; its documents are read as files of a commit are."""
+    source, authority = ground.engine.world.source, ground.engine.authority
+    commit = source.list_refs().trust
+    assert commit is not None
+    assert source.list_files(commit, "root") == ("root/1.json",)
+    root = read_root(source.read_file(commit, "root/1.json"))
+    assert root.envelope == authority.root.envelope
+    assert read_freshness(source.read_file(commit, "freshness.json")) == authority.freshness
+
+
 def test_signatures(ground: Ground) -> None:
-    """A trusted key is named; a stranger's is refused."""
-    world = ground.engine.world
-    good = ground.publish()
-    tag = read_tag(good, world.source.fetch(good))
-    assert world.signatures.check(tag, world.clock.now()).key
-    assert world.signatures.state() == world.signatures.state()
-    forged = ground.forge()
-    tag = read_tag(forged, world.source.fetch(forged))
-    with pytest.raises(Refused):
-        world.signatures.check(tag, world.clock.now())
+    """A trusted key is named; a stranger's is refused, and so is another purpose."""
+    engine = ground.engine
+    world, keys, now = engine.world, engine.authority.root.keys, engine.world.clock.now()
+    good, forged = ground.publish(), ground.forge()
+    statement = read_tag(good, world.source.fetch(good)).statement
+    assert world.signatures.signer(statement, keys, now).key in {key.fingerprint for key in keys}
+    strange = read_tag(forged, world.source.fetch(forged)).statement
+    for refused in (strange, replace(statement, purpose=Purpose.RELEASE)):
+        with pytest.raises(Refused):
+            world.signatures.signer(refused, keys, now)
+
+
+def test_anchor(ground: Ground) -> None:
+    """The machine was given a trust root, and distrusts nobody."""
+    anchor = ground.engine.world.anchor
+    assert read_root(anchor.pinned()).version == 1
+    assert anchor.revoked() == frozenset()
 
 
 def test_images(ground: Ground) -> None:

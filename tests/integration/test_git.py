@@ -15,9 +15,11 @@ import pytest
 
 from koprogo_agent.adapters.git import Git
 from koprogo_agent.adapters.git.command import MAX_WAIT
-from koprogo_agent.domain.manifest import BEGIN, END, encode
+from koprogo_agent.domain.canonical import encode
+from koprogo_agent.domain.manifest import BEGIN, END
 from koprogo_agent.domain.tags import TagRef
 from koprogo_agent.errors import AgentError, NeedsOperator, Refused, RetryLater
+from koprogo_agent.ports import Listing
 from koprogo_agent.settings.sections import Source
 from tests.lab.ca import Authority
 from tests.lab.front import Endless, Fault, Refuse, Silent, Slow, WrongCertificate
@@ -83,26 +85,30 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 def failure(git: Git) -> AgentError:
     """The error of a poll."""
     with pytest.raises(AgentError) as caught:
-        git.list_tags()
+        git.list_refs()
     assert caught.value.message.isprintable()
     assert not caught.value.message[0].isupper()
     return caught.value
 
 
-def test_a_poll_lists_every_tag_and_nothing_else(bench: Bench) -> None:
-    """Annotated, lightweight and odd names; branches and peeled ids are left out."""
-    commit = bench.commit()
+def test_a_poll_lists_every_tag_and_the_trust_branch(bench: Bench) -> None:
+    """Annotated, lightweight and odd names; other branches and peeled ids are left out."""
+    commit, repository = bench.commit(), bench.origin.repository
     listed = {
         bench.tag("v1.0.0", commit),
         bench.tag("v1.1.0", commit),
         bench.tag("nightly/build", commit),
+        bench.tag("trust", commit),
         TagRef("light", commit),
     }
-    bench.origin.repository.point("refs/tags/light", commit)
-    bench.origin.repository.point("refs/heads/main", commit)
-    found = bench.git().list_tags()
-    assert len(found) == 4
-    assert set(found) == listed
+    repository.point("refs/tags/light", commit)
+    for other in ("refs/heads/main", "refs/heads/x/trust", "refs/trust", "refs/heads/trust2"):
+        repository.point(other, commit)
+    found = bench.git().list_refs()
+    assert (len(found.tags), set(found.tags), found.trust) == (5, listed, None)
+    trust = bench.commit()
+    repository.point("refs/heads/trust", trust)
+    assert bench.git().list_refs().trust == trust
     assert not bench.mirror.exists()
 
 
@@ -121,10 +127,10 @@ def test_a_poll_costs_at_most_4_kb_and_60_ms_of_cpu(bench: Bench) -> None:
 def _poll_cost(bench: Bench) -> float:
     """Bytes of a poll; its CPU is checked on the way."""
     git = bench.git()
-    git.list_tags()
+    git.list_refs()
     traffic, before = bench.origin.front.traffic(), resource.getrusage(resource.RUSAGE_CHILDREN)
     for _ in range(5):
-        git.list_tags()
+        git.list_refs()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     # the origin's own processes are among these children
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -242,7 +248,7 @@ def test_a_release_of_a_large_repository_costs_at_most_300_kb(bench: Bench) -> N
     ref = bench.tag("v1.0.0", commit)
     git = bench.git()
     before = bench.origin.front.traffic()
-    git.list_tags()
+    git.list_refs()
     git.fetch(ref)
     for path in FILES:
         git.read_file(commit, path)
@@ -297,7 +303,7 @@ def test_nothing_of_the_environment_reaches_git(
     monkeypatch.setenv("GIT_OBJECT_DIRECTORY", "/elsewhere")
     monkeypatch.setenv("GIT_SSL_NO_VERIFY", "1")
     git = bench.git()
-    assert git.list_tags() == (ref,)
+    assert git.list_refs().tags == (ref,)
     assert git.fetch(ref)
     bench.origin.front.fail(WrongCertificate())
     assert failure(git).code == "source.certificate"
@@ -334,7 +340,7 @@ def test_a_source_that_fails_is_asked_again_later(bench: Bench, fault: Fault, co
         assert error.code == code
         assert error.after is None
     bench.origin.front.heal()
-    assert bench.git().list_tags() == (ref,)
+    assert bench.git().list_refs().tags == (ref,)
     assert bench.git().fetch(ref)
 
 
@@ -376,7 +382,7 @@ def test_a_repository_without_tags_has_none(bench: Bench) -> None:
     """A young project is no fault; a repository without anything is no source."""
     assert failure(bench.git()).code == "source.empty"
     bench.origin.repository.point("refs/heads/main", bench.commit())
-    assert bench.git().list_tags() == ()
+    assert bench.git().list_refs() == Listing((), None)
 
 
 def test_an_authority_file_that_is_missing_needs_the_operator(bench: Bench, tmp_path: Path) -> None:
@@ -397,7 +403,7 @@ def test_only_the_named_protocols_are_used(bench: Bench, tmp_path: Path) -> None
     """Also a redirect cannot lead git to a local path."""
     bench.tag("v1.0.0", bench.commit())
     local = f"file://{bench.origin.repository.path}"
-    assert bench.git(url=local, allow_protocols=("file",)).list_tags()
+    assert bench.git(url=local, allow_protocols=("file",)).list_refs().tags
     settings = Source.model_construct(
         url=local, ca_file=None, allow_protocols=("https",), timeout=20.0, max_bytes=1 << 20
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -41,6 +41,10 @@ class SshKey:
     def public(self) -> str:
         """The public key as one line: type, base64, comment."""
         return self.file.with_suffix(".pub").read_text().strip()
+
+    def meant_for(self, namespace: str) -> SshKey:
+        """The same key, for signatures of another purpose."""
+        return replace(self, namespace=namespace)
 
     def sign(self, payload: bytes) -> bytes:
         """Sign with this key's namespace."""
@@ -104,7 +108,8 @@ class GpgKey:
 class Keys:
     """All keys of a lab.
 
-    `ssh` and `gpg` are the release manager's; `other_ssh` and `other_gpg` nobody trusts;
+    `ssh` and `gpg` are the release manager's, `freshness` is the one that lies on a server;
+    `other_ssh` and `other_gpg` nobody trusts;
     `expired` is a key whose time is over, `revocable` one whose `revoked()` is published.
     """
 
@@ -114,6 +119,7 @@ class Keys:
     other_gpg: GpgKey
     expired: GpgKey
     revocable: GpgKey
+    freshness: SshKey
 
     @classmethod
     def create(cls, directory: Path) -> Self:
@@ -125,6 +131,7 @@ class Keys:
             other_gpg=GpgKey.create(directory / "g2", "stranger"),
             expired=GpgKey.create(directory / "g3", "expired", expires="30d", clock=LONG_AGO),
             revocable=GpgKey.create(directory / "g4", "revoked"),
+            freshness=SshKey.create(directory / "ssh", "freshness"),
         )
 
     def close(self) -> None:

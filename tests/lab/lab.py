@@ -23,6 +23,7 @@ from tests.lab.recipes import MigrationStyle
 from tests.lab.registry import Credentials, Registry
 from tests.lab.releases import Publisher, Release
 from tests.lab.stack import Stack
+from tests.lab.trust import Association
 
 CREDENTIALS = Credentials("koprogo", "hunter2")
 
@@ -41,6 +42,7 @@ class Lab:
         registry: images live here; `registry.front` can be told to fail.
         origin: the git server; `origin.front` can be told to fail.
         keys: signing keys, trusted and not.
+        association: publishes trust roots and freshness.
         publisher: makes releases.
         stack: the one instance on this machine.
     """
@@ -51,6 +53,7 @@ class Lab:
     registry: Registry
     origin: Origin
     keys: Keys
+    association: Association
     publisher: Publisher
     stack: Stack
 
@@ -91,6 +94,7 @@ class Lab:
             exits.callback(tidy.after, self.name, self.registry.address, self.engine)
             self.keys = Keys.create(self.root / "k")
             exits.callback(self.keys.close)
+            self.association = Association.found(self.origin.repository, self.keys)
             self.publisher = Publisher(
                 self.origin.repository, self.registry, self.keys.ssh, self._style
             )

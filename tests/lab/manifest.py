@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from tests.lab.oci import Pushed
@@ -25,6 +25,12 @@ def canonical(manifest: Manifest) -> str:
 def block(text: str) -> str:
     """The manifest's text between its two lines."""
     return f"{BEGIN}\n{text}\n{END}\n"
+
+
+def cosignatures(signatures: Sequence[str]) -> str:
+    """Co-signatures between their two lines."""
+    listed = json.dumps(list(signatures), separators=(",", ":"))
+    return f"-----BEGIN KOPROGO COSIGNATURES-----\n{listed}\n-----END KOPROGO COSIGNATURES-----\n"
 
 
 def describe(

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tests.lab import contents, images, oci
 from tests.lab.keys import Signer
-from tests.lab.manifest import Manifest, block, canonical, describe
+from tests.lab.manifest import Manifest, block, canonical, cosignatures, describe
 from tests.lab.oci import Pushed
 from tests.lab.recipes import RECIPES, Kind, MigrationStyle, Recipe
 from tests.lab.registry import Registry
 from tests.lab.repository import AUTHOR, Repository
+from tests.lab.trust import COSIGN_NAMESPACE, signature
 
 FIXED_IMAGES = (
     ("lab/postgres", "15", images.postgres),
@@ -62,11 +63,14 @@ class Draft:
         """The name that the tag of this version must have."""
         return f"v{self.version}"
 
-    def message(self) -> str:
-        """The message of its tag."""
+    def message(self, cosigners: Sequence[Signer] = ()) -> str:
+        """The message of its tag, with what co-signers say of the manifest."""
         text = f"KoproGo {self.version}\n\nThis release is {self.kind}.\n"
         if RECIPES[self.kind].manifest:
-            text += "\n" + block(canonical(self.manifest))
+            line = canonical(self.manifest)
+            text += "\n" + block(line)
+            made = [signature(one, line.encode(), COSIGN_NAMESPACE) for one in cosigners]
+            text += cosignatures(made) if made else ""
         return text
 
 
@@ -122,14 +126,17 @@ class Publisher:
         signer: Signer,
         style: MigrationStyle = MigrationStyle.START,
     ) -> None:
-        """`signer` signs where a call names nobody else; the fixed images are pushed at once.
+        """`signer` and `cosigners` sign where a call names nobody else; fixed images are pushed.
 
+        What lies in `besides` is in the repository with every release, and is not deployed.
         With `style` START the backend migrates as it starts; with COMMAND `backend migrate` must
         be run before it; with SERVICE a one-shot service `migrate` does that.
         """
         self.repository = repository
         self.registry = registry
         self.signer = signer
+        self.cosigners: Sequence[Signer] = ()
+        self.besides: dict[str, bytes] = {}
         self.releases: list[Release] = []
         self._style = style
         self._counter = 0
@@ -145,6 +152,7 @@ class Publisher:
         version: str = "",
         *,
         signer: Signer | None = None,
+        cosigners: Sequence[Signer] | None = None,
         changes: Mapping[str, object] | None = None,
         ballast: int = 0,
     ) -> Release:
@@ -156,7 +164,7 @@ class Publisher:
         draft = self.draft(kind, version, ballast=ballast)
         if changes:
             draft = replace(draft, manifest=draft.manifest | dict(changes))
-        return self.tag(draft, signer)
+        return self.tag(draft, signer, cosigners)
 
     def draft(self, kind: Kind = Kind.GOOD, version: str = "", *, ballast: int = 0) -> Draft:
         """Commit a release and push its images; nobody can see it before it is tagged."""
@@ -168,7 +176,7 @@ class Publisher:
         if recipe.new_images or pushed is None:
             pushed = self._push_images(recipe, version, line, ballast)
         files = contents.deployed(recipe, line.ingress, self._style)
-        tree_files = files | contents.undeployed(line.migrations)
+        tree_files = files | contents.undeployed(line.migrations) | self.besides
         commit = self.commit(tree_files, f"Release {version}")
         if recipe.sound:
             self._line = replace(line, images=pushed)
@@ -184,15 +192,27 @@ class Publisher:
             manifest=describe(version, self._counter, commit, pushed, files),
         )
 
-    def tag(self, draft: Draft, signer: Signer | None = None) -> Release:
+    def tag(
+        self,
+        draft: Draft,
+        signer: Signer | None = None,
+        cosigners: Sequence[Signer] | None = None,
+    ) -> Release:
         """Sign the draft's tag (if its kind is signed) and publish it."""
-        raw = TagText(draft.commit, draft.tag, draft.message()).raw()
+        vouching = self.cosigners if cosigners is None else cosigners
+        raw = TagText(draft.commit, draft.tag, draft.message(vouching)).raw()
         if RECIPES[draft.kind].signed:
             raw += (signer or self.signer).sign(raw)
         release = Release(draft, self.repository.store("tag", raw))
         self.repository.point(f"refs/tags/{draft.tag}", release.tag_object)
         self.releases.append(release)
         return release
+
+    def published(self, draft: Draft) -> Release:
+        """A draft that somebody else has tagged."""
+        name = self.repository.git("rev-parse", f"refs/tags/{draft.tag}")
+        self.releases.append(Release(draft, name))
+        return self.releases[-1]
 
     def supply_images(self, release: Release) -> None:
         """Put the images of a release whose images were missing into the registry."""

@@ -32,10 +32,12 @@ from tests.simulation.disk import Disk
 from tests.simulation.faults import Killed, Tapped, TappedJournal, Taps
 from tests.simulation.images import Registry, SimImages
 from tests.simulation.machine import Machine
-from tests.simulation.origin import Origin, Trust
+from tests.simulation.origin import Origin
 from tests.simulation.people import PROJECT, PUBLIC, SimNotifier, SimProber, SimWatcher, Users
 from tests.simulation.postgres import APPLICATION, Data, SimDatabase
 from tests.simulation.releases import COMPOSE_FILES, FIXED, Publisher
+from tests.simulation.signing import SimSignatures
+from tests.simulation.trust import Association, SimAnchor
 
 TICK = 180.0
 _ENVIRONMENT = "JWT_SECRET=a-secret\n"
@@ -84,7 +86,7 @@ class Scene:
     settings_paths: tuple[Path, Path, Path]
     clock: SimClock = field(default_factory=SimClock)
     origin: Origin = field(default_factory=Origin)
-    trust: Trust = field(default_factory=Trust)
+    anchor: SimAnchor = field(default_factory=SimAnchor)
     registry: Registry = field(default_factory=Registry)
     notifier: SimNotifier = field(default_factory=SimNotifier)
 
@@ -97,6 +99,7 @@ class Scene:
         self.users = Users(self.machine)
         self.prober = SimProber(self.machine)
         self.publisher = Publisher(self.origin, self.registry)
+        self.association = Association(self.origin)
         self.machine.busy = self.users.write
         for reference, program in FIXED.items():
             name, _, tag = reference.partition(":")
@@ -112,7 +115,8 @@ class Scene:
 
         return World(
             source=tapped("source", self.origin),
-            signatures=tapped("signatures", self.trust),
+            anchor=tapped("anchor", self.anchor),
+            signatures=tapped("signatures", SimSignatures()),
             images=tapped("images", self.images),
             stack=tapped("stack", self.stack),
             database=tapped("database", self.database),

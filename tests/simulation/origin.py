@@ -1,17 +1,17 @@
-"""The git repository of releases, with real raw tag objects, and who may sign them."""
+"""The git repository of releases, with real raw tag objects."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 
-from koprogo_agent.domain.tags import SignedTag, TagRef
-from koprogo_agent.domain.trust import Signer
+from koprogo_agent.domain.armour import Purpose
+from koprogo_agent.domain.tags import TagRef
 from koprogo_agent.errors import AgentError, Refused
+from koprogo_agent.ports import Listing
+from tests.simulation.signing import sign
 
-_BEGIN, _END = "-----BEGIN SSH SIGNATURE-----\n", "-----END SSH SIGNATURE-----\n"
 KEY = "release-manager"
 
 
@@ -25,11 +25,8 @@ def tag_object(name: str, commit: str, message: str, key: str = KEY) -> bytes:
     """The raw bytes of a signed tag; an empty key leaves it unsigned."""
     tagger = "Release Manager <releases@example.org> 1767614400 +0000"
     head = f"object {commit}\ntype commit\ntag {name}\ntagger {tagger}\n\n{message}"
-    return (head + (_signature(key, head.encode()) if key else "")).encode()
-
-
-def _signature(key: str, payload: bytes) -> str:
-    return f"{_BEGIN}{key}\n{hashlib.sha256(key.encode() + payload).hexdigest()}\n{_END}"
+    signature = sign(key, Purpose.TAG, head.encode()) if key else ""
+    return (head + signature).encode()
 
 
 @dataclass
@@ -40,12 +37,14 @@ class Origin:
         refs: tag name -> object id.
         objects: object id -> raw tag object.
         commits: commit id -> path -> content.
+        trust: the commit at which the trust branch stands.
         failure: raised instead of an answer, while set.
     """
 
     refs: dict[str, str] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=dict)
     commits: dict[str, Mapping[str, bytes]] = field(default_factory=dict)
+    trust: str | None = None
     failure: AgentError | None = None
 
     def commit(self, files: Mapping[str, bytes], note: str) -> str:
@@ -62,11 +61,12 @@ class Origin:
         self.refs[name] = oid
         return TagRef(name, oid)
 
-    def list_tags(self) -> tuple[TagRef, ...]:
-        """What is tagged now."""
+    def list_refs(self) -> Listing:
+        """What is there now."""
         if self.failure is not None:
             raise self.failure
-        return tuple(TagRef(name, oid) for name, oid in sorted(self.refs.items()))
+        tags = tuple(TagRef(name, oid) for name, oid in sorted(self.refs.items()))
+        return Listing(tags, self.trust)
 
     def fetch(self, tag: TagRef) -> bytes:
         """The raw object of a tag."""
@@ -76,9 +76,11 @@ class Origin:
 
     def read_file(self, commit: str, path: str) -> bytes:
         """A file of a commit."""
+        if self.failure is not None:
+            raise self.failure
         content = self.commits[commit].get(path)
         if content is None:
-            raise Refused(f"{path} is not a file of {commit}", code="git.no_file")
+            raise Refused(f"{path} is not a file of {commit}", code="file.missing")
         return content
 
     def list_files(self, commit: str, folder: str) -> tuple[str, ...]:
@@ -95,21 +97,3 @@ class Origin:
 
 def _below(path: str, folder: str) -> bool:
     return path == folder or path.startswith(f"{folder}/")
-
-
-@dataclass
-class Trust:
-    """The signatures port: a signature is good when a trusted key's name made it of the payload."""
-
-    keys: set[str] = field(default_factory=lambda: {KEY})
-
-    def state(self) -> str:
-        """Changes with the keys."""
-        return ",".join(sorted(self.keys))
-
-    def check(self, tag: SignedTag, at: datetime) -> Signer:  # noqa: ARG002 - the port's
-        """Who signed."""
-        for key in self.keys:
-            if tag.signature == _signature(key, tag.payload).encode():
-                return Signer(kind=str(tag.kind), key=f"SHA256:{key}", name=key)
-        raise Refused(f"no trusted key signed {tag.ref.name}", code="signature.untrusted")

@@ -9,11 +9,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypedDict, Unpack
 
-from koprogo_agent.domain.manifest import BEGIN, END, encode
+from koprogo_agent.domain.armour import Purpose
+from koprogo_agent.domain.canonical import encode
+from koprogo_agent.domain.cosignatures import write_cosignatures
+from koprogo_agent.domain.manifest import BEGIN, END
 from koprogo_agent.domain.tags import TagRef
 from tests.simulation.clock import EPOCH
 from tests.simulation.images import Program, Registry
 from tests.simulation.origin import KEY, Origin, tag_object
+from tests.simulation.signing import sign
 
 BACKEND = "registry.example/koprogo/backend"
 FRONTEND = "registry.example/koprogo/frontend"
@@ -81,7 +85,8 @@ class Traits(TypedDict, total=False):
         manifest: members of the manifest that are otherwise.
         works_with: older versions that work on its schema.
         legacy: whether it has no manifest.
-        key: who signs.
+        key: who signs the tag.
+        cosigners: who vouches for the manifest besides.
         environment: variables that its backend needs besides.
         ingress: content of the ingress's configuration.
     """
@@ -92,6 +97,7 @@ class Traits(TypedDict, total=False):
     works_with: Sequence[str]
     legacy: bool
     key: str
+    cosigners: Sequence[str]
     environment: Mapping[str, str]
     ingress: str
 
@@ -133,7 +139,10 @@ class Publisher:
         manifest = self._manifest(version, commit, images, files)
         manifest["migrations"]["works_with"] = list(traits.get("works_with", ()))
         manifest |= traits.get("manifest", {})
-        block = "" if traits.get("legacy") else f"\n{BEGIN}\n{encode(manifest).decode()}\n{END}\n"
+        line = encode(manifest)
+        block = "" if traits.get("legacy") else f"\n{BEGIN}\n{line.decode()}\n{END}\n"
+        cosigners = traits.get("cosigners", ())
+        block += write_cosignatures([sign(one, Purpose.RELEASE, line) for one in cosigners])
         message = f"KoproGo {version}\n{block}"
         if not behaviour.get("exits") and behaviour.get("migration", "runs") == "runs":
             self.migrations = migrations

@@ -76,13 +76,13 @@ def test_a_source_that_fails_is_noticed(settled: Instance) -> None:
         raise RetryLater("the source is away", code="source.unreachable")
 
     settled.scene.clock.skew = DECADE
-    settled.scene.origin.list_tags = fail  # type: ignore[assignment,method-assign]
+    settled.scene.origin.list_refs = fail  # type: ignore[assignment,method-assign]
     settled.tick()
     put_right(settled)
     for _ in range(2):
         settled.tick()
         settled.wait(3600)
-    status = read_status(settled.journal, 3600, settled.scene.clock.now())
+    status = read_status(settled.journal, settled.settings, settled.scene.clock.now())
     assert status.state is StateName.STALE
 
 

@@ -140,7 +140,7 @@ def test_tags_that_are_refused(instance: Instance, said: Say) -> None:
     refused = {one["tag"]: one["code"] for one in said(instance, "why", "--json")["refused"]}
     assert refused == {
         "v1.0.0": "tag.moved",
-        "v1.0.1": "signature.untrusted",
+        "v1.0.1": "signature.unknown_key",
         "v1.0.2": "trust.expired",
     }
     told = said(instance, "why")

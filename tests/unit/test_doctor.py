@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from koprogo_agent.adapters.anchor import TrustDirectory
 from koprogo_agent.doctor import agent, machine, source, stack
 from koprogo_agent.doctor.examination import examine, is_well
 from koprogo_agent.doctor.finding import Check, Finding, Level, Patient
 from koprogo_agent.errors import RetryLater
-from koprogo_agent.settings.sections import Source, Trust
+from koprogo_agent.settings.sections import Source
 from koprogo_agent.update.standing import Held, HeldBy
 from tests.simulation.faults import Taps
 from tests.simulation.instance import Instance
@@ -116,11 +117,11 @@ def test_an_empty_trust_directory(patient: Patient, tmp_path: Path) -> None:
     """The agent can verify nothing, and the doctor passes on what the adapter advises."""
     empty = tmp_path / "trust"
     empty.mkdir()
-    settings = patient.settings.model_copy(update={"trust": Trust(directory=empty)})
-    found = examine(replace(patient, settings=settings), lambda _: None)
-    (keys,) = (one for one in found if one.what == "keys")
-    assert keys.level is Level.FAULT
-    assert keys.advice
+    world = replace(patient.world, anchor=TrustDirectory(empty))
+    found = examine(replace(patient, world=world), lambda _: None)
+    (trust,) = (one for one in found if one.what == "trust")
+    assert trust.level is Level.FAULT
+    assert str(empty) in trust.advice
     assert found[0].level is Level.FAULT
     assert [one.level for one in found] == sorted(one.level for one in found)
     assert not is_well(found)

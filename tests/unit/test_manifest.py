@@ -12,11 +12,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from koprogo_agent.domain.canonical import encode
 from koprogo_agent.domain.manifest import (
     BEGIN,
     END,
     MAX_BYTES,
-    encode,
     find_block,
     is_safe_path,
     parse,
@@ -154,10 +154,22 @@ BAD: dict[str, list[object]] = {
 def test_a_value_that_the_format_does_not_allow_is_refused(key: str, value: object) -> None:
     """Each field has one form; what is not in it is refused, never mended."""
     error = refusal(line(document(**{key: value})))
-    assert error.code in {"manifest.invalid", "version.grammar"}
+    assert error.code == "manifest.invalid"
 
 
-UNSAFE = ["", "/etc/passwd", "../x", "a/../../x", "a//b", "./a", "a/.", ".git/config", "a/.git/x"]
+UNSAFE = [
+    "",
+    ".",
+    "..",
+    "/etc/passwd",
+    "../x",
+    "a/../../x",
+    "a//b",
+    "./a",
+    "a/.",
+    ".git/config",
+    "a/.git/x",
+]
 UNSAFE += ["-rf", "a\\b", "a b", "a\nb", "é", "a" * 256, "~/x/$HOME", "a/"]
 
 
@@ -179,8 +191,41 @@ def test_the_paths_of_a_usual_repository_are_allowed(path: str) -> None:
 
 
 def test_a_manifest_beyond_the_size_limit_is_refused() -> None:
-    """Before it is parsed."""
+    """Before it is parsed; what is just as large is."""
+    assert MAX_BYTES == 256 * 1024
     assert "at most" in refusal(" " * (MAX_BYTES + 1)).message
+    assert "not JSON" in refusal(" " * MAX_BYTES).message
+
+
+def images(count: int) -> dict[str, Any]:
+    """So many images."""
+    digest = f"sha256:{'1' * 64}"
+    return {f"i{n}": {"repository": f"a/b{n}", "digest": digest} for n in range(count)}
+
+
+def test_a_manifest_names_so_much_and_not_one_more() -> None:
+    """Bounds on what one release can make a machine fetch, write and compare."""
+    assert len(parse(line(document(images=images(50)))).images) == 50
+    assert "1 to 50 images" in refusal(line(document(images=images(51)))).message
+    files = {f"f{n}": "2" * 64 for n in range(501)}
+    assert "1 to 500 files" in refusal(line(document(files=files))).message
+    assert (
+        len(parse(line(document(files={key: files[key] for key in list(files)[1:]}))).files) == 500
+    )
+    many = [f"1.0.{n}" for n in range(101)]
+    comparators = [f"!={one}" for one in many]
+    assert len(parse(line(document(upgrade_from=comparators[1:]))).upgrade_from) == 100
+    assert "more than 100" in refusal(line(document(upgrade_from=comparators))).message
+    migrations = {"path": "a", "works_with": many}
+    assert "more than 100" in refusal(line(document(migrations=migrations))).message
+    migrations = {"path": "a", "works_with": many[1:]}
+    assert len(parse(line(document(migrations=migrations))).migrations.works_with) == 100
+
+
+@pytest.mark.parametrize("counter", [1, 2**53 - 1])
+def test_a_counter_has_two_ends(counter: int) -> None:
+    """Both belong to it."""
+    assert parse(line(document(counter=counter))).counter == counter
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from koprogo_agent.domain.tags import MAX_BYTES, SignatureKind, SignedTag, TagRef, read_tag
+from koprogo_agent.domain.armour import Kind, Purpose, Statement
+from koprogo_agent.domain.tags import MAX_BYTES, SignedTag, TagRef, read_tag
 from koprogo_agent.errors import Refused
 
 COMMIT = "c" * 40
@@ -39,16 +40,17 @@ def refusal(head: str = HEAD, body: str = MESSAGE + SSH, name: str = "v1.2.0") -
     return caught.value
 
 
-@pytest.mark.parametrize(("block", "kind"), [(SSH, SignatureKind.SSH), (PGP, SignatureKind.GPG)])
+@pytest.mark.parametrize(("block", "kind"), [(SSH, Kind.SSH), (PGP, Kind.GPG)])
 def test_a_signed_tag_is_split_into_what_was_signed_and_the_signature(
-    block: str, kind: SignatureKind
+    block: str, kind: Kind
 ) -> None:
     """Payload and signature together are the whole object; the message has no signature."""
     tag = read(body=MESSAGE + block)
     raw = f"{HEAD}\n\n{MESSAGE}{block}".encode()
-    assert tag.payload + tag.signature == raw
-    assert tag.signature == block.encode()
-    assert (tag.commit, tag.message, tag.kind) == (COMMIT, MESSAGE, kind)
+    assert tag.payload + tag.signature.encode() == raw
+    assert (tag.commit, tag.message, tag.signature) == (COMMIT, MESSAGE, block)
+    assert tag.statement == Statement("tag v1.2.0", Purpose.TAG, tag.payload, block)
+    assert tag.statement.kind is kind
 
 
 def test_a_repository_with_sha256_ids_is_read_in_the_same_way() -> None:
@@ -171,6 +173,7 @@ def test_a_tag_without_a_message_is_refused() -> None:
 
 def test_a_tag_of_the_largest_size_is_read_and_one_byte_more_is_refused() -> None:
     """A bound on what a hostile source can make the agent parse."""
+    assert MAX_BYTES == 512 * 1024
     room = MAX_BYTES - len(f"{HEAD}\n\n\n{SSH}".encode())
     assert read(body="x" * room + "\n" + SSH).message == "x" * room + "\n"
     assert refusal(body="x" * (room + 1) + "\n" + SSH).code == "tag.too_large"
@@ -214,7 +217,7 @@ def test_arbitrary_bytes_are_read_or_refused_and_nothing_else(raw: bytes) -> Non
         tag = read_tag(TagRef("v1.2.0", object_id(raw)), raw)
     except Refused:
         return
-    assert tag.payload + tag.signature == raw
+    assert tag.payload + tag.signature.encode() == raw
 
 
 @given(name=st.text(max_size=40), oid=st.text(max_size=70))

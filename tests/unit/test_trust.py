@@ -1,4 +1,4 @@
-"""Every trust rule beyond the tag's own bytes, and who may build a verified release."""
+"""From a claim to a verified release: what is read, what is kept, and who may build one."""
 
 from __future__ import annotations
 
@@ -6,173 +6,100 @@ import copy
 import dataclasses
 import hashlib
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
-from koprogo_agent.domain import manifest as manifests
-from koprogo_agent.domain.tags import SignatureKind, SignedTag, TagRef
-from koprogo_agent.domain.trust import (
-    CLOCK_SKEW,
-    Memory,
-    Signer,
-    TrustPolicy,
-    VerifiedRelease,
-    verify,
-)
+from koprogo_agent.domain.armour import Purpose
+from koprogo_agent.domain.canonical import encode
+from koprogo_agent.domain.cosignatures import write_cosignatures
+from koprogo_agent.domain.root import RoleName, read_root
+from koprogo_agent.domain.rules import read_claim
+from koprogo_agent.domain.trust import VerifiedRelease, verify
 from koprogo_agent.domain.versions import parse_version
 from koprogo_agent.errors import Refused
-
-NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-OID, COMMIT = "a" * 40, "c" * 40
-SIGNER = Signer("ssh", "SHA256:abc", "association")
-POLICY = TrustPolicy("koprogo", require_manifest=True)
-FRESH = Memory()
-
-
-def document(**changes: object) -> dict[str, Any]:
-    """The manifest of v1.2.0, with changes."""
-    return {
-        "format": 1,
-        "product": "koprogo",
-        "channel": "stable",
-        "version": "1.2.0",
-        "counter": 7,
-        "commit": COMMIT,
-        "images": {"backend": {"repository": "ghcr.io/k/b", "digest": f"sha256:{'1' * 64}"}},
-        "files": {"docker-compose.yml": "2" * 64},
-        "migrations": {"path": "backend/migrations", "works_with": []},
-        "upgrade_from": [],
-        "agent_min": "0.1.0",
-        "severity": "routine",
-        "issued": "2026-11-23T11:00:00Z",
-        "expires": "2027-11-23T11:00:00Z",
-        **changes,
-    }
-
-
-def tag(**changes: object) -> SignedTag:
-    """The tag v1.2.0 with a manifest that has these changes."""
-    line = manifests.encode(document(**changes)).decode()
-    message = f"Release\n\n{manifests.BEGIN}\n{line}\n{manifests.END}\n"
-    return SignedTag(TagRef("v1.2.0", OID), COMMIT, message, b"", b"", SignatureKind.SSH)
-
-
-BARE = replace(tag(), message="Release 1.2.0\n")
-
-
-def judge(
-    candidate: SignedTag,
-    policy: TrustPolicy = POLICY,
-    memory: Memory = FRESH,
-    now: datetime = NOW,
-) -> VerifiedRelease:
-    """Verifies a tag that was first seen an hour ago."""
-    return verify(candidate, SIGNER, NOW - timedelta(hours=1), policy, memory, now)
-
-
-def code(
-    candidate: SignedTag,
-    policy: TrustPolicy = POLICY,
-    memory: Memory = FRESH,
-    now: datetime = NOW,
-) -> str:
-    """The code with which a tag is refused."""
-    with pytest.raises(Refused) as caught:
-        judge(candidate, policy, memory, now)
-    assert caught.value.message[0].islower()
-    assert not caught.value.message.endswith(".")
-    return caught.value.code
+from tests.cases import (
+    BARE,
+    COMMIT,
+    GOOD,
+    LAX,
+    OID,
+    PEOPLE,
+    ROLES,
+    ROOT,
+    SEEN,
+    by,
+    case,
+    document,
+    refusal,
+    signer,
+    tag,
+)
+from tests.simulation.signing import sign
+from tests.simulation.trust import root
 
 
 def test_a_good_release_is_verified_with_all_that_is_known_of_it() -> None:
-    """The release carries the manifest, its witness and its first sight."""
-    release = judge(tag())
+    """The release carries the manifest, its witnesses and its first sight."""
+    release = verify(GOOD)
     assert (release.tag, release.oid, release.commit) == ("v1.2.0", OID, COMMIT)
     assert release.version == parse_version("1.2.0")
-    assert release.signers == (SIGNER,)
-    assert release.first_seen == NOW - timedelta(hours=1)
-    assert release.manifest is not None
-    assert release.fingerprint == release.manifest.sha256
+    assert release.signers == (signer("ann"), signer("bob"))
+    assert release.first_seen == SEEN
+    assert release.manifest == GOOD.claim.manifest
+    assert release.fingerprint == hashlib.sha256(encode(document())).hexdigest()
+    assert release.era == ROOT.role(RoleName.RELEASE).era
 
 
 def test_a_release_without_manifest_needs_the_operators_word() -> None:
     """Refused by default; where it is allowed, the tag's own id names it in the quarantine."""
-    assert code(BARE) == "trust.no_manifest"
-    release = judge(BARE, policy=replace(POLICY, require_manifest=False))
+    assert "trust.require_manifest = false" in refusal(case(BARE)).advice
+    single = read_root(root(roles={**ROLES, "release": (PEOPLE, 1)}))
+    release = verify(replace(case(BARE, policy=LAX), root=single, cosigners=by()))
     assert release.manifest is None
     assert release.fingerprint == hashlib.sha256(OID.encode()).hexdigest()
 
 
+def test_without_a_manifest_only_a_single_key_can_release() -> None:
+    """Others have nothing to sign; but the rules of signatures are not lax."""
+    assert refusal(replace(case(BARE, policy=LAX), cosigners=by())).code == "trust.threshold"
+
+
 def test_where_manifests_are_optional_a_broken_one_is_still_refused() -> None:
     """Damage to the manifest must not turn a strict release into a lax one."""
-    lax = replace(POLICY, require_manifest=False)
     broken = replace(tag(), message=tag().message.replace('"counter":7', '"counter": 7'))
-    assert code(broken, policy=lax) == "manifest.invalid"
-    assert code(tag(product="other"), policy=lax) == "trust.product"
+    with pytest.raises(Refused) as caught:
+        read_claim(broken)
+    assert caught.value.code == "manifest.invalid"
+    assert refusal(case(tag(product="other"), policy=LAX)).code == "trust.product"
 
 
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({"version": "1.1.0"}, "trust.version"),
-        ({"version": "1.2.0-rc.1"}, "trust.version"),
-        ({"commit": "d" * 40}, "trust.commit"),
-        ({"product": "koprogo-beta"}, "trust.product"),
-    ],
-)
-def test_a_manifest_speaks_of_its_own_tag_only(changes: dict[str, str], expected: str) -> None:
-    """A manifest copied from another release, commit or product is refused."""
-    assert code(tag(**changes)) == expected
+def test_what_was_wrong_with_a_cosignature_is_told() -> None:
+    """The release manager learns which of them was broken."""
+    doubtful = replace(GOOD, cosigners=by(doubts=("the second is broken",)))
+    assert "; the second is broken" in refusal(doubtful).message
 
 
-def test_a_release_from_the_future_is_refused_beyond_the_skew_of_clocks() -> None:
-    """Ten minutes are forgiven, a second more is not."""
-    issued = datetime(2026, 11, 23, 11, 0, tzinfo=UTC)
-    assert judge(tag(), now=issued - CLOCK_SKEW)
-    assert code(tag(), now=issued - CLOCK_SKEW - timedelta(seconds=1)) == "trust.not_yet"
+def test_a_claim_holds_the_cosignatures_over_the_very_bytes_of_the_manifest() -> None:
+    """Nothing about them is believed yet."""
+    payload = encode(document())
+    made = sign("bob", Purpose.RELEASE, payload)
+    (statement,) = read_claim(tag(made)).cosignatures
+    assert (statement.payload, statement.signature) == (payload, made)
+    assert statement.subject == "the manifest of v1.2.0"
+    assert read_claim(tag()).cosignatures == ()
 
 
-def test_an_expired_release_is_refused() -> None:
-    """At the instant of expiry, not after it."""
-    expires = datetime(2027, 11, 23, 11, 0, tzinfo=UTC)
-    assert judge(tag(), now=expires - timedelta(seconds=1))
-    assert code(tag(), now=expires) == "trust.expired"
-
-
-@pytest.mark.parametrize("policy", [POLICY, replace(POLICY, require_manifest=False)])
-def test_a_version_below_the_floor_is_refused(policy: TrustPolicy) -> None:
-    """An old release with known holes is not a release; the floor's own version is."""
-    candidate = tag() if policy.require_manifest else BARE
-    below = Memory(floor_version=parse_version("1.2.1-rc.1"))
-    assert code(candidate, policy=policy, memory=below) == "trust.floor"
-    assert judge(candidate, policy, Memory(floor_version=parse_version("1.2.0")))
-
-
-def test_a_counter_below_the_floor_is_refused() -> None:
-    """A higher version number on older content is a way back."""
-    assert code(tag(), memory=Memory(parse_version("1.1.0"), 8)) == "trust.floor"
-    assert judge(tag(), memory=Memory(parse_version("1.1.0"), 6))
-
-
-def test_a_counter_that_has_not_risen_is_refused() -> None:
-    """Only the release that set the floor may have the floor's own counter."""
-    assert code(tag(), memory=Memory(parse_version("1.1.0"), 7)) == "trust.floor"
-    assert judge(tag(), memory=Memory(parse_version("1.2.0"), 7))
-
-
-def test_a_tag_that_moved_is_refused_with_both_ids() -> None:
-    """Whoever reads the refusal can look up both objects."""
-    with pytest.raises(Refused, match=f"{'b' * 40}.*{OID}") as caught:
-        judge(tag(), memory=Memory(first_oid="b" * 40))
-    assert caught.value.code == "tag.moved"
-    assert judge(tag(), memory=Memory(first_oid=OID))
+def test_cosignatures_without_a_manifest_are_refused() -> None:
+    """There is nothing that they could be about."""
+    block = write_cosignatures([sign("bob", Purpose.RELEASE, b"")])
+    with pytest.raises(Refused) as caught:
+        read_claim(replace(BARE, message=f"Release\n\n{block}"))
+    assert caught.value.code == "cosignatures.invalid"
 
 
 def test_nobody_else_can_build_a_verified_release() -> None:
     """Neither by its constructor nor by changing a verified one."""
-    release = judge(tag())
+    release = verify(GOOD)
     values = {
         field.name: getattr(release, field.name) for field in dataclasses.fields(VerifiedRelease)
     }

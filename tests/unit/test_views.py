@@ -10,7 +10,7 @@ from koprogo_agent.domain.plan import Step
 from koprogo_agent.errors import Refused
 from koprogo_agent.update.preview import preview
 from koprogo_agent.update.survey import Stand, survey
-from koprogo_agent.update.verdict import RULES, Holds, judge
+from koprogo_agent.update.verdict import Holds, judge_here
 from tests.simulation.instance import Instance
 from tests.simulation.origin import tag_object
 from tests.simulation.releases import Traits
@@ -44,7 +44,7 @@ def test_a_survey_says_of_every_release_how_it_stands(instance: Instance) -> Non
         "v1.0.0": Stand.OLDER,
     }
     assert found["v2.0.0"].gate == "channel"
-    assert found["v1.1.3"].code == "signature.untrusted"
+    assert found["v1.1.3"].code == "signature.unknown_key"
     assert found["v1.1.2"].signer == "release-manager"
     assert instance.installed == "v1.1.0"
 
@@ -53,12 +53,12 @@ def test_a_survey_says_of_every_release_how_it_stands(instance: Instance) -> Non
     ("rule", "traits"),
     [
         ("signed", {"key": ""}),
-        ("signer", {"key": "somebody"}),
+        ("signature", {"key": "somebody"}),
         ("manifest", {"legacy": True}),
-        ("manifest", {"manifest": {"counter": -1}}),
-        ("subject", {"manifest": {"version": "9.9.9"}}),
-        ("subject", {"manifest": {"product": "other"}}),
-        ("time", {"manifest": {"expires": "2026-01-05T12:00:01Z"}}),
+        ("format", {"manifest": {"counter": -1}}),
+        ("version", {"manifest": {"version": "9.9.9"}}),
+        ("product", {"manifest": {"product": "other"}}),
+        ("expires", {"manifest": {"expires": "2026-01-05T12:00:01Z"}}),
     ],
 )
 def test_a_verdict_names_the_rule_that_is_broken(
@@ -66,31 +66,29 @@ def test_a_verdict_names_the_rule_that_is_broken(
     rule: str,
     traits: Traits,
 ) -> None:
-    """Those before it hold, those behind it were not reached."""
+    """Alone: what can be looked at behind it holds, and the rest was not reached."""
     instance.scene.publisher.publish("1.2.0", **traits)
-    verdict = judge(instance.engine, "v1.2.0")
-    names = [one.name for one, _ in verdict.rules]
-    states = [holds for _, holds in verdict.rules]
-    at = names.index(rule)
-    assert states[:at] == [Holds.YES] * at
-    assert states[at] is Holds.NO
-    assert set(states[at + 1 :]) <= {Holds.NOT_REACHED}
-    assert len(states) == len(RULES)
+    verdict = judge_here(instance.engine, "v1.2.0")
+    assert [one.name for one in verdict.findings if one.holds is Holds.NO] == [rule]
+    reached = [one.holds for one in verdict.findings if one.name != rule]
+    assert sorted(reached, reverse=True) == reached
     assert verdict.refusal is not None
     assert verdict.release is None
 
 
 def test_a_verdict_on_a_moved_and_on_an_old_tag(instance: Instance) -> None:
     """Neither is remembered as a refusal: somebody only asked."""
-    assert judge(instance.engine, "v1.1.0").release is not None
-    old = judge(instance.engine, "v1.0.0")
-    assert [rule.name for rule, holds in old.rules if holds is Holds.NO] == ["floor"]
+    assert judge_here(instance.engine, "v1.1.0").release is not None
+    old = judge_here(instance.engine, "v1.0.0")
+    broken = [one.name for one in old.findings if one.holds is Holds.NO]
+    assert broken == ["floor", "counter"]
     instance.scene.origin.tag("v1.1.0", tag_object("v1.1.0", "0" * 40, "moved\n"))
-    moved = judge(instance.engine, "v1.1.0")
-    assert [rule.name for rule, holds in moved.rules if holds is Holds.NO] == ["unmoved"]
+    moved = judge_here(instance.engine, "v1.1.0").refusal
+    assert moved is not None
+    assert moved.code == "tag.moved"
     assert instance.engine.memory.refusals() == []
     with pytest.raises(Refused, match="no tag v9"):
-        judge(instance.engine, "v9.9.9")
+        judge_here(instance.engine, "v9.9.9")
 
 
 def test_a_preview_changes_nothing_and_knows_what_it_will_cost(instance: Instance) -> None:

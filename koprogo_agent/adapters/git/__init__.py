@@ -21,6 +21,7 @@ from koprogo_agent.domain.manifest import find_block, is_safe_path, parse
 from koprogo_agent.domain.tags import TagRef, lightweight, read_tag
 from koprogo_agent.domain.versions import parse_tag
 from koprogo_agent.errors import Refused, RetryLater
+from koprogo_agent.ports import Listing
 from koprogo_agent.settings.sections import Source
 
 __all__ = ["Git"]
@@ -28,7 +29,7 @@ __all__ = ["Git"]
 T = TypeVar("T")
 
 MAX_ENTRIES = 10_000
-_LISTED = re.compile(r"([0-9a-f]{40}(?:[0-9a-f]{24})?)\trefs/tags/([^\0\n]{1,255})")
+_LISTED = re.compile(r"([0-9a-f]{40}(?:[0-9a-f]{24})?)\trefs/(heads|tags)/([^\0\n]{1,255})")
 _REGULAR, _FOLDER = frozenset({0o100644, 0o100755}), 0o040000
 
 
@@ -51,18 +52,22 @@ class Git:
         """
         self._command = Command(source, state)
         self._mirror = Mirror(self._command, state / "mirror.git")
+        self._trust_branch = source.trust_branch
         self._commits: dict[str, bytes] = {}
         self._trees: dict[str, dict[str, _Entry]] = {}
         self._expected: dict[str, set[str]] = {}
 
-    def list_tags(self) -> tuple[TagRef, ...]:
-        """What is below `refs/tags/` at the source now.
+    def list_refs(self) -> Listing:
+        """What the source has now.
 
         Raises:
             RetryLater: the source cannot be asked (codes `source.*`).
         """
-        lines = self._command.list_tags().decode(errors="replace").split("\n")
-        return tuple(TagRef(m[2], m[1]) for line in lines if (m := _LISTED.fullmatch(line)))
+        lines = self._command.list_refs().decode(errors="replace").split("\n")
+        refs = [match.groups() for line in lines if (match := _LISTED.fullmatch(line))]
+        tags = tuple(TagRef(name, oid) for oid, kind, name in refs if kind == "tags")
+        branches = {name: oid for oid, kind, name in refs if kind == "heads"}
+        return Listing(tags, branches.get(self._trust_branch))
 
     def fetch(self, tag: TagRef) -> bytes:
         """Brings a tag, its commit and trees into the mirror; gives the raw bytes of the object.

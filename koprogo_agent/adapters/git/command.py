@@ -96,22 +96,25 @@ class Command:
             done = self._run(mirror, (*settings, *words), stdin, MAX_LIST_BYTES)
         except process.TooMuchOutput as error:
             raise RetryLater(
-                f"the source {self._source.url} lists more than {MAX_LIST_BYTES} bytes of tags",
+                f"the source {self._source.url} lists more than {MAX_LIST_BYTES} bytes of refs",
                 code="source.list_limit",
             ) from error
         if done.returncode != 0:
             raise explain(done.stderr.decode(errors="replace"), self._source)
         return done.stdout
 
-    def list_tags(self) -> bytes:
-        """The source's answer to `ls-remote`: a line a tag, no peeled ones.
+    def list_refs(self) -> bytes:
+        """The source's answer to `ls-remote`: a line a tag or branch, no peeled ones.
+
+        Branches too, for the one of trust: git can ask for all of them or for none, and to ask
+        twice would cost twice as much.
 
         It is asked outside of any repository: a damaged mirror must not stop the polls.
 
         Raises:
             RetryLater: as `remote`.
         """
-        question = ("ls-remote", "--tags", "--refs", "--quiet", "--end-of-options")
+        question = ("ls-remote", "--tags", "--heads", "--refs", "--quiet", "--end-of-options")
         listed = self.remote(_NOWHERE, *question, self._source.url)
         if not listed:
             self._require_git()

@@ -72,6 +72,24 @@ def stalled(reference: str, seconds: float) -> RetryLater:
     )
 
 
+def dripping(reference: str, pace: float) -> RetryLater:
+    """A pull that goes on, and would not end within a day."""
+    return RetryLater(
+        f"the pull of {reference} was given up: less than {pace:g} bytes a second came",
+        code="registry.unreachable",
+        advice=f"check the connection to {registry(reference)}",
+    )
+
+
+def too_large(reference: str, size: int) -> RetryLater:
+    """A pull that would go on until the disk is full."""
+    return RetryLater(
+        f"the pull of {reference} was given up: more than {size} bytes came",
+        code="registry.limit",
+        advice=f"ask the release manager whether {registry(reference)} is in order",
+    )
+
+
 def unreadable_credentials(error: Exception) -> NeedsOperator:
     """Docker's configuration, or the credential helper that it names, does not work."""
     return NeedsOperator(

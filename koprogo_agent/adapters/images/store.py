@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from koprogo_agent import docker_api
 from koprogo_agent.adapters.images import faults
+from koprogo_agent.adapters.images.layers import Layers, Limits
 from koprogo_agent.adapters.images.reference import split
 from koprogo_agent.errors import Refused, RetryLater
 from koprogo_agent.ports import LocalImage, PullProgress
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 _STALL_SECONDS = 120.0
+_LEAST_PACE = 10_000.0
+"""A hundred megabytes would take three hours, in which nothing else is done; slower is no pull."""
+_MOST_BYTES = 4 * 1024**3
+"""Many times an image of KoproGo, and less than what the smallest of its machines has of disk."""
 
 
 class RegistryImages:
@@ -30,6 +35,8 @@ class RegistryImages:
         docker_config: the folder with docker's `config.json`, or None for the user's own
             (`DOCKER_CONFIG`, `~/.docker`).
         stall_seconds: how long a pull may go on without a sign of progress.
+        least_pace: bytes a second that a registry must send on average over such a time.
+        most_bytes: most that one image may bring.
     """
 
     def __init__(
@@ -37,10 +44,12 @@ class RegistryImages:
         host: str = docker_api.DEFAULT_HOST,
         docker_config: Path | None = None,
         stall_seconds: float = _STALL_SECONDS,
+        least_pace: float = _LEAST_PACE,
+        most_bytes: int = _MOST_BYTES,
     ) -> None:
         self._host = host
         self._docker_config = docker_config
-        self._stall_seconds = stall_seconds
+        self._limits = Limits(stall_seconds, least_pace, most_bytes)
 
     def find(self, reference: str) -> LocalImage | None:
         """The local image for a reference (tag, digest or id), without asking a registry."""
@@ -53,8 +62,8 @@ class RegistryImages:
         """Pulls by tag or digest.
 
         Raises:
-            RetryLater: `registry.rate_limited`, `registry.image_missing`, or
-                `registry.unreachable`, which is also a pull that stands still.
+            RetryLater: `registry.rate_limited`, `registry.image_missing`, `registry.limit`, or
+                `registry.unreachable`, which is also a pull that stands still, or nearly so.
             NeedsOperator: `registry.unauthorized`, `disk.full`.
             Refused: the engine gave another image than the digest names (`image.wrong_digest`).
         """
@@ -63,8 +72,8 @@ class RegistryImages:
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
         repository, version = split(reference)
-        layers = _Layers(reference)
-        with docker_api.client(self._host, self._stall_seconds) as api:
+        layers = Layers(reference, self._limits)
+        with docker_api.client(self._host, self._limits.silence) as api:
             try:
                 for event in self._events(api, repository, version):
                     if "error" in event:
@@ -75,7 +84,7 @@ class RegistryImages:
                 raise faults.of_pull(reference, error.explanation or str(error)) from error
             except (RequestException, HTTPError, TimeoutError) as error:
                 docker_api.check(self._host)
-                raise faults.stalled(reference, self._stall_seconds) from error
+                raise faults.stalled(reference, self._limits.silence) from error
             except DockerException as error:
                 raise faults.unreadable_credentials(error) from error
         return self._pulled(reference)
@@ -102,7 +111,7 @@ class RegistryImages:
     def _events(self, api: APIClient, repository: str, version: str) -> Iterable[Mapping[str, Any]]:
         if self._docker_config is not None:
             api.reload_config(dockercfg_path=str(self._docker_config / "config.json"))
-        _limit_silence(api, self._stall_seconds)
+        _limit_silence(api, self._limits.silence)
         events: Iterable[Mapping[str, Any]] = api.pull(
             repository, tag=version, stream=True, decode=True
         )
@@ -123,33 +132,6 @@ class RegistryImages:
     def _is_used(self, image: LocalImage) -> bool:
         filters = json.dumps({"ancestor": [image.id]})
         return bool(docker_api.read(self._host, "/containers/json", all="1", filters=filters))
-
-
-class _Layers:
-    """Progress of the layers of one pull, added up."""
-
-    def __init__(self, reference: str) -> None:
-        self._reference = reference
-        self._received: dict[str, int] = {}
-        self._total: dict[str, int] = {}
-
-    @property
-    def progress(self) -> PullProgress:
-        return PullProgress(
-            self._reference, sum(self._received.values()), sum(self._total.values())
-        )
-
-    def take(self, event: Mapping[str, Any]) -> bool:
-        """Takes an event of the engine; says whether it moved anything."""
-        layer, status = event.get("id", ""), event.get("status", "")
-        detail = event.get("progressDetail") or {}
-        before = self.progress
-        if status == "Downloading" and detail.get("total", 0) > 0:
-            self._total[layer] = detail["total"]
-            self._received[layer] = detail["current"]
-        elif status in {"Download complete", "Pull complete"} and layer in self._total:
-            self._received[layer] = self._total[layer]
-        return self.progress != before
 
 
 def _limit_silence(api: APIClient, seconds: float) -> None:

@@ -121,6 +121,7 @@ def _draft(job: Job, release: VerifiedRelease, files: Mapping[str, bytes]) -> De
         pins={},
         migrations=job.world.source.tree_id(release.commit, folder),
         works_with=manifest.migrations.works_with if manifest else (),
+        era=release.era,
     )
 
 

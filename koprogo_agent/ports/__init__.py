@@ -1,0 +1,38 @@
+"""One small Protocol per outside system.
+
+The adapters implement these on the real systems; the simulation implements them in memory; one
+contract suite runs on both. Every method raises only the errors of `koprogo_agent.errors`:
+`RetryLater` for what is transient (network, engine restarting, image not published yet), the others
+as their names say. No method leaves a half-made result that a second call would trip over.
+"""
+
+from __future__ import annotations
+
+from koprogo_agent.ports.database import Database, DatabaseAt, Dump
+from koprogo_agent.ports.images import Images, LocalImage, PullProgress
+from koprogo_agent.ports.machine import Clock, Files, Notifier, Supervisor
+from koprogo_agent.ports.stack import HttpProbe, Prober, Project, RunResult, Stack, Variable
+from koprogo_agent.ports.trust import Anchor, Listing, Signatures, Source
+
+__all__ = [
+    "Anchor",
+    "Clock",
+    "Database",
+    "DatabaseAt",
+    "Dump",
+    "Files",
+    "HttpProbe",
+    "Images",
+    "Listing",
+    "LocalImage",
+    "Notifier",
+    "Prober",
+    "Project",
+    "PullProgress",
+    "RunResult",
+    "Signatures",
+    "Source",
+    "Stack",
+    "Supervisor",
+    "Variable",
+]

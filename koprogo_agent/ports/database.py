@@ -1,0 +1,99 @@
+"""PostgreSQL in a container of the stack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class DatabaseAt:
+    """Where a PostgreSQL is: the compose project and the service in it."""
+
+    project: str
+    service: str
+
+
+@dataclass(frozen=True)
+class Dump:
+    """A backup: its file `NUMBER-LABEL.dump`, how many bytes it has, and their SHA-256."""
+
+    path: Path
+    size: int
+    sha256: str
+
+    @property
+    def label(self) -> str:
+        """What it was made for, and the release whose data it holds: `daily-v1.2.0`."""
+        return self.path.stem.partition("-")[2]
+
+
+class Database(Protocol):
+    """PostgreSQL in a container of the stack, reached through that container."""
+
+    def size(self, at: DatabaseAt) -> int:
+        """Bytes of the application's database on disk.
+
+        Raises:
+            RetryLater: the database does not answer.
+        """
+
+    def dump(self, at: DatabaseAt, target: Path, progress: Callable[[int], None]) -> Dump:
+        """Writes an online `pg_dump` (custom format), durable before it returns.
+
+        Args:
+            at: where the database is.
+            target: the file to write; appears only when it is whole.
+            progress: told the bytes written so far.
+        """
+
+    def verify(self, at: DatabaseAt, dump: Path, progress: Callable[[int], None]) -> None:
+        """Reads a dump whole with `pg_restore`; `progress` is told the bytes read so far.
+
+        Raises:
+            StepFailed: the file is not a whole dump (code `backup.corrupt`).
+        """
+
+    def restore(self, at: DatabaseAt, dump: Path, progress: Callable[[int], None]) -> None:
+        """Restores a dump into the (empty) application's database, stopping at the first error."""
+
+    def replace(
+        self, at: DatabaseAt, dump: Path, aside: str, progress: Callable[[int], None]
+    ) -> None:
+        """Restores a dump beside the application's database, then takes its place.
+
+        The exchange is one transaction; what was there is kept under the name `aside`. Writers
+        must have stopped.
+        """
+
+    def make_point(self, at: DatabaseAt, name: str) -> None:
+        """Copies the application's database to `name`; connections to it are ended first.
+
+        A copy that was interrupted is not left under `name`.
+        """
+
+    def has_database(self, at: DatabaseAt, name: str) -> bool:
+        """Whether a database of this name exists, whole."""
+
+    def swap_back(self, at: DatabaseAt, point: str, aside: str) -> None:
+        """Renames the application's database to `aside` and the point to its name.
+
+        Both in one transaction; done already (no point, but an `aside`) is success.
+        """
+
+    def drop(self, at: DatabaseAt, name: str) -> None:
+        """Drops a database other than the application's; absent already is success."""
+
+    def write_mark(self, at: DatabaseAt) -> str:
+        """A mark for `wrote_since`; sessions may be open."""
+
+    def wrote_since(self, at: DatabaseAt, mark: str) -> bool:
+        """Whether rows may have been written since a mark, by PostgreSQL's own counters.
+
+        Writers must have stopped: only then have their sessions reported all that they wrote.
+        """
+
+    def progress_mark(self, at: DatabaseAt) -> str:
+        """A value that changes while the database does work that writes (the WAL position)."""

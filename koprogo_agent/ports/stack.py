@@ -1,0 +1,144 @@
+"""Compose, the containers of a project, and the HTTP questions that they answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from koprogo_agent.domain.gate import Container
+
+
+@dataclass(frozen=True)
+class Project:
+    """A compose project: what `docker compose` needs to know to act on it.
+
+    Attributes:
+        name: the project's name.
+        directory: the project directory, against which relative paths are resolved.
+        files: compose files in order, absolute.
+        env_files: env files in order, absolute.
+        environment: variables set by the agent; they win over the env files.
+    """
+
+    name: str
+    directory: Path
+    files: tuple[Path, ...]
+    env_files: tuple[Path, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable that the compose files use."""
+
+    name: str
+    default: str
+    required: bool
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a one-off container ended: exit code, and the end of what it printed."""
+
+    exit_code: int
+    output: str
+
+
+class Stack(Protocol):
+    """Docker Compose, and the containers of its projects."""
+
+    def render(self, project: Project) -> dict[str, Any]:
+        """The resolved compose model (`config --format json`).
+
+        Raises:
+            StepFailed: the compose files are invalid (code `compose.invalid`), in its words.
+        """
+
+    def variables(self, project: Project) -> tuple[Variable, ...]:
+        """The variables that the compose files of the project use."""
+
+    def containers(self, project_name: str) -> tuple[Container, ...]:
+        """The containers of the project's services, one-off containers left out."""
+
+    def up(self, project: Project, services: Sequence[str] = ()) -> None:
+        """Creates and starts services (all when none are named), recreating what changed.
+
+        Never pulls, never builds, does not wait for health. With services named, only those are
+        touched, their dependencies are not.
+        """
+
+    def create(self, project: Project, services: Sequence[str]) -> None:
+        """Creates services without starting them, recreating what changed."""
+
+    def start(self, project_name: str, services: Sequence[str]) -> None:
+        """Starts existing containers of these services; what runs already is left alone."""
+
+    def stop(self, project_name: str, services: Sequence[str]) -> None:
+        """Stops the containers of these services and waits until they have stopped."""
+
+    def discard(self, project_name: str, services: Sequence[str]) -> None:
+        """Stops and removes the containers of these services; their volumes stay."""
+
+    def run(
+        self,
+        project: Project,
+        service: str,
+        command: Sequence[str],
+        timeout: float,
+        goes_on: Callable[[], None],
+    ) -> RunResult:
+        """Runs a one-off container of a service, without its dependencies, and removes it.
+
+        Args:
+            project: the project.
+            service: the service whose definition is used.
+            command: replaces the service's command; empty keeps it.
+            timeout: seconds after which the container is killed.
+            goes_on: called now and then while it runs.
+
+        Raises:
+            StepFailed: the time ran out (code `run.timeout`).
+        """
+
+    def address(self, container: str) -> str | None:
+        """An address at which this host reaches the container, or None while it has none."""
+
+    def examine(self, container: str) -> bool:
+        """Whether the container's own healthcheck passes when it is run now.
+
+        False too where it has none, has no running container, or takes longer than it may.
+        """
+
+    def logs(self, container: str, lines: int) -> str:
+        """The end of what a container printed."""
+
+    def down(self, project_name: str) -> None:
+        """Removes the project's containers, networks and volumes. For scratch projects only."""
+
+
+@dataclass(frozen=True)
+class HttpProbe:
+    """One HTTP question and the answer that counts as good.
+
+    Attributes:
+        name: how people call it.
+        url: where to ask.
+        host: value of the Host header, or None for the URL's own.
+        status: expected status code.
+        contains: JSON members that the answer must have with these values; empty: any body.
+    """
+
+    name: str
+    url: str
+    host: str | None = None
+    status: int = 200
+    contains: Mapping[str, str] = field(default_factory=dict)
+
+
+class Prober(Protocol):
+    """Asks HTTP questions."""
+
+    def ask(self, probe: HttpProbe) -> str | None:
+        """None when the answer is as expected; otherwise what was wrong, in a few words."""
