@@ -46,20 +46,23 @@ NOT_ROOT = "agent.not_root"
 """Code of the error that another user than root gets for a verb that is root's."""
 
 
-def tell(error: AgentError, typed: Sequence[str] = ()) -> None:
+AGENT = "koprogo-agent"
+
+
+def tell(error: AgentError, typed: Sequence[str] = (), program: str = AGENT) -> None:
     """Writes an error to standard error: what happened, and what to type next."""
-    _write(f"koprogo-agent: {error.message}")
+    _write(f"{program}: {error.message}")
     advice = error.advice
     if error.code == NOT_ROOT and typed:
-        advice = f"type: sudo koprogo-agent {shlex.join(typed)}"
+        advice = f"type: sudo {program} {shlex.join(typed)}"
     if advice:
         _write(f"what to do: {advice}")
 
 
-def tell_fault() -> None:
+def tell_fault(program: str = AGENT) -> None:
     """Writes the exception that is being handled, which nobody foresaw, as a fault of ours."""
     _write(traceback.format_exc().rstrip())
-    _write("koprogo-agent: this is a fault of the agent itself; please report the lines above")
+    _write(f"{program}: this is a fault of the program itself; please report the lines above")
 
 
 def _write(text: str) -> None:

@@ -1,0 +1,1 @@
+"""`koprogo-release`: parses, prints, exits; decides nothing."""

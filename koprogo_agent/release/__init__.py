@@ -1,0 +1,1 @@
+"""What the release manager uses: trust roots, releases, freshness. Behind `koprogo-release`."""

@@ -1,0 +1,120 @@
+"""What a release deploys: the compose files, and what they mount by relative path."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from koprogo_agent import docker_api
+from koprogo_agent.adapters.compose.stack import ComposeStack
+from koprogo_agent.domain.manifest import is_safe_path
+from koprogo_agent.domain.overlay import mounted_paths, repository, services
+from koprogo_agent.errors import Refused
+from koprogo_agent.ports import Project
+from koprogo_agent.release.clone import Clone, Entry, irregular
+from koprogo_agent.release.settings import ReleaseSettings
+
+_ANY = "1"
+"""A value that serves as a name, a number, a port and a secret alike."""
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What is deployed from a commit.
+
+    Attributes:
+        hashes: path -> SHA-256 (hex) of each file.
+        images: repositories of the images that the services run.
+    """
+
+    hashes: Mapping[str, str]
+    images: frozenset[str]
+
+
+def read_deployed(clone: Clone, commit: str, settings: ReleaseSettings, image_tag: str) -> Deployed:
+    """Renders the compose files of a commit, and gathers what they deploy.
+
+    Raises:
+        Refused: a file is missing (code `file.missing`), or is no plain file (`file.kind`).
+        StepFailed, NeedsOperator: compose cannot read them, or is not there.
+    """
+    entries = clone.entries(commit)
+    composed = {path: _regular(entries, path) for path in settings.compose_files}
+    with TemporaryDirectory(prefix="koprogo-release-") as folder:
+        top = Path(folder).resolve()
+        _write(top, clone.contents(composed))
+        model = _render(top, settings, image_tag)
+        mounts = {
+            path for one in services(model).values() for path in mounted_paths(one, model, str(top))
+        }
+    mounted = {path: entry for path, entry in entries.items() if _is_below(path, mounts)}
+    for path in irregular(mounted):
+        raise Refused(
+            f"{path[:80]!r} is mounted by the compose files and is no plain file",
+            code="file.kind",
+            advice="put the file itself there, not a link or a submodule",
+        )
+    contents = clone.contents(composed | mounted)
+    return Deployed(
+        {path: hashlib.sha256(content).hexdigest() for path, content in contents.items()},
+        frozenset(repository(str(one.get("image", ""))) for one in services(model).values()),
+    )
+
+
+def require_same(clone: Clone, commit: str, files: Mapping[str, str]) -> None:
+    """The files of a commit must be those that a manifest names.
+
+    Raises:
+        Refused: one is missing, or another (codes `file.missing`, `file.kind`, `file.mismatch`).
+        NeedsOperator: this clone does not have the commit.
+    """
+    entries = clone.entries(clone.commit(commit))
+    contents = clone.contents({path: _regular(entries, path) for path in files})
+    for path, content in contents.items():
+        if hashlib.sha256(content).hexdigest() != files[path]:
+            raise Refused(
+                f"{path} of commit {commit} is not the file that the draft names",
+                code="file.mismatch",
+                advice="do not sign it; prepare the release again",
+            )
+
+
+def _regular(entries: Mapping[str, Entry], path: str) -> Entry:
+    entry = entries.get(path)
+    if entry is None:
+        raise Refused(
+            f"the commit has no file {path!r}",
+            code="file.missing",
+            advice="commit it, or correct compose_files in koprogo-release.toml",
+        )
+    if not entry.is_regular:
+        raise Refused(f"{path!r} is no plain file in the commit", code="file.kind")
+    return entry
+
+
+def _is_below(path: str, mounts: set[str]) -> bool:
+    return any(path == mount or path.startswith(f"{mount}/") for mount in mounts)
+
+
+def _write(top: Path, files: Mapping[str, bytes]) -> None:
+    for path, content in files.items():
+        if not is_safe_path(path):
+            raise Refused(f"{path[:80]!r} is no path that agents accept", code="file.path")
+        file = top / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+
+
+def _render(top: Path, settings: ReleaseSettings, image_tag: str) -> Mapping[str, Any]:
+    files = tuple(top / path for path in settings.compose_files)
+    given = {**settings.values, settings.image_tag_variable: image_tag}
+    stack = ComposeStack(os.environ.get("DOCKER_HOST") or docker_api.DEFAULT_HOST)
+    project = Project(settings.product, files[0].parent, files, environment=given)
+    wanted = {one.name: _ANY for one in stack.variables(project) if not one.default}
+    whole = Project(settings.product, files[0].parent, files, environment=wanted | given)
+    return stack.render(whole)

@@ -1,0 +1,74 @@
+"""The recipes for GitHub: what their steps type, typed here, without GitHub itself."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from koprogo_agent.domain.armour import Kind
+from tests.desks import JOB, Workshop, workshop
+from tests.lab.engine import Engine
+
+pytestmark = pytest.mark.real
+
+RECIPES = Path(__file__).parents[2] / "docs/recipes"
+
+
+@pytest.fixture(scope="module")
+def shop(lab_engine: Engine) -> Iterator[Workshop]:
+    """A product with a trust root, and images for its first release."""
+    with workshop(lab_engine, {"ann": Kind.SSH, "bob": Kind.SSH}) as made:
+        made.found("--threshold", "2")
+        made.push_images("1.0.0")
+        made[JOB].git("fetch", "--quiet")
+        yield made
+
+
+def run_step(shop: Workshop, recipe: str, name: str, **more: str) -> str:
+    """Runs a step as GitHub does, in a fresh clone of the job; what it printed."""
+    text = (RECIPES / f"{recipe}.yml").read_text()
+    found = re.search(rf"- name: {name}\n(?:.*\n)*?        run: \|\n((?:          .*\n)+)", text)
+    assert found is not None
+    # the forge's own command is all that is not here
+    script = textwrap.dedent(found[1]).replace("gh release", "echo gh release")
+    known = {k: v for k, v in shop[JOB].environment.items() if k != "SSH_AUTH_SOCK"}
+    key = (shop.root / "online/freshness").read_text().strip()
+    done = subprocess.run(
+        ["bash", "-e", "-c", f"trap 'kill ${{SSH_AGENT_PID:-}} 2>/dev/null || :' EXIT\n{script}"],
+        cwd=shop[JOB].clone,
+        env={**known, "VERSION": "1.0.0", "FRESHNESS_KEY": key, **more},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_release_comes_about_by_the_recipe(shop: Workshop) -> None:
+    """Prepared by a job, signed by people elsewhere, published by a job without their keys."""
+    made = run_step(shop, "release", "Prepare", NOTES="Now `with` $notes", SECURITY="--security")
+    assert "notes           Now `with` $notes" in made
+    assert "stable, security, number 1" in made
+
+    file = "koprogo-v1.0.0.draft.json"
+    for name in ("ann", "bob"):
+        shop[name].must("cosign", file, "--yes", folder=shop.carry(file, JOB, name))
+        shop.bring_back(file, name, JOB)
+
+    published = run_step(shop, "release", "Publish")
+    assert "trusted by trust root 1: signed by bob, ann" in published
+    assert published.endswith("gh release edit v1.0.0 --draft=false\n")
+
+
+def test_the_freshness_job_goes_on_from_what_the_remote_has(shop: Workshop) -> None:
+    """It carries over what somebody said meanwhile, in a clone that knows nothing of it."""
+    shop["ann"].must("hold", "1.0.0", "--reason", "wait")
+    assert "v1.0.0: wait" in run_step(shop, "freshness", "Renew")
