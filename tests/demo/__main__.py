@@ -11,7 +11,9 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from rich.console import Console
 
+from tests.demo.association import PEOPLE, Association
 from tests.demo.story import Story
+from tests.desks import workshop_of
 from tests.instance import PATIENT_GATE, Instance
 from tests.lab.client import Client
 from tests.lab.lab import Lab
@@ -27,7 +29,9 @@ def main() -> int:
         with console.status("bringing up the lab"):
             exits.enter_context(_nothing_left_behind())
             lab = exits.enter_context(Lab())
-        story = Story(console, lab, Instance.create(lab, gate=PATIENT_GATE))
+            instance = Instance.create(lab, gate=PATIENT_GATE)
+            shop = exits.enter_context(workshop_of(lab, PEOPLE))
+        story = Story(console, Association(console, shop, instance))
         if not story.install():
             console.print("[red]the story cannot begin: the first release was not installed[/]")
             return 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
@@ -14,14 +13,14 @@ from rich.console import Console
 from rich.rule import Rule
 from rich.table import Table
 
-from tests.instance import Instance
+from tests.demo.association import Association
+from tests.demo.terminal import DONE, FAILED, REFUSED, ROLLED_BACK, terminal
+from tests.desks import JOB
 from tests.lab.client import Client, Tally
 from tests.lab.forgeries import Forger, Forgery
-from tests.lab.lab import Lab
+from tests.lab.keys import Signer
 from tests.lab.recipes import Kind
 from tests.lab.releases import Release
-
-DONE, REFUSED, ROLLED_BACK, FAILED = 0, 3, 4, 1
 
 
 @dataclass(frozen=True)
@@ -36,18 +35,24 @@ class Act:
 class Story:
     """Plays the acts one after the other on one stack."""
 
-    def __init__(self, console: Console, lab: Lab, instance: Instance) -> None:
+    def __init__(self, console: Console, association: Association) -> None:
         self._console = console
-        self._lab = lab
-        self._instance = instance
+        self._association = association
+        self._instance = association.instance
+        self._lab = association.instance.lab
         self._acts: list[Act] = []
         self._database = ""
 
     def install(self) -> bool:
         """The first installation: nobody uses the stack yet; tells whether it succeeded."""
-        self._say("First install", "the association has tagged v1.0.0; nothing runs here yet")
-        release = self._publish(Kind.GOOD)
+        self._say(
+            "The association", "three people, of whom two must sign; their machines are apart"
+        )
+        self._association.found()
+        self._say("A release", "prepared by one, signed by two, published with its freshness")
+        release = self._association.release()
         self._lab.stack.write_env(release.tag)
+        self._say("First install", f"{release.tag} is published; nothing runs here yet")
         if self._type("update") != DONE:
             return False
         self._acts.append(Act("first install", Tally(()), ()))
@@ -68,6 +73,7 @@ class Story:
             ROLLED_BACK,
         )
         self._refusals(client)
+        self._trust(client)
         self._say("What the agent has to say", "")
         for verb in ("status", "history", "why"):
             self._type(verb)
@@ -135,12 +141,56 @@ class Story:
         forger.move(installed)
         self._type("check")
         codes.append(self._type("verify", installed.tag))
+        forger.restore(installed)
         faults = _unless(codes == [REFUSED, REFUSED], f"forged and moved tags: {codes}")
         tally = client.tally().since(began)
         self._acts.append(Act("a forged and a moved tag", tally, faults + calm(tally)))
 
-    def _publish(self, kind: Kind) -> Release:
-        return self._lab.publisher.publish(kind)
+    def _trust(self, client: Client) -> None:
+        """A key is lost, nobody vouches for freshness, a release is taken back: one act."""
+        began, association = time.monotonic(), self._association
+        alice, carol, dora = (association.key(name) for name in ("alice", "carol", "dora"))
+        self._say("A lost key", "carol's laptop is gone; the other two take her key out")
+        association.rotate()
+        old = self._publish(Kind.GOOD, carol, alice)
+        faults = self._expect(REFUSED, "verify", old.tag)
+        new = self._publish(Kind.GOOD, alice, dora)
+        faults += self._installs(new, f"{new.tag} is signed by alice and dora")
+        self._say("Time stands still", "the job that renews freshness does not run")
+        association.let_freshness_expire()
+        waiting = self._publish(Kind.GOOD, alice, dora)
+        faults += self._expect(DONE, "update") + self._expect(DONE, "status")
+        faults += _unless(self._installed() == new.tag, "something was installed while STALE")
+        association.type(JOB, "freshness", "--push")
+        faults += self._installs(waiting, "the job runs again")
+        self._say("A bad release is taken back", "somebody found out what it does")
+        bad = self._publish(Kind.GOOD, alice, dora)
+        association.type("bob", "yank", bad.version, "--reason", "loses attachments")
+        faults += self._expect(DONE, "update") + self._expect(DONE, "why")
+        faults += _unless(self._installed() == waiting.tag, "what was yanked was installed")
+        tally = client.tally().since(began)
+        self._acts.append(Act("a key rotated out, freshness renewed, a yank", tally, faults))
+
+    def _installs(self, release: Release, text: str) -> tuple[str, ...]:
+        """Lets the agent act; the release must be what runs afterwards."""
+        self._say(f"{release.tag} is installed", text)
+        faults = self._expect(DONE, "update")
+        return faults + _unless(self._installed() == release.tag, f"{release.tag} is not installed")
+
+    def _expect(self, expected: int, *words: str) -> tuple[str, ...]:
+        code = self._type(*words)
+        return _unless(code == expected, f"{' '.join(words)}: exit code {code}, not {expected}")
+
+    def _installed(self) -> str | None:
+        with self._instance.engine() as engine:
+            deployment = engine.journal.installed
+        return deployment.tag if deployment else None
+
+    def _publish(
+        self, kind: Kind, signer: Signer | None = None, cosigner: Signer | None = None
+    ) -> Release:
+        cosigners = None if cosigner is None else (cosigner,)
+        return self._lab.publisher.publish(kind, signer=signer, cosigners=cosigners)
 
     def _say(self, title: str, text: str) -> None:
         self._console.print()
@@ -152,7 +202,7 @@ class Story:
         """Types a command as a person would, on this very terminal."""
         self._console.print(f"[bold cyan]$ koprogo-agent {' '.join(words)}[/]")
         done = subprocess.run(
-            [_program(), *words], env={**self._instance.environment, **_terminal()}, check=False
+            [_program(), *words], env={**self._instance.environment, **terminal()}, check=False
         )
         return done.returncode
 
@@ -168,9 +218,3 @@ def _unless(good: object, fault: str) -> tuple[str, ...]:
 
 def _program() -> Path:
     return Path(sys.executable).parent / "koprogo-agent"
-
-
-def _terminal() -> dict[str, str]:
-    """What the terminal is, so that colours and progress come out as for a person."""
-    names = ("TERM", "COLUMNS", "COLORTERM", "NO_COLOR", "LANG")
-    return {name: os.environ[name] for name in names if name in os.environ}
