@@ -157,7 +157,7 @@ def _spawned(
         )
     with _readable(stdin) as source:
         child = subprocess.Popen(
-            [*_dying_with_us(), program, *argv[1:]],
+            [*_dying_with_us(env), program, *argv[1:]],
             env=dict(env),
             cwd=cwd,
             stdin=source,
@@ -183,13 +183,13 @@ def _readable(content: bytes) -> Iterator[int]:
         yield file.fileno()
 
 
-def _dying_with_us() -> tuple[str, ...]:
+def _dying_with_us(env: Mapping[str, str]) -> tuple[str, ...]:
     """A prefix that has the kernel kill the program when the agent dies.
 
     After `kill -9` the next agent must not act while a `compose up` of the last one still does.
     Below systemd the service's cgroup is emptied anyhow, so a host without setpriv loses nothing.
     """
-    setpriv = shutil.which("setpriv")
+    setpriv = shutil.which("setpriv", path=env.get("PATH", os.defpath))
     return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
 
 

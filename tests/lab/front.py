@@ -50,7 +50,15 @@ class WrongCertificate:
     """Present a certificate from an authority that nobody trusts."""
 
 
-Fault = Refuse | Slow | Endless | Silent | WrongCertificate
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Where the path matches `where`, let `act` answer; what it leaves (False) is passed on."""
+
+    act: Callable[[Exchange], bool]
+    where: str = ""
+
+
+Fault = Refuse | Slow | Endless | Silent | WrongCertificate | Act
 
 
 @dataclass
@@ -115,6 +123,10 @@ class Exchange(BaseHTTPRequestHandler):
             case Slow(bytes_per_second):
                 self.wfile = Throttled(self._unhindered, bytes_per_second)
                 self.server.relay(self)
+            case Act(act, where) if re.search(where, self.path):
+                self.wfile = self._unhindered
+                if not act(self):
+                    self.server.relay(self)
             case _:
                 self.wfile = self._unhindered
                 self.server.relay(self)

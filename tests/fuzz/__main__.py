@@ -1,0 +1,34 @@
+"""`python -m tests.fuzz READER [options of libFuzzer]`: atheris on one of the readers."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from importlib import import_module
+from pathlib import Path
+
+
+def main() -> None:
+    """Fuzzes until it finds something, or until its options say that it is enough."""
+    atheris = import_module("atheris")
+    with atheris.instrument_imports(include=["koprogo_agent", "tests.fuzz"]):
+        readers = import_module("tests.fuzz.readers")
+    if len(sys.argv) < 2 or sys.argv[1] not in readers.READERS:
+        sys.exit(
+            f"usage: python -m tests.fuzz {{{','.join(readers.READERS)}}} [-max_total_time=60]"
+        )
+    name = sys.argv.pop(1)
+    with tempfile.TemporaryDirectory(prefix="koprogo-fuzz-") as corpus:
+        for number, seed in enumerate(readers.READERS[name].seeds):
+            (Path(corpus) / str(number)).write_bytes(seed)
+
+        def once(raw: bytes) -> None:
+            readers.attempt(name, raw)
+            readers.attempt(name, readers.canonical(raw))
+
+        atheris.Setup([*sys.argv, corpus], once)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
