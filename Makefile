@@ -45,7 +45,7 @@ check: lint ## the inner loop: lint, unit and simulation tests, in about a minut
 	$(BIN)/pytest -q -n 2 tests/unit tests/simulation
 
 .PHONY: test
-test: setup ## everything, from a clean clone: under 15 minutes on 2 cores
+test: setup ## everything, from a clean clone: under 20 minutes on 2 cores
 	@$(MAKE) --no-print-directory check
 	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests \
 		--ignore=tests/unit --ignore=tests/simulation

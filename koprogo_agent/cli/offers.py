@@ -8,15 +8,14 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from koprogo_agent.cli import render, words
+from koprogo_agent.cli import render, verdicts, words
 from koprogo_agent.cli.exits import Exit
 from koprogo_agent.cli.options import AsJson, ConfigPath
 from koprogo_agent.cli.session import acting
 from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.update.survey import Stand, Surveyed, survey
-from koprogo_agent.update.verdict import Holds, Verdict, judge_here
+from koprogo_agent.update.verdict import Verdict, judge_here
 
-_MARKS = {Holds.YES: ("✓", "green"), Holds.NO: ("✗", "bold red"), Holds.NOT_REACHED: ("·", "dim")}
 _STYLES = {Stand.NEXT: "bold green", Stand.REFUSED: "bold red", Stand.WAITS: "yellow"}
 _SHOWN = 8
 
@@ -79,14 +78,7 @@ def _document(one: Surveyed) -> dict[str, Any]:
 
 
 def _tell(verdict: Verdict) -> None:
-    render.line(f"{verdict.ref.name}  tag object {verdict.ref.oid}", "bold")
-    for one in verdict.findings:
-        mark, style = _MARKS[one.holds]
-        render.line(f"  {mark} {one.demand}", style if one.holds is not Holds.YES else "")
-    for refusal in (one.refusal for one in verdict.findings if one.refusal):
-        render.line(f"refused: {refusal.message}  [{refusal.code}]", "bold red")
-        if refusal.advice:
-            render.note("next:", refusal.advice)
+    verdicts.tell(verdict)
     if verdict.release is not None:
         render.line(f"{verdict.ref.name} is a release that may be trusted", "bold green")
         render.pairs(_summary(verdict.release))
@@ -110,28 +102,10 @@ def _summary(release: VerifiedRelease) -> Iterator[tuple[str, str]]:
 
 
 def _verdict(verdict: Verdict) -> dict[str, Any]:
-    release, refusal = verdict.release, verdict.refusal
+    release = verdict.release
     manifest = release.manifest if release else None
     return {
-        "tag": verdict.ref.name,
-        "oid": verdict.ref.oid,
-        "trusted": release is not None,
-        "code": refusal.code if refusal else None,
-        "message": refusal.message if refusal else None,
-        "rules": [
-            {
-                "rule": one.name,
-                "demand": one.demand,
-                "holds": str(one.holds),
-                "code": one.refusal.code if one.refusal else None,
-                "why": one.refusal.message if one.refusal else None,
-            }
-            for one in verdict.findings
-        ],
-        "signers": [
-            {"name": one.name, "kind": one.kind, "key": one.key}
-            for one in (release.signers if release else ())
-        ],
+        **verdicts.document(verdict),
         "commit": release.commit if release else None,
         "manifest": None
         if manifest is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from koprogo_agent.cli import verdicts
 from koprogo_agent.cli.words import iso
 from koprogo_agent.domain.freshness import Freshness, Rollout
 from koprogo_agent.domain.root import Root
@@ -15,25 +16,10 @@ from koprogo_agent.release.verify import Opinion
 
 def of_opinion(opinion: Opinion) -> dict[str, Any]:
     """What an instance would make of a release."""
-    verdict, refusal, reason = opinion.verdict, opinion.verdict.refusal, opinion.reason
+    reason = opinion.reason
     return {
-        "tag": verdict.ref.name,
-        "oid": verdict.ref.oid,
+        **verdicts.document(opinion.verdict),
         "root": opinion.root.version,
-        "trusted": verdict.release is not None,
-        "code": refusal.code if refusal else None,
-        "message": refusal.message if refusal else None,
-        "rules": [
-            {
-                "rule": one.name,
-                "demand": one.demand,
-                "holds": str(one.holds),
-                "code": one.refusal.code if one.refusal else None,
-                "why": one.refusal.message if one.refusal else None,
-            }
-            for one in verdict.findings
-        ],
-        "signers": [one.name for one in verdict.release.signers] if verdict.release else [],
         "newer": opinion.newer,
         "waits": {"gate": str(reason.waits), "detail": reason.detail} if reason else None,
         "rollout": _rollout(opinion.rollout) if opinion.rollout else None,

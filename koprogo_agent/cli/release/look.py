@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from koprogo_agent.cli import render, words
+from koprogo_agent.cli import render, verdicts, words
 from koprogo_agent.cli.exits import Exit
 from koprogo_agent.cli.options import AsJson
 from koprogo_agent.cli.release import documents, show
@@ -26,9 +26,7 @@ from koprogo_agent.release.verify import (
     verify_draft,
     verify_release,
 )
-from koprogo_agent.update.verdict import Holds
 
-_MARKS = {Holds.YES: show.GOOD, Holds.NO: show.BAD, Holds.NOT_REACHED: show.OPEN}
 _SHOWN = 10
 
 Target = Annotated[str, typer.Argument(metavar="VERSION|FILE", help="A release, or a draft.")]
@@ -90,17 +88,9 @@ def _opinion(target: str, instance: Instance, now: datetime) -> Opinion:
 
 
 def _tell(opinion: Opinion, runs: Version | None) -> None:
-    verdict = opinion.verdict
-    render.line(f"{verdict.ref.name}  tag object {verdict.ref.oid}", "bold")
-    for one in verdict.findings:
-        sign, style = _MARKS[one.holds]
-        render.line(f"  {sign} {one.demand}", "" if one.holds is Holds.YES else style)
-    for refusal in (one.refusal for one in verdict.findings if one.refusal):
-        render.line(f"refused: {refusal.message}  [{refusal.code}]", "bold red")
-        if refusal.advice:
-            render.note("next:", refusal.advice)
-    if verdict.release is not None:
-        _choice(opinion, verdict.release, runs)
+    verdicts.tell(opinion.verdict)
+    if opinion.verdict.release is not None:
+        _choice(opinion, opinion.verdict.release, runs)
 
 
 def _choice(opinion: Opinion, release: VerifiedRelease, runs: Version | None) -> None:
