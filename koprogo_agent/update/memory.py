@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from koprogo_agent.domain.tags import TagRef
 from koprogo_agent.errors import Failure, Refused
 from koprogo_agent.update.store import Store
+
+JUDGED_AGAIN = timedelta(days=1)
+"""What the source did wrong is not held against a release for longer than that."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +50,13 @@ class Memory:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def sight(self, tag: TagRef, now: datetime) -> Sighting:
-        """The first sight of a tag: the one remembered, or this one."""
+    def sight(self, tag: TagRef, now: datetime) -> None:
+        """Remembers the first sight of a tag; a later one changes nothing."""
         with self._store.transaction() as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO sighting VALUES (?, ?, ?)",
                 (tag.name, tag.oid, now.isoformat()),
             )
-        rows = self._store.connection.execute("SELECT * FROM sighting WHERE tag = ?", (tag.name,))
-        row = rows.fetchone()
-        return Sighting(row["oid"], datetime.fromisoformat(row["first_seen"]))
 
     def sightings(self) -> dict[str, Sighting]:
         """Every first sight by tag name."""
@@ -82,10 +82,11 @@ class Memory:
             Whether this refusal is news: the same one under another trust is none.
         """
         rows = self._store.connection.execute(
-            "SELECT trust, code FROM refusal WHERE tag = ? AND oid = ?", (tag.name, tag.oid)
+            "SELECT trust, code, at FROM refusal WHERE tag = ? AND oid = ?", (tag.name, tag.oid)
         )
         known = rows.fetchone()
-        if known is not None and tuple(known) == (trust, error.code):
+        same = known is not None and (known["trust"], known["code"]) == (trust, error.code)
+        if same and now - datetime.fromisoformat(known["at"]) < JUDGED_AGAIN:
             return False
         with self._store.transaction() as connection:
             connection.execute(

@@ -18,7 +18,7 @@ from koprogo_agent.domain.versions import Version, parse_tag, parse_version
 from koprogo_agent.errors import Refused
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.authority import Authority
-from koprogo_agent.update.memory import Memory, Refusal
+from koprogo_agent.update.memory import JUDGED_AGAIN, Memory, Refusal
 from koprogo_agent.update.world import World
 
 log = structlog.get_logger()
@@ -32,6 +32,9 @@ bad ones has its turn a few ticks later.
 
 _PASSING = {"trust.not_yet", "trust.expired"}
 """Refusals that depend on the time of day: judged anew at each poll, and kept only to be told."""
+
+_OF_THE_SOURCE = "source."
+"""Beginning of the codes of what came in the place of an object: the object may be a good one."""
 
 
 @dataclass(frozen=True)
@@ -104,14 +107,14 @@ class Releases:
             raise
 
     def remembered(self, ref: TagRef, floor: Floor | None) -> TrustMemory:
-        """What is remembered that a tag is judged by; its first sight is now, if it is new."""
-        sighting = self._memory.sight(ref, self._world.clock.now())
+        """What is remembered that a tag is judged by; one that is new is first seen now."""
+        sighting = self._memory.sightings().get(ref.name)
         era = self._authority.root.role(RoleName.RELEASE).era
         return TrustMemory(
-            first_seen=sighting.first_seen,
+            first_seen=sighting.first_seen if sighting else self._world.clock.now(),
             floor_version=parse_version(floor.version) if floor else None,
             floor_counter=floor.counter_in(era) if floor else 0,
-            first_oid=sighting.oid,
+            first_oid=sighting.oid if sighting else None,
         )
 
     def moved(self, refs: Iterable[TagRef]) -> list[TagRef]:
@@ -122,12 +125,18 @@ class Releases:
     def _known(self, ref: TagRef, trust: str) -> Refusal | None:
         """The refusal of a tag that cannot be judged otherwise today, or None."""
         known = self._memory.refusal(ref, trust)
-        return known if known is not None and known.code not in _PASSING else None
+        if known is None or known.code in _PASSING:
+            return None
+        age = self._world.clock.now() - known.at
+        return None if known.code.startswith(_OF_THE_SOURCE) and age >= JUDGED_AGAIN else known
 
     def _judge(self, ref: TagRef, raw: bytes, floor: Floor | None) -> VerifiedRelease:
-        tag = read_tag(ref, raw)
+        now, tag = self._world.clock.now(), read_tag(ref, raw)
         memory = self.remembered(ref, floor)
-        return verify(self._authority.court.case(tag, memory, self._world.clock.now()))
+        release = verify(self._authority.court.case(tag, memory, now))
+        # Only now: else whoever may push a tag for an hour could keep a version out for ever.
+        self._memory.sight(ref, now)
+        return release
 
     def _refuse(self, ref: TagRef, error: Refused, trust: str, raw: bytes | None) -> None:
         now = self._world.clock.now()

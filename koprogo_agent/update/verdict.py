@@ -112,7 +112,7 @@ def judge(
 
 
 def judge_here(engine: Engine, tag: str) -> Verdict:
-    """The same for a tag of the agent's own source; nothing but its first sight is remembered.
+    """The same for a tag of the agent's own source; nothing is remembered of it.
 
     Raises:
         Refused: the source has no such tag (code `choose.unknown`).
