@@ -17,7 +17,8 @@ from koprogo_agent.domain.tags import TagRef
 from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.domain.versions import parse_version
 from koprogo_agent.domain.windows import open_at
-from koprogo_agent.errors import AgentError, Failure, Refused
+from koprogo_agent.errors import AgentError, Failure, NeedsOperator, Refused, RetryLater
+from koprogo_agent.ports import Listing
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.adoption import Adoption
 from koprogo_agent.update.aftermath import Aftermath
@@ -123,12 +124,20 @@ class Engine:
         """Polls, adopts what runs if nothing is known to be installed, and chooses."""
         if self.journal.set_aside is not None and self.journal.installed is None:
             self._open_again()
-        refs = self._poll()
-        found = offers(refs)
-        self._note_moved(refs)
-        if self.journal.installed is None:
-            self._adopt(found)
-        choice = self.choose(found, self.circumstances())
+        listing = self._poll()
+        found = offers(listing.tags)
+        try:
+            if self.journal.installed is None:
+                self._adopt(found)
+            self._note_moved(listing.tags)
+            choice = self.choose(found, self.circumstances())
+        except RetryLater as error:
+            self._poll_failed(Failure.of(error))
+            raise
+        except NeedsOperator:
+            self._poll_ended(listing)
+            raise
+        self._poll_ended(listing)
         self.standing.chose(choice)
         return Seen(tuple(found), choice)
 
@@ -196,23 +205,28 @@ class Engine:
             return (*found, "the files in the stack's folder are not those of the release")
         return found
 
-    def _poll(self) -> tuple[TagRef, ...]:
-        """What is tagged at the source; trust root and freshness are the newest afterwards."""
-        now = self.world.clock.now()
+    def _poll(self) -> Listing:
+        """What the source lists; trust root and freshness are the newest afterwards."""
         try:
             listing = self.world.source.list_refs()
             self.authority.refresh(listing.trust)
-            withheld = self.authority.withheld(listing.tags)
         except AgentError as error:
-            self.standing.poll_failed(Failure.of(error), now)
-            self.authority.announce()
+            self._poll_failed(Failure.of(error))
             raise
+        return listing
+
+    def _poll_ended(self, listing: Listing) -> None:
+        """The source gave all that it lists, and that may not be all that there is."""
+        withheld = self.authority.withheld(listing.tags)
         if withheld:
-            self.standing.poll_failed(Failure("RetryLater", "source.withheld", withheld), now)
+            self._poll_failed(Failure("RetryLater", "source.withheld", withheld))
         else:
-            self.standing.poll_succeeded(now)
+            self.standing.poll_succeeded(self.world.clock.now())
+            self.authority.announce()
+
+    def _poll_failed(self, failure: Failure) -> None:
+        self.standing.poll_failed(failure, self.world.clock.now())
         self.authority.announce()
-        return listing.tags
 
     def _note_moved(self, refs: tuple[TagRef, ...]) -> None:
         for ref in self.releases.moved(refs):

@@ -104,18 +104,23 @@ class Mirror:
 
     def _fetch(self, command: Sequence[str], wants: Sequence[str]) -> None:
         """Fetches; a mirror that may be at fault is made anew, once."""
-        words = (*command, "--end-of-options", "origin")
+        try:
+            self._try_to_fetch(command, wants)
+        except RetryLater as error:
+            if error.code != UNKNOWN:
+                raise
+            self.set_aside()
+            self._try_to_fetch(command, wants)
+
+    def _try_to_fetch(self, command: Sequence[str], wants: Sequence[str]) -> None:
         self._prepare()
+        words = (*command, "--end-of-options", "origin")
         try:
             self._command.remote(self._path, *words, stdin=_lines(wants))
         except RetryLater as error:
             if error.code == CUT_OFF and self._is_full():
                 raise self._too_large() from error
-            if error.code != UNKNOWN:
-                raise
-            self.set_aside()
-            self._prepare()
-            self._command.remote(self._path, *words, stdin=_lines(wants))
+            raise
 
     def _is_full(self) -> bool:
         """Whether a half-made pack has come to its limit; git does not say what ended it."""
