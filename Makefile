@@ -55,6 +55,11 @@ crash: setup ## kill -9 at length: 50 random instants, and each boundary of a st
 	@$(MAKE) --no-print-directory venv
 	KOPROGO_KILLS=50 $(BIN)/pytest -q -s tests/integration/test_crashes.py
 
+.PHONY: proof
+proof: setup ## take out each rule of trust in turn, and see that its tests fail: half an hour
+	@$(MAKE) --no-print-directory venv
+	@$(BIN)/python -m tests.attacks.proof
+
 .PHONY: demo
 demo: setup ## the whole story on a terminal; KEEP=1 leaves it running
 	@$(MAKE) --no-print-directory venv
