@@ -85,7 +85,7 @@ class TrustDirectory:
 
     def _require_no_link(self) -> None:
         """Whoever may write where a link lies can lead it to a folder of their own."""
-        real = self._directory.resolve()
+        real = Path(os.path.realpath(self._directory))
         if real != self._directory:
             raise NeedsOperator(
                 f"the trust directory {self._directory} is reached through a link",

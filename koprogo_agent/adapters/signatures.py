@@ -52,16 +52,15 @@ class SigningTools:
                 `signature.expired` and `signature.revoked`, where the key itself says so.
             RetryLater: the tool did not end in time.
         """
+        kind = statement.kind
+        if kind is None:
+            raise _refused(statement, "signature.bad", "is neither an SSH nor a PGP one")
         with TemporaryDirectory(prefix="koprogo-agent-") as scratch:
             folder = Path(scratch)
             (folder / "signature").write_text(statement.signature)
-            match statement.kind:
-                case Kind.SSH:
-                    return _check_ssh(statement, keys, folder)
-                case Kind.GPG:
-                    return _check_gpg(statement, keys, at, folder)
-                case None:
-                    raise _refused(statement, "signature.bad", "is neither an SSH nor a PGP one")
+            if kind is Kind.SSH:
+                return _check_ssh(statement, keys, folder)
+            return _check_gpg(statement, keys, at, folder)
 
 
 def _check_ssh(statement: Statement, keys: Sequence[Key], folder: Path) -> Signer:
@@ -91,7 +90,11 @@ def _ssh_refusal(statement: Statement, folder: Path) -> Refused:
 
 
 def _check_gpg(statement: Statement, keys: Sequence[Key], at: datetime, folder: Path) -> Signer:
-    pinned = {key.fingerprint: key for key in keys if key.kind is Kind.GPG}
+    pinned: dict[str, Key] = {}
+    for key in keys:
+        if key.kind is Kind.GPG:
+            # The first counts: a later one may lack the revocation that this one carries.
+            pinned.setdefault(key.fingerprint, key)
     ring = b"".join(base64.b64decode(key.public) for key in pinned.values())
     (folder / "keyring.gpg").write_bytes(ring)
     words = ("--homedir", str(folder), "--status-fd", "1", "--keyring", str(folder / "keyring.gpg"))

@@ -23,7 +23,8 @@ def require_successor(current: Root, candidate: Root, testimony: Testimony, now:
     one is what counts.
 
     Raises:
-        Refused: codes `root.version`, `root.product`, `root.not_yet`, `trust.threshold`.
+        Refused: codes `root.version`, `root.product`, `root.issued`, `root.not_yet`,
+            `trust.threshold`, `signature.not_yet`.
     """
     if candidate.version != current.version + 1:
         raise Refused(
@@ -36,7 +37,15 @@ def require_successor(current: Root, candidate: Root, testimony: Testimony, now:
             f" {current.product!r}",
             code="root.product",
         )
+    if candidate.issued < current.issued:
+        raise Refused(
+            f"{candidate.subject} says it was issued before {current.subject}, at"
+            f" {candidate.issued.isoformat()}",
+            code="root.issued",
+        )
     _require_issued(candidate.subject, candidate.issued, now, "root.not_yet")
+    # What the operator revoked here still counts in the candidate's own quorum: whoever it is that
+    # the old keys let in, no machine must be left behind the chain for ever.
     # Signed long ago, perhaps by keys that have expired since: they were good when they signed.
     at = min(candidate.issued, now)
     for judge in (current, candidate):

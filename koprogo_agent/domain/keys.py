@@ -15,8 +15,8 @@ from koprogo_agent.errors import Refused
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
 _SSH = re.compile(
-    r"((?:sk-)?ssh-ed25519(?:@openssh\.com)?|(?:sk-)?ecdsa-sha2-nistp(?:256|384|521)"
-    r"(?:@openssh\.com)?|ssh-rsa) ([A-Za-z0-9+/]{40,3000}={0,2})"
+    r"(ssh-ed25519|sk-ssh-ed25519@openssh\.com|ecdsa-sha2-nistp(?:256|384|521)"
+    r"|sk-ecdsa-sha2-nistp256@openssh\.com|ssh-rsa) ([A-Za-z0-9+/]{40,3000}={0,2})"
 )
 _SSH_LINE = re.compile(rf"{_SSH.pattern}(?: [^\n]*)?\n?")
 _GPG_FINGERPRINT = re.compile(r"[0-9A-F]{40}(?:[0-9A-F]{24})?")

@@ -31,7 +31,7 @@ _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SEVERITY = re.compile("routine|security")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}")
 _REPOSITORY = re.compile(
-    r"(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[0-9]{1,5})?/)?"
+    r"(?!.{256})(?:[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?(?::[0-9]{1,5})?/)?"
     r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
 )
 _PATH_CHARACTERS = re.compile(r"[A-Za-z0-9._@+/-]{1,255}")

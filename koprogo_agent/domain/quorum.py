@@ -9,6 +9,9 @@ from datetime import datetime
 from koprogo_agent.domain.root import Role, Root
 from koprogo_agent.errors import Refused
 
+_NOT_YET = "signature.not_yet"
+"""Code of a refusal that time alone may mend."""
+
 
 @dataclass(frozen=True)
 class Signer:
@@ -49,7 +52,8 @@ def require_entitled(subject: str, signer: Signer, root: Root, role: Role, at: d
     if objection is not None:
         code, why = objection
         raise Refused(
-            f"the signature on {subject} was made with the key {signer.name} ({signer.key}), {why}",
+            f"the signature on {subject} was made with the key {signer.name} ({signer.key}),"
+            f" which {why}",
             code=code,
             advice="forward this to the release manager; nothing was changed on this machine",
         )
@@ -64,21 +68,25 @@ def require_quorum(
         Those who count, each once.
 
     Raises:
-        Refused: they are too few (code `trust.threshold`).
+        Refused: they are too few (code `trust.threshold`), or will be enough once the keys of some
+            are valid (`signature.not_yet`).
     """
     counted: dict[str, Signer] = {}
+    later: set[str] = set()
     doubts = list(testimony.doubts)
     for signer in testimony.signers:
         objection = _objection(signer, root, role, at)
         if objection is None:
             counted.setdefault(signer.key, signer)
-        else:
-            doubts.append(f"{signer.name} does not count: the key {objection[1]}")
+            continue
+        code, why = objection
+        doubts.append(f"the key {signer.name} does not count: it {why}")
+        later |= {signer.key} if code == _NOT_YET else set()
     if len(counted) < role.threshold:
         raise Refused(
             f"{subject} is signed by {len(counted)} of the {role.threshold} keys that must sign it:"
             f" {_names(counted.values()) or 'none'}{''.join(f'; {one}' for one in doubts)}",
-            code="trust.threshold",
+            code=_NOT_YET if len(later | counted.keys()) >= role.threshold else "trust.threshold",
             advice=f"these may sign: {_listed(role)}; forward this to the release manager",
         )
     return tuple(counted.values())
@@ -87,14 +95,14 @@ def require_quorum(
 def _objection(signer: Signer, root: Root, role: Role, at: datetime) -> tuple[str, str] | None:
     """Why a key does not count, as a code and in words; None where it does."""
     if signer.key in root.revoked:
-        return "signature.revoked", "which is revoked on this machine"
+        return "signature.revoked", "is revoked on this machine"
     key = next((one for one in role.keys if one.fingerprint == signer.key), None)
     if key is None:
-        return "signature.role", f"which is not one of the {role.name} keys of {root.subject}"
+        return "signature.role", f"is not one of the {role.name} keys of {root.subject}"
     if key.valid_from is not None and at < key.valid_from:
-        return "signature.not_yet", f"which is not valid before {key.valid_from.isoformat()}"
+        return _NOT_YET, f"is not valid before {key.valid_from.isoformat()}"
     if key.valid_until is not None and at >= key.valid_until:
-        return "signature.expired", f"which is not valid since {key.valid_until.isoformat()}"
+        return "signature.expired", f"is not valid since {key.valid_until.isoformat()}"
     return None
 
 
@@ -103,4 +111,4 @@ def _names(signers: Iterable[Signer]) -> str:
 
 
 def _listed(role: Role) -> str:
-    return ", ".join(key.name for key in role.keys) or "nobody"
+    return ", ".join(key.name for key in role.keys)

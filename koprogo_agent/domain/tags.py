@@ -140,7 +140,7 @@ def object_id(like: str, kind: str, raw: bytes) -> str:
 
 def _read_headers(ref: TagRef, head: str) -> str:
     """Checks the four headers and gives the commit's id."""
-    pairs = [line.partition(" ")[::2] for line in head.split("\n")]
+    pairs = [line.partition(" ")[::2] for line in head.split("\n", len(_HEADERS))]
     names = tuple(name for name, _ in pairs)
     if names != _HEADERS:
         found = ", ".join(name[:20] for name in names[:8])

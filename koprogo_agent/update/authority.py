@@ -49,7 +49,7 @@ _WHAT = ("root", "freshness")
 _MOST_ROOTS = 50
 """Trust roots walked in one tick: a source full of them must not keep the agent busy for ever."""
 
-_PASSING = {"root.not_yet", "freshness.not_yet"}
+_PASSING = {"root.not_yet", "freshness.not_yet", "signature.not_yet"}
 """Refusals that depend on the time of day: judged anew at each poll."""
 
 
@@ -136,8 +136,8 @@ class Authority:
         """
         if commit is None or self._journal.get(Judged, "trust.judged") == self._judged(commit):
             return
-        refusals = (self._walk(commit), self._freshen(commit))
-        if not any(error and error.code in _PASSING for error in refusals):
+        walked, freshened = self._walk(commit), self._freshen(commit)
+        if walked and freshened:
             self._journal.put("trust.judged", self._judged(commit))
 
     def stale(self) -> str:
@@ -188,24 +188,30 @@ class Authority:
     def _judged(self, commit: str) -> Judged:
         return Judged(commit, self.ground)
 
-    def _walk(self, commit: str) -> Refused | None:
-        """From the newest trust root that is believed to the newest that the source has."""
+    def _walk(self, commit: str) -> bool:
+        """From the newest trust root that is believed to the newest that the source has.
+
+        Returns:
+            Whether there is nothing more to be learned from this commit.
+        """
         source = self._world.source
         for _ in range(_MOST_ROOTS):
             path = f"{ROOTS}/{self.root.version + 1}.json"
             try:
                 if path not in source.list_files(commit, path):
-                    break
+                    self._journal.put(_refused("root"), None)
+                    return True
                 raw = source.read_file(commit, path)
             except Refused as error:
                 return self._refuse("root", error, b"")
-            refused = self._believe("root", raw, self._root)
-            if refused is not None:
-                return refused
-        self._journal.put(_refused("root"), None)
-        return None
+            before = self.root.version
+            settled = self._believe("root", raw, self._root)
+            if self.root.version == before:
+                return settled
+        return False
 
-    def _freshen(self, commit: str) -> Refused | None:
+    def _freshen(self, commit: str) -> bool:
+        """Takes the freshness document; returns as `_walk`."""
         try:
             raw = self._world.source.read_file(commit, FRESHNESS)
         except Refused as error:
@@ -227,23 +233,21 @@ class Authority:
         require_fresher(candidate, testimony, root, self.freshness, now)
         self._documents.keep_freshness(candidate, root, now)
 
-    def _believe(
-        self, what: str, raw: bytes, judge: Callable[[bytes, datetime], None]
-    ) -> Refused | None:
-        """Why a document is not believed, or None."""
+    def _believe(self, what: str, raw: bytes, judge: Callable[[bytes, datetime], None]) -> bool:
+        """Whether a document is judged for good, believed or not."""
         try:
             judge(raw, self._world.clock.now())
         except Refused as error:
             return self._refuse(what, error, raw)
         self._journal.put(_refused(what), None)
-        return None
+        return True
 
-    def _refuse(self, what: str, error: Refused, raw: bytes) -> Refused:
+    def _refuse(self, what: str, error: Refused, raw: bytes) -> bool:
         """Remembers why a document is not believed, and tells it when it is news."""
         known = self._journal.get(RefusedDocument, _refused(what))
         if known is None or known.code != error.code:
             now = self._world.clock.now()
-            self._documents.keep_evidence(raw, now)
+            self._documents.keep_evidence(what, raw, now)
             self._journal.record(
                 "trust.refused", now, what=what, code=error.code, why=error.message
             )
@@ -251,7 +255,7 @@ class Authority:
             log.error("trust.refused", what=what, code=error.code, why=error.message)
             said = f"{what}: {error.message}"
             self._world.notifier.tell("KoproGo: what the source says of trust is refused", said)
-        return error
+        return error.code not in _PASSING
 
 
 def yanked(installed: Deployment | None, freshness: Freshness | None) -> str:

@@ -19,7 +19,6 @@ _read_freshness = lru_cache(maxsize=2)(read_freshness)
 class _Kind(StrEnum):
     ROOT = "root"
     FRESHNESS = "freshness"
-    REFUSED = "refused"
 
 
 class Documents:
@@ -63,10 +62,10 @@ class Documents:
             connection.execute("DELETE FROM document WHERE kind = ?", (_Kind.FRESHNESS,))
             _insert(connection, _Kind.FRESHNESS, freshness.version, raw, now, era)
 
-    def keep_evidence(self, raw: bytes, now: datetime) -> None:
-        """Keeps the document that was refused last, for whoever asks what it was."""
+    def keep_evidence(self, what: str, raw: bytes, now: datetime) -> None:
+        """Keeps the document that was refused last as what it should have been: as evidence."""
         with self._store.transaction() as connection:
-            _insert(connection, _Kind.REFUSED, 1, raw, now)
+            _insert(connection, f"refused {what}", 1, raw, now)
 
     def _one(self, where: str, *values: object) -> bytes | None:
         query = f"SELECT raw FROM document WHERE {where}"  # noqa: S608 - our own words
@@ -76,7 +75,7 @@ class Documents:
 
 def _insert(
     connection: sqlite3.Connection,
-    kind: _Kind,
+    kind: str,
     version: int,
     raw: bytes,
     now: datetime,

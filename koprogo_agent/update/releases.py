@@ -30,7 +30,7 @@ What is known to be refused is no work, and does not count: the good release beh
 bad ones has its turn a few ticks later.
 """
 
-_PASSING = {"trust.not_yet", "trust.expired"}
+_PASSING = {"trust.not_yet", "trust.expired", "signature.not_yet"}
 """Refusals that depend on the time of day: judged anew at each poll, and kept only to be told."""
 
 _OF_THE_SOURCE = "source."

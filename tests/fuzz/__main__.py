@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from importlib import import_module
 from pathlib import Path
 
@@ -18,16 +17,17 @@ def main() -> None:
             f"usage: python -m tests.fuzz {{{','.join(readers.READERS)}}} [-max_total_time=60]"
         )
     name = sys.argv.pop(1)
-    with tempfile.TemporaryDirectory(prefix="koprogo-fuzz-") as corpus:
-        for number, seed in enumerate(readers.READERS[name].seeds):
-            (Path(corpus) / str(number)).write_bytes(seed)
+    corpus = Path(".hypothesis", "atheris", name)  # what git ignores already
+    corpus.mkdir(parents=True, exist_ok=True)
+    for number, seed in enumerate(readers.READERS[name].seeds):
+        (corpus / f"seed-{number}").write_bytes(seed)
 
-        def once(raw: bytes) -> None:
-            readers.attempt(name, raw)
-            readers.attempt(name, readers.canonical(raw))
+    def once(raw: bytes) -> None:
+        readers.attempt(name, raw)
+        readers.attempt(name, readers.canonical(raw))
 
-        atheris.Setup([*sys.argv, corpus], once)
-        atheris.Fuzz()
+    atheris.Setup([*sys.argv, str(corpus)], once)
+    atheris.Fuzz()
 
 
 if __name__ == "__main__":

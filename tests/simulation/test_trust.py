@@ -126,6 +126,17 @@ def test_an_agent_that_was_away_walks_every_version(three: Instance) -> None:
     assert [*kept, three.engine.authority.root.version] == [4, 4]
 
 
+def test_a_long_chain_is_walked_in_as_many_ticks_as_it_takes(three: Instance) -> None:
+    """Nothing is taken for judged that was not looked at: also where the branch does not move."""
+    chain = {f"root/{n}.json": root(n, TWO_OF_THREE, PEOPLE[:2]) for n in range(2, 121)}
+    three.scene.association.publish(chain)
+    reached = []
+    for _ in range(3):
+        three.tick()
+        reached.append(three.engine.authority.root.version)
+    assert reached == [51, 101, 120]
+
+
 @pytest.mark.parametrize(
     ("files", "code"),
     [

@@ -215,6 +215,14 @@ def test_a_trust_directory_that_is_reached_through_a_link_is_refused(
         assert (error.code, str(folder) in error.advice) == ("trust.link", True)
 
 
+def test_a_link_to_itself_is_told_as_any_other(tmp_path: Path) -> None:
+    """The agent says what is wrong, and does not end."""
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    directory = TrustDirectory(tmp_path / "loop")
+    assert complaint(directory.pinned).code in {"trust.link", "trust.unreadable"}
+    assert complaint(directory.revoked)
+
+
 # --- what is a file
 
 

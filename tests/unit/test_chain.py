@@ -102,6 +102,14 @@ def test_no_version_is_left_out_or_taken_twice(version: int) -> None:
     assert f"the file of trust root 6 holds version {version}" in error.message
 
 
+def test_a_successor_is_not_older_than_what_it_follows() -> None:
+    """Whoever has keys that have ended since could else go back to when they had not."""
+    signers = ("ann", "cem", "dan")
+    walk(successor(*signers, issued=instant(ROOT.issued)))
+    error = refusal(successor(*signers, issued=instant(ROOT.issued - timedelta(seconds=1))))
+    assert (error.code, "trust root 5" in error.message) == ("root.issued", True)
+
+
 def test_a_successor_is_for_the_same_product() -> None:
     """The same people may sign for another one."""
     error = refusal(successor("ann", "cem", "dan", product="koprogo-beta"))
@@ -158,7 +166,7 @@ def test_a_clock_that_runs_ahead_makes_no_key_valid_earlier() -> None:
     candidate = successor("ann", "cem", "dan", issued=instant(NOW + timedelta(minutes=5)))
     walk(candidate, current, now=NOW)
     error = refusal(candidate, current, now=NOW - timedelta(minutes=5))
-    assert (error.code, "not valid before" in error.message) == ("trust.threshold", True)
+    assert (error.code, "not valid before" in error.message) == ("signature.not_yet", True)
 
 
 def test_a_key_that_is_revoked_here_confirms_no_successor() -> None:

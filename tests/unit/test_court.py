@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from koprogo_agent.domain import cosignatures, tags
 from koprogo_agent.domain import manifest as manifests
 from koprogo_agent.domain.armour import Purpose, Statement
 from koprogo_agent.domain.canonical import encode
@@ -178,10 +179,14 @@ BEFORE = [
     ("name", "latest", raw(name="latest")),
     ("tag", "v1.2.0", raw(name="v1.3.0")),
     ("tag", "v1.2.0", b"no tag at all"),
+    ("tag", "v1.2.0", b"x" * (tags.MAX_BYTES + 1)),
+    ("tag", "v1.2.0", raw().replace(b"type commit", b"type tag")),
+    ("tag", "v1.2.0", raw().replace(b"type commit", b"type tree")),
     ("signed", "v1.2.0", UNSIGNED),
     ("signature", "v1.2.0", raw(key="eve")),
     ("format", "v1.2.0", raw(format=99)),
     ("format", "v1.2.0", raw(counter=0)),
+    ("format", "v1.2.0", tag_object("v1.2.0", COMMIT, f"{cosignatures.BEGIN}\n", "ann")),
 ]
 
 
@@ -209,6 +214,21 @@ def test_another_object_than_the_listed_one_is_told_as_such() -> None:
     assert found.refusal.code == "tag.altered"
 
 
+@pytest.mark.parametrize(
+    ("code", "name"), [("source.limit", "object"), ("tag.lightweight", "tag"), ("disk.x", "other")]
+)
+def test_what_the_source_cannot_give_is_told_where_it_belongs(code: str, name: str) -> None:
+    """A limit, a ref that points straight at a commit; and what no row names is still told."""
+
+    def fetch() -> bytes:
+        raise Refused("it cannot be had", code=code)
+
+    found = judge(TagRef("v1.2.0", "f" * 40), fetch, COURT, lambda: MEMORY, NOW)
+    assert [one.name for one in found.findings if one.holds is Holds.NO] == [name]
+    assert found.refusal is not None
+    assert found.refusal.code == code
+
+
 def test_a_name_that_is_no_version_is_not_asked_for() -> None:
     """It would become part of a refspec."""
 
@@ -227,18 +247,6 @@ def test_first_sight_of_what_is_no_tag_is_not_remembered() -> None:
 
     found = judge(ref(UNSIGNED), lambda: UNSIGNED, COURT, remembered, NOW)
     assert found.release is None
-
-
-def test_a_refusal_that_no_row_names_is_still_one() -> None:
-    """It is told behind the rows that hold."""
-
-    def fetch() -> bytes:
-        raise Refused("the disk of the source has gone", code="disk.gone")
-
-    found = judge(TagRef("v1.2.0", "f" * 40), fetch, COURT, lambda: MEMORY, NOW)
-    assert [one.name for one in found.findings if one.holds is Holds.NO] == ["other"]
-    assert found.refusal is not None
-    assert found.refusal.code == "disk.gone"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,9 +71,13 @@ def test_a_document_takes_the_place_of_the_one_before(documents: Documents) -> N
     assert documents.freshness(FIRST) is None
 
 
-def test_evidence_is_believed_by_nobody(documents: Documents) -> None:
-    """What was refused is kept for whoever asks, and counts for nothing."""
-    documents.keep_evidence(freshness(9), EPOCH)
-    documents.keep_evidence(root(9), EPOCH)
+def test_evidence_is_kept_and_believed_by_nobody(documents: Documents, tmp_path: Path) -> None:
+    """What was refused last lies there for whoever asks, and counts for nothing."""
+    documents.keep_evidence("freshness", freshness(9), EPOCH)
+    for version in (8, 9):
+        documents.keep_evidence("root", root(version), EPOCH)
     assert documents.root is None
     assert documents.freshness(FIRST) is None
+    with closing(sqlite3.connect(tmp_path / "state.db")) as connection:
+        kept = connection.execute("SELECT raw FROM document ORDER BY kind").fetchall()
+    assert kept == [(freshness(9),), (root(9),)]

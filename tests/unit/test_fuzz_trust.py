@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from koprogo_agent.adapters.git import _LISTED
+from koprogo_agent.adapters.git import read_listing
 from koprogo_agent.domain.canonical import Format, decode, encode
 from koprogo_agent.domain.tags import TagRef, read_tag
 from koprogo_agent.errors import Refused
@@ -194,16 +194,15 @@ def test_a_tag_under_any_name_and_id(ref: str, oid: str, raw: bytes) -> None:
 @given(raw=st.binary(max_size=400) | damaged((b"a" * 40 + b"\trefs/tags/v1.2.0\n",)))
 def test_a_listing_is_read_line_by_line(raw: bytes) -> None:
     """What `ls-remote` prints: a line that is not wholly an id and a ref is passed over."""
-    for line in raw.decode(errors="replace").split("\n"):
-        found = _LISTED.fullmatch(line)
-        if found is None:
-            continue
-        oid, kind, name = found.groups()
-        assert f"{oid}\trefs/{kind}/{name}" == line
-        assert len(oid) in {40, 64}
-        assert 1 <= len(name) <= 255
+    lines = raw.decode(errors="replace").split("\n")
+    listing = read_listing(raw, "trust")
+    for tag in listing.tags:
+        assert f"{tag.oid}\trefs/tags/{tag.name}" in lines
+        assert len(tag.oid) in {40, 64}
+        assert 1 <= len(tag.name) <= 255
         with pytest.raises(Refused):
-            read_tag(TagRef(name, oid), b"")
+            read_tag(tag, raw)
+    assert listing.trust is None or f"{listing.trust}\trefs/heads/trust" in lines
 
 
 # --- one text for each content, one content for each text

@@ -77,12 +77,15 @@ def counted(
 
 
 def shortfall(
-    testimony: quorum.Testimony, at: datetime = WITHIN, revoked: frozenset[str] = frozenset()
+    testimony: quorum.Testimony,
+    at: datetime = WITHIN,
+    revoked: frozenset[str] = frozenset(),
+    code: str = "trust.threshold",
 ) -> str:
     """Why they are too few."""
     with pytest.raises(Refused) as caught:
         counted(testimony, at, revoked)
-    assert caught.value.code == "trust.threshold"
+    assert caught.value.code == code
     assert "these may sign: ann, bob, cem" in caught.value.advice
     return caught.value.message
 
@@ -166,8 +169,10 @@ def test_who_is_not_valid_at_the_instant_does_not_count() -> None:
     """The ends are those of a single signer."""
     for at in (FROM, UNTIL - INSTANT):
         assert counted(witness("ann", "bob"), at) == ["ann", "bob"]
-    assert "0 of the 2" in shortfall(witness("ann", "bob"), FROM - INSTANT)
-    assert "not valid before" in shortfall(witness("ann", "bob"), FROM - INSTANT)
+    early = shortfall(witness("ann", "bob"), FROM - INSTANT, code="signature.not_yet")
+    assert "0 of the 2" in early
+    assert "not valid before" in early
+    assert shortfall(witness("ann", "ann"), FROM - INSTANT), "time alone does not mend it"
     assert "not valid since" in shortfall(witness("ann", "bob"), UNTIL)
 
 

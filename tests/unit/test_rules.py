@@ -131,7 +131,7 @@ def test_a_signature_is_judged_at_first_sight(name: str) -> None:
     limited = replace(GOOD, root=read_root(root(3, ROLES, keys=entries)))
     early, late = {
         "ann": ("signature.not_yet", "signature.expired"),
-        "bob": ("trust.threshold", "trust.threshold"),
+        "bob": ("signature.not_yet", "trust.threshold"),
     }[name]
     for seen in (SEEN, SEEN + timedelta(minutes=1) - INSTANT):
         assert verify(replace(limited, memory=Memory(seen)))

@@ -63,11 +63,7 @@ class Git:
         Raises:
             RetryLater: the source cannot be asked (codes `source.*`).
         """
-        lines = self._command.list_refs().decode(errors="replace").split("\n")
-        refs = [match.groups() for line in lines if (match := _LISTED.fullmatch(line))]
-        tags = tuple(TagRef(name, oid) for oid, kind, name in refs if kind == "tags")
-        branches = {name: oid for oid, kind, name in refs if kind == "heads"}
-        return Listing(tags, branches.get(self._trust_branch))
+        return read_listing(self._command.list_refs(), self._trust_branch)
 
     def fetch(self, tag: TagRef) -> bytes:
         """Brings a tag, its commit and trees into the mirror; gives the raw bytes of the object.
@@ -251,3 +247,12 @@ def _content(found: Object | None, oid: str, kind: str) -> bytes:
     if found is None or found.kind != kind:
         raise Damaged(f"{kind} {oid} is missing")
     return found.content
+
+
+def read_listing(raw: bytes, trust_branch: str) -> Listing:
+    """What `ls-remote` printed; lines that are not as git prints them are left out."""
+    lines = raw.decode(errors="replace").split("\n")
+    refs = [match.groups() for line in lines if (match := _LISTED.fullmatch(line))]
+    tags = tuple(TagRef(name, oid) for oid, kind, name in refs if kind == "tags")
+    branches = {name: oid for oid, kind, name in refs if kind == "heads"}
+    return Listing(tags, branches.get(trust_branch))
