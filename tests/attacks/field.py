@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -217,6 +218,14 @@ class Field:
         (letter,) = self.letters.empty()
         assert letter.title == title
         assert message in letter.body
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """It takes no longer: the limit held, and not the next one behind it."""
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < seconds
 
 
 def hostile_path(folder: Path, *programs: str) -> str:

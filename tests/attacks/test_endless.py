@@ -2,49 +2,32 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from koprogo_agent.adapters.images import RegistryImages
 from koprogo_agent.domain.states import Outcome
 from tests.attacks.cases import REFUSED
-from tests.attacks.field import Field
-from tests.attacks.people import FRESHNESS, replaced
+from tests.attacks.field import Field, within
+from tests.attacks.people import FRESHNESS, hours, replaced
 from tests.lab.forgeries import Forgery
 from tests.lab.front import Act, Endless, Fault, Slow
 from tests.lab.hostile import (
     Deed,
     crawls,
-    never_ends,
     pack_after_nonsense,
     pack_without_end,
     to_fetches,
 )
 from tests.lab.recipes import Kind
-from tests.lab.registry import INDEX_TYPE
 from tests.lab.releases import TagText
 from tests.lab.stack import INGRESS_FILE
+from tests.scenes import watch
 
 pytestmark = pytest.mark.real
 
 MEGABYTES = 1 << 20
 REFS = 16_000
-LAYER = "application/octet-stream"
-
-
-@contextmanager
-def within(seconds: float) -> Iterator[None]:
-    """It takes no longer: the limit held, and not the next one behind it."""
-    began = time.monotonic()
-    yield
-    assert time.monotonic() - began < seconds
-
-
-# --- the source
 
 
 def test_a_list_of_refs_has_an_end(field: Field) -> None:
@@ -85,6 +68,24 @@ def test_a_pack_has_an_end(field: Field, deed: Deed) -> None:
     with field.failing(field.lab.origin.front, Act(to_fetches(deed))):
         hurried.refuses(release.tag, "source.limit", "sent more than 67108864 bytes for one")
     field.forger.withdraw(release)
+
+
+def test_what_came_in_the_place_of_a_release_is_not_held_against_it_for_ever(
+    field: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tag is good; whoever answered for the source that one time has gone."""
+    field.lab.association.renew(expires=hours(72))
+    field.settles()
+    release = field.lab.publisher.publish(Kind.GOOD)
+    with field.failing(field.lab.origin.front, Act(to_fetches(pack_without_end))):
+        field.refuses(release.tag, "source.limit", "sent more than 67108864 bytes for one")
+    field.watches_idly()
+    ahead = datetime.now(UTC) + timedelta(hours=49)
+    monkeypatch.setattr("koprogo_agent.adapters.clock.SystemClock.now", lambda _clock: ahead)
+    assert watch(field.instance).outcome is Outcome.COMMITTED
+    assert field.installed == release.tag
+    monkeypatch.undo()
+    field.lab.association.renew()
 
 
 def test_a_fetch_has_its_time(field: Field) -> None:
@@ -131,64 +132,3 @@ def test_a_document_of_the_trust_branch_has_an_end(field: Field, what: str) -> N
     with replaced(field.lab, name, bytes(40 * MEGABYTES)):
         field.disbelieves(what, "source.limit", "more than 16777216 bytes")
     field.settles()
-
-
-# --- the registry
-
-
-@pytest.fixture
-def brisk(field: Field, monkeypatch: pytest.MonkeyPatch) -> Field:
-    """An agent that gives a registry three seconds without a sign of life, not two minutes."""
-    monkeypatch.setattr(
-        "koprogo_agent.wiring.RegistryImages", partial(RegistryImages, stall_seconds=3)
-    )
-    return field
-
-
-@pytest.mark.timeout(60)
-@pytest.mark.parametrize(
-    ("deed", "where"),
-    [
-        (never_ends(INDEX_TYPE), "/koprogo/.*/manifests/"),
-        (crawls(1), "/koprogo/.*/manifests/"),
-        (crawls(1), "/koprogo/.*/blobs/"),
-    ],
-    ids=["a manifest without end", "a manifest byte by byte", "a layer byte by byte"],
-)
-def test_a_registry_has_its_time(brisk: Field, deed: Deed, where: str) -> None:
-    """Later again, by the agent's own word: the release is not blamed for it."""
-    release = brisk.lab.publisher.publish(Kind.GOOD, ballast=4 * MEGABYTES)
-    with brisk.failing(brisk.lab.registry.front, Act(deed, where)), within(30):
-        words = ("the pull of .*@sha256:", "stood still for 3 s")
-        brisk.stops(release.tag, Outcome.POSTPONED, "registry.unreachable", *words)
-    brisk.forger.withdraw(release)
-
-
-@pytest.mark.timeout(60)
-def test_a_layer_that_drips_has_its_time(field: Field, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Just fast enough never to stand still: a hundred megabytes would take a day."""
-    monkeypatch.setattr(
-        "koprogo_agent.wiring.RegistryImages",
-        partial(RegistryImages, stall_seconds=3, least_pace=100_000),
-    )
-    release = field.lab.publisher.publish(Kind.GOOD, ballast=4 * MEGABYTES)
-    drips = Act(crawls(20_000), "/koprogo/.*/blobs/")
-    with field.failing(field.lab.registry.front, drips), within(30):
-        words = ("the pull of .*@sha256:", "less than 100000 bytes a second")
-        field.stops(release.tag, Outcome.POSTPONED, "registry.unreachable", *words)
-    field.forger.withdraw(release)
-
-
-@pytest.mark.timeout(60)
-def test_a_layer_has_an_end(field: Field, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else the engine stores it until the disk of the whole machine is full."""
-    monkeypatch.setattr(
-        "koprogo_agent.wiring.RegistryImages",
-        partial(RegistryImages, stall_seconds=3, most_bytes=64 * MEGABYTES),
-    )
-    release = field.lab.publisher.publish(Kind.GOOD)
-    endless = Act(never_ends(LAYER), "/koprogo/.*/blobs/")
-    with field.failing(field.lab.registry.front, endless), within(30):
-        words = ("the pull of .*@sha256:", "more than 67108864 bytes")
-        field.stops(release.tag, Outcome.POSTPONED, "registry.limit", *words)
-    field.forger.withdraw(release)

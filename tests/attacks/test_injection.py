@@ -39,6 +39,7 @@ OWN = ["core.bare=true", "core.filemode=true", "core.repositoryformatversion=0"]
         ("http://forge.example/x.git", "uses http, which allow_protocols does not name"),
         ("/srv/koprogo.git", "uses file, which allow_protocols does not name"),
     ],
+    ids=["an option", "ssh's option", "ext", "ext in one word", "fd", "secret", "http", "path"],
 )
 def test_an_address_that_is_an_option_a_program_or_a_secret_is_refused(
     field: Field, tmp_path: Path, url: str, words: str

@@ -54,6 +54,7 @@ def test_a_gpg_key_that_says_itself_that_it_is_over_signs_nothing(
         ("early", "valid_from", 1, "signature.not_yet", "is not valid before 20"),
         ("late", "valid_until", -1, "signature.expired", "is not valid since 20"),
     ],
+    ids=["too early", "too late"],
 )
 def test_a_key_outside_of_its_time_signs_nothing(
     field: Field, chain: Chain, name: str, limit: str, away: float, code: str, words: str
@@ -190,8 +191,11 @@ def test_two_keys_are_enough_and_both_are_named(field: Field, three: Chain) -> N
     assert said.returncode == Exit.DONE, said.stdout
     named = [line.split()[2] for line in said.stdout.splitlines() if "signed by" in line]
     assert named == ["carol", "bob"]
+    field.letters.empty()
     assert watch(field.instance).outcome is Outcome.COMMITTED
     assert field.installed == release.tag
+    (letter,) = field.letters.empty()
+    assert letter.title == f"KoproGo: {release.tag} is installed and healthy"
 
 
 def test_one_person_with_two_names_is_one(field: Field, three: Chain) -> None:
