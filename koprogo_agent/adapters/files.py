@@ -199,6 +199,11 @@ class LocalFiles:
                 folder.write(name, content, _PRIVATE)
         return path
 
+    def forget_override(self, name: str) -> None:
+        """Removes one of the agent's own compose files; absent already is success."""
+        with disk_errors(f"remove {name}"):
+            Folder(self._state / "overrides", 0o700).remove(_safe_name(name))
+
     def backups(self) -> tuple[Dump, ...]:
         """The backups that are kept, oldest first; a file of another size than recorded is none."""
         found: list[tuple[int, Dump]] = []

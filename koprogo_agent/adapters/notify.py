@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import structlog
 from pydantic import SecretStr
 
-from koprogo_agent import process
+from koprogo_agent import process, redact
 from koprogo_agent.errors import AgentError
 
 _SECONDS = 60.0
@@ -41,7 +41,8 @@ class AppriseNotifier:
         if not self._urls:
             return
         urls = [url.get_secret_value() for url in self._urls]
-        message = json.dumps({"urls": urls, "title": title, "body": body})
+        told = {"title": _harmless(title), "body": _harmless(body)}
+        message = json.dumps({"urls": urls, **told})
         argv = (sys.executable, "-m", __name__)
         try:
             done = process.run(argv, env=os.environ, timeout=self._seconds, stdin=message.encode())
@@ -52,6 +53,11 @@ class AppriseNotifier:
         else:
             if done.returncode:
                 _log.warning("notify.failed", channels=_failed(done.stdout))
+
+
+def _harmless(text: str) -> str:
+    """What a registry or a container said may be part of it, and goes where a person reads."""
+    return redact.printable(redact.text(text), keep_lines=True)
 
 
 def _failed(printed: bytes) -> str:

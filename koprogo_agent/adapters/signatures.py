@@ -27,6 +27,7 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SSH_GOOD = re.compile(
     r'Good "([a-z-]+)" signature (?:for signer )?with [\w-]+ key (SHA256:\S{43})\n?'
 )
+_KEY_ID = re.compile(r"[0-9A-F]{16}(?:[0-9A-F]{24}(?:[0-9A-F]{24})?)?")
 _STRONG_HASHES = frozenset({"8", "9", "10", "11", "12", "14"})
 """OpenPGP's numbers of the SHA-2 and SHA-3 families (RFC 9580, section 9.5)."""
 
@@ -120,7 +121,7 @@ def judge_status(statement: Statement, status: str, at: datetime) -> str:
         said = ["GOODSIG" if word == "EXPKEYSIG" else word for word in said]
     for word, (code, why) in _GPG_BAD.items():
         if word in said:
-            raise _refused(statement, code, why)
+            raise _refused(statement, code, f"{why}{_key_id(lines[said.index(word)])}")
     if [said.count(word) for word in ("NEWSIG", "GOODSIG", "VALIDSIG")] != [1, 1, 1]:
         raise _refused(statement, "signature.bad", "is not exactly one good signature")
     valid = next(words for words in lines if words[0] == "VALIDSIG")
@@ -130,6 +131,12 @@ def judge_status(statement: Statement, status: str, at: datetime) -> str:
     if valid[8] not in _STRONG_HASHES:
         raise _refused(statement, "signature.weak", "uses a hash that can be forged, such as SHA-1")
     return valid[10]
+
+
+def _key_id(words: Sequence[str]) -> str:
+    """The key of a status line, as far as gpgv knows it: its long id, or its fingerprint."""
+    named = words[1] if len(words) > 1 else ""
+    return f": {named}" if _KEY_ID.fullmatch(named) else ""
 
 
 def _run(argv: Sequence[str], payload: bytes, folder: Path) -> process.Completed:

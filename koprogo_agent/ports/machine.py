@@ -53,6 +53,9 @@ class Files(Protocol):
     def write_override(self, name: str, content: bytes) -> Path:
         """Durably writes one of the agent's own compose files; its path is the same for ever."""
 
+    def forget_override(self, name: str) -> None:
+        """Removes one of the agent's own compose files; absent already is success."""
+
     def backups(self) -> tuple[Dump, ...]:
         """The backups that are kept, oldest first."""
 

@@ -218,11 +218,12 @@ class Engine:
     def _poll_ended(self, listing: Listing) -> None:
         """The source gave all that it lists, and that may not be all that there is."""
         withheld = self.authority.withheld(listing.tags)
+        now = self.world.clock.now()
         if withheld:
-            self._poll_failed(Failure("RetryLater", "source.withheld", withheld))
+            self.standing.poll_failed(Failure("RetryLater", "source.withheld", withheld), now)
         else:
-            self.standing.poll_succeeded(self.world.clock.now())
-            self.authority.announce()
+            self.standing.poll_succeeded(now)
+        self.authority.announce(withheld)
 
     def _poll_failed(self, failure: Failure) -> None:
         self.standing.poll_failed(failure, self.world.clock.now())

@@ -33,6 +33,7 @@ from koprogo_agent.update.encoding import deployment_from
 from koprogo_agent.update.job import Job, Models
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.operation import Facts, Operation
+from koprogo_agent.update.presentable import presentable
 from koprogo_agent.update.table import WORK
 from koprogo_agent.update.world import Watcher, World
 
@@ -175,7 +176,8 @@ class Runner:
             operation = _learn(operation, action.step, facts)
         return operation, Finished(wrote=bool(facts.get("wrote")))
 
-    def _broke(self, operation: Operation, failure: Failure) -> tuple[Operation, Event]:
+    def _broke(self, operation: Operation, cause: Failure) -> tuple[Operation, Event]:
+        failure = presentable(cause, self._settings)
         self._watcher.broke(operation.state.action, failure)
         if operation.state.tries:
             # The same failure again: what is away needs a moment to come back.

@@ -46,7 +46,7 @@ REFUSED: Mapping[Forgery, tuple[str, ...]] = {
     Forgery.FUTURE_MANIFEST: ("trust.not_yet", "issued at 2036-11-23.*, but it is 20"),
     Forgery.PATH_TRAVERSAL: ("manifest.path", r"unsafe path '\.\./\.\./etc/cron\.d/x'"),
     Forgery.ABSOLUTE_PATH: ("manifest.path", "unsafe path '/etc/cron.d/x'"),
-    Forgery.OPTION_PATH: ("manifest.path", "unsafe path '--upload-pack=touch'"),
+    Forgery.OPTION_PATH: ("manifest.path", "unsafe path '--upload-pack'"),
     Forgery.GIT_PATH: ("manifest.path", r"unsafe path '\.git/hooks/post-checkout'"),
     Forgery.CLIMBING_TREE: ("source.fsck", r"malformed object.* contains '\.\.'"),
     Forgery.GIT_TREE: ("source.fsck", r"malformed object.* contains '\.git'"),

@@ -15,7 +15,7 @@ _FREEZE = "attacks/test_freeze.py::test_"
 _FRESH = f"{_FREEZE}a_freshness_document_that_does_not_follow_is_not_believed"
 _FIT = f"{_BACK}a_manifest_fits_its_own_tag_alone"
 _MESSAGE = "attacks/test_terminal.py::test_a_message_that_would_fool_its_reader_is_refused"
-_SIMULATED = "simulation/test_trust.py::test_"
+_SIMULATED = "simulation/test_freshness.py::test_"
 _SIM_FRESH = "simulation/test_freshness.py::test_"
 
 _GIT = (
@@ -264,9 +264,12 @@ _CHOICE = (
         *("choice: stale", "domain/choose", "here.stale"),
         f"{_FREEZE}a_mirror_that_stands_still_is_noticed_when_freshness_expires",
     ),
-    without(
-        *("choice: newer than what runs", "domain/choose", "version > here.installed"),
-        "version != here.installed",
+    also(
+        "choice: newer than what ran here",
+        (
+            ("domain/choose", "version > here.installed", "version != here.installed"),
+            ("domain/choose", "here.floor is None or version >= here.floor", "bool(here)"),
+        ),
         f"{_BACK}a_mirror_that_offers_older_releases_alone_brings_none_of_them",
     ),
     without(

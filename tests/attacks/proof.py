@@ -100,7 +100,9 @@ class Copy:
 
     @property
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(self._folder)}
+        # What this shell tells git is no part of any test, with or without a rule.
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        return {**kept, "PYTHONPATH": str(self._folder)}
 
     def _test(self, names: Sequence[str]) -> Result:
         report = self._folder / "report.xml"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -15,6 +15,7 @@ from tests.attacks.people import FRESHNESS, Chain, hours, renewal, replaced
 from tests.lab.lab import Lab
 from tests.lab.processes import wait_until
 from tests.lab.recipes import Kind
+from tests.lab.trust import instant
 from tests.scenes import watch
 
 pytestmark = pytest.mark.real
@@ -135,7 +136,9 @@ def test_a_freshness_document_that_does_not_follow_is_not_believed(field: Field,
 def test_an_expired_root_stops_all_that_is_new(field: Field) -> None:
     """A mirror that keeps back the next root for years: nothing starts, whatever freshness says."""
     chain = Chain.of(field.lab)
-    chain.go_on(issued=hours(-2), expires=hours(-1))
+    expires = datetime.now(UTC) + timedelta(seconds=2)
+    chain.go_on(expires=instant(expires))
+    wait_until(lambda: datetime.now(UTC) > expires, 5, "the root to expire")
     release = field.lab.publisher.publish(Kind.GOOD)
     field.watches_idly()
     (letter,) = field.letters.empty()

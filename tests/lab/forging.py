@@ -282,7 +282,7 @@ WRITERS: Mapping[Forgery, Callable[[Bench], bytes | str]] = {
     Forgery.MISSING_FILE: lambda bench: bench.with_files(**{"infrastructure/none.yml": _ZERO}),
     Forgery.PATH_TRAVERSAL: lambda bench: bench.with_files(**{"../../etc/cron.d/x": _ZERO}),
     Forgery.ABSOLUTE_PATH: lambda bench: bench.with_files(**{"/etc/cron.d/x": _ZERO}),
-    Forgery.OPTION_PATH: lambda bench: bench.with_files(**{"--upload-pack=touch": _ZERO}),
+    Forgery.OPTION_PATH: lambda bench: bench.with_files(**{"--upload-pack": _ZERO}),
     Forgery.GIT_PATH: lambda bench: bench.with_files(**{".git/hooks/post-checkout": _ZERO}),
     Forgery.SYMLINK: _symlink,
     Forgery.LINKED_FOLDER: _linked_folder,

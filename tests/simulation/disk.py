@@ -95,6 +95,10 @@ class Disk:
         self.texts[path] = content
         return path
 
+    def forget_override(self, name: str) -> None:
+        """It is no longer needed."""
+        self.texts.pop(self._state / "compose" / name, None)
+
     def backups(self) -> tuple[Dump, ...]:
         """The dumps."""
         return tuple(

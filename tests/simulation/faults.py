@@ -32,7 +32,7 @@ EFFECTS = {
     "images": {"pull", "remove"},
     "stack": {"up", "create", "start", "stop", "discard", "run", "down"},
     "database": {"dump", "restore", "replace", "make_point", "swap_back", "drop"},
-    "files": {"stage", "unstage", "lay", "write_override", "forget_backup"},
+    "files": {"stage", "unstage", "lay", "write_override", "forget_override", "forget_backup"},
     "notifier": {"tell"},
 }
 """The methods of each port that change the world; all others only look."""

@@ -31,18 +31,24 @@ def do(job: Job) -> Facts:
         restored = _restore(job, scratch)
         return {"restore_seconds": restored} | _start(job, scratch)
     finally:
-        job.world.stack.down(scratch.name)
+        _remove(job)
 
 
 def undo(job: Job) -> Facts:
     """Removes the scratch server and all that ran beside it."""
-    job.world.stack.down(_name(job))
+    _remove(job)
     return {}
 
 
 def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
     """A rehearsal that was cut short proves nothing."""
     return Found(Truth.NOT_DONE)
+
+
+def _remove(job: Job) -> None:
+    job.world.stack.down(_name(job))
+    # It holds the values of the operator's env file.
+    job.world.files.forget_override(_FILE)
 
 
 def _name(job: Job) -> str:
