@@ -13,6 +13,7 @@ _LONGEST = 500
 _VARIABLE = re.compile(r"required variable (\w+) is missing a value(?:: ([^\n]*))?")
 _ENV_FILE = re.compile(r"(?:env file (\S+) not found|Failed to load (\S+): open )")
 _NO_IMAGE = re.compile(r"No such image: (\S+)")
+_NO_CHAIN = re.compile(r"iptables.*No chain/target/match by that name", re.DOTALL)
 _NO_SPACE = "no space left on device"
 # compose's log lines, whose warnings repeat pieces of values, and its progress
 _NOISE = re.compile(r"time=\"|\s*(?:Container|Network|Volume|service:\S+|Image)\s")
@@ -51,6 +52,12 @@ def of_start(printed: bytes) -> AgentError:
         )
     if _NO_SPACE in words:
         return disk_full(words)
+    if _NO_CHAIN.search(words):
+        return RetryLater(
+            f"the engine's rules are gone from the firewall: {words}",
+            code="engine.firewall",
+            advice="a firewall was reloaded; restart the engine: systemctl restart docker",
+        )
     return StepFailed(f"compose cannot start the services: {words}", code="compose.up_failed")
 
 

@@ -189,6 +189,7 @@ class Command:
 _TRACE = re.compile(r"^\d\d:\d\d:\d\d\.\d+ .*$\n?", re.MULTILINE)
 # All that is left to read when the kernel ends git's `index-pack`; else that says why it ends.
 _CUT_OFF = re.compile(r"(?:remote: .*\n)*fatal: fetch-pack: invalid index-pack output")
+_MALFORMED = re.compile(r"^(?:remote: )?error: (object [^\n]*)", re.MULTILINE)
 _RETRY_AFTER = re.compile(r"Recv header: retry-after: (\d{1,9})\s*$", re.MULTILINE | re.IGNORECASE)
 
 # What git and curl say -> code. The first that fits counts.
@@ -245,7 +246,10 @@ def explain(stderr: str, source: Source) -> AgentError:
     waits = [float(seconds) for seconds in _RETRY_AFTER.findall(stderr)]
     words = _TRACE.sub("", stderr).strip()
     if re.search(r"fsck error", words):
-        return Refused(f"the source sent a malformed object: {_end(words)}", code="source.fsck")
+        # What is wrong stands before the lines in which git's programs pass it on.
+        named = _MALFORMED.search(words)
+        what = _end(named[1] if named else words)
+        return Refused(f"the source sent a malformed object: {what}", code="source.fsck")
     if re.search(r"died of signal|[Oo]ut of memory", words) or _CUT_OFF.fullmatch(words):
         return RetryLater(
             "git was stopped while it stored what the source sent: for its size, or for want of"
