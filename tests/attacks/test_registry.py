@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from contextlib import closing
 from functools import partial
 
@@ -15,6 +16,7 @@ from tests.lab.front import Act
 from tests.lab.hostile import Deed, answers, crawls, never_ends
 from tests.lab.recipes import Kind
 from tests.lab.registry import INDEX_TYPE
+from tests.lab.releases import Release
 from tests.scenes import watch
 
 pytestmark = pytest.mark.real
@@ -23,9 +25,14 @@ MEGABYTES = 1 << 20
 LAYER = "application/octet-stream"
 
 
+def fresh(field: Field, least: int = 1) -> Release:
+    """A release with an image that no engine has ever seen: what one knows, it does not ask for."""
+    return field.lab.publisher.publish(Kind.GOOD, ballast=least + secrets.randbelow(MEGABYTES))
+
+
 def test_another_image_under_the_same_name_and_digest_is_refused(field: Field) -> None:
     """A whole image, valid in itself: its digest is another one, and nothing of it is kept."""
-    release = field.lab.publisher.publish(Kind.GOOD)
+    release = fresh(field)
     wanted, other = release.images["backend"], field.lab.publisher.releases[0].images["backend"]
     serves = Act(answers(200, other.index, INDEX_TYPE), f"/manifests/{wanted.digest}")
     with field.failing(field.lab.registry.front, serves):
@@ -36,7 +43,7 @@ def test_another_image_under_the_same_name_and_digest_is_refused(field: Field) -
 
 def test_another_layer_under_the_same_digest_is_refused(field: Field) -> None:
     """The same one floor below: the image is the right one, and a layer of it is not."""
-    release = field.lab.publisher.publish(Kind.GOOD)
+    release = fresh(field)
     serves = Act(answers(200, b"not this layer", LAYER), "/koprogo/.*/blobs/")
     with field.failing(field.lab.registry.front, serves):
         words = ("pull .*@sha256:", "(?i)verif|digest")
@@ -47,7 +54,7 @@ def test_another_layer_under_the_same_digest_is_refused(field: Field) -> None:
 def test_a_tag_that_moves_in_the_registry_moves_nothing_here(field: Field) -> None:
     """What runs is what was signed, whatever the registry calls by the release's name."""
     publisher, registry = field.lab.publisher, field.lab.registry
-    release, evil = publisher.publish(Kind.GOOD), publisher.draft().images["backend"]
+    release, evil = fresh(field), publisher.draft().images["backend"]
     names = (release.tag, release.version, "latest", "stable")
     oci.publish(evil, registry, names)
     assert watch(field.instance).outcome is Outcome.COMMITTED
@@ -83,7 +90,7 @@ def brisk(field: Field, monkeypatch: pytest.MonkeyPatch) -> Field:
 )
 def test_a_registry_has_its_time(brisk: Field, deed: Deed, where: str) -> None:
     """Later again, by the agent's own word: the release is not blamed for it."""
-    release = brisk.lab.publisher.publish(Kind.GOOD, ballast=4 * MEGABYTES)
+    release = fresh(brisk, 4 * MEGABYTES)
     with brisk.failing(brisk.lab.registry.front, Act(deed, where)), within(30):
         words = ("the pull of .*@sha256:", "stood still for 3 s")
         brisk.stops(release.tag, Outcome.POSTPONED, "registry.unreachable", *words)
@@ -97,7 +104,7 @@ def test_a_layer_that_drips_has_its_time(field: Field, monkeypatch: pytest.Monke
         "koprogo_agent.wiring.RegistryImages",
         partial(RegistryImages, stall_seconds=3, least_pace=100_000),
     )
-    release = field.lab.publisher.publish(Kind.GOOD, ballast=4 * MEGABYTES)
+    release = fresh(field, 4 * MEGABYTES)
     drips = Act(crawls(20_000), "/koprogo/.*/blobs/")
     with field.failing(field.lab.registry.front, drips), within(30):
         words = ("the pull of .*@sha256:", "less than 100000 bytes a second")
@@ -112,7 +119,7 @@ def test_a_layer_has_an_end(field: Field, monkeypatch: pytest.MonkeyPatch) -> No
         "koprogo_agent.wiring.RegistryImages",
         partial(RegistryImages, stall_seconds=3, most_bytes=64 * MEGABYTES),
     )
-    release = field.lab.publisher.publish(Kind.GOOD)
+    release = fresh(field)
     endless = Act(never_ends(LAYER), "/koprogo/.*/blobs/")
     with field.failing(field.lab.registry.front, endless), within(30):
         words = ("the pull of .*@sha256:", "more than 67108864 bytes")
