@@ -147,11 +147,11 @@ class Authority:
             return staleness(self.root, self.freshness, now)
         return root_expiry(self.root, now)
 
-    def announce(self, withheld: str = "") -> None:
+    def announce(self, withheld: str | None) -> None:
         """Tells, once each, what the association's word means for what runs here.
 
         Args:
-            withheld: what the source keeps back, or an empty string.
+            withheld: what the source keeps back, or an empty string; None where it did not answer.
         """
         now, tell = self._world.clock.now(), self._world.notifier.tell
         stale, taken_back = self.stale(), yanked(self._journal.installed, self.freshness)
@@ -159,9 +159,10 @@ class Authority:
             log.warning("trust.stale", why=stale or "over")
             if stale:
                 tell("KoproGo: updates stand still", f"{stale}\n{STALE_ADVICE}")
-        if self._standing.hears("source.withheld", withheld, now) and withheld:
-            log.error("source.withheld", why=withheld)
-            tell("KoproGo: the source keeps something back", f"{withheld}\n{STALE_ADVICE}")
+        if withheld is not None and self._standing.hears("source.withheld", withheld, now):
+            log.warning("source.withheld", why=withheld or "over")
+            if withheld:
+                tell("KoproGo: the source keeps something back", f"{withheld}\n{STALE_ADVICE}")
         if self._standing.hears("release.yanked", taken_back, now) and taken_back:
             log.error("release.yanked", why=taken_back)
             tell("KoproGo: what runs here was taken back by the association", taken_back)

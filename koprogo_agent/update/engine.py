@@ -138,7 +138,7 @@ class Engine:
             self._poll_ended(listing)
             raise
         self._poll_ended(listing)
-        self.standing.chose(choice)
+        self.standing.chose(choice, self.releases.kept_out(listing.tags))
         return Seen(tuple(found), choice)
 
     def choose(self, found: list[Offer], here: Circumstances) -> Choice:
@@ -227,7 +227,7 @@ class Engine:
 
     def _poll_failed(self, failure: Failure) -> None:
         self.standing.poll_failed(failure, self.world.clock.now())
-        self.authority.announce()
+        self.authority.announce(withheld=None)
 
     def _note_moved(self, refs: tuple[TagRef, ...]) -> None:
         for ref in self.releases.moved(refs):

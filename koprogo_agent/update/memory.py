@@ -107,6 +107,11 @@ class Memory:
         at = datetime.fromisoformat(row["at"])
         return Refusal(row["tag"], row["oid"], at, row["code"], row["message"])
 
+    def refused(self) -> set[tuple[str, str]]:
+        """Tag and object id of everything that was ever refused."""
+        rows = self._store.connection.execute("SELECT tag, oid FROM refusal")
+        return {(row["tag"], row["oid"]) for row in rows}
+
     def refusals(self) -> list[Refusal]:
         """Every refusal, newest first."""
         rows = self._store.connection.execute("SELECT * FROM refusal ORDER BY at DESC")

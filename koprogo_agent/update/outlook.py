@@ -74,15 +74,15 @@ class Outlook:
     def refused(self) -> Iterator[Refusal]:
         """Tags that a rule of trust keeps out: those that matter, newest refusal first.
 
-        Not what was let in since, nor what is older than what runs; but what was moved, always.
+        Not what was let in since, nor what the source no longer lists, nor what is older than what
+        runs; but what was moved, always.
         """
         let_in = {self._pending.candidate, *(tag for tag, _, _ in self._pending.reasons)}
-        seen, told = self._memory.sightings(), set()
+        listed, seen = set(self._pending.refused), self._memory.sightings()
         for one in self._memory.refusals():
             moved = one.tag in seen and seen[one.tag].oid != one.oid
             newer = one.tag not in let_in and self._is_newer(one.tag)
-            if (moved or newer) and one.tag not in told:
-                told.add(one.tag)
+            if (one.tag, one.oid) in listed and (moved or newer):
                 yield one
 
     def _judged(self, tag: str, gate: str, detail: str) -> Waiting:

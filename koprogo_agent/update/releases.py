@@ -122,6 +122,11 @@ class Releases:
         seen = self._memory.sightings()
         return [ref for ref in refs if ref.name in seen and seen[ref.name].oid != ref.oid]
 
+    def kept_out(self, refs: Iterable[TagRef]) -> list[TagRef]:
+        """The tags that were refused as the objects that they are now."""
+        refused = self._memory.refused()
+        return [ref for ref in refs if (ref.name, ref.oid) in refused]
+
     def _known(self, ref: TagRef, trust: str) -> Refusal | None:
         """The refusal of a tag that cannot be judged otherwise today, or None."""
         known = self._memory.refusal(ref, trust)

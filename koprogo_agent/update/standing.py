@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from koprogo_agent.domain.choose import Choice
 from koprogo_agent.domain.drift import Applied
+from koprogo_agent.domain.tags import TagRef
 from koprogo_agent.errors import Failure
 from koprogo_agent.update.journal import Journal
 
@@ -52,10 +54,17 @@ class Polls:
 
 @dataclass(frozen=True)
 class Pending:
-    """What the last poll chose: the candidate, and why newer releases wait."""
+    """What the last poll chose.
+
+    Attributes:
+        candidate: tag of the release that is next, or None.
+        reasons: tag, gate and detail of every newer release that waits.
+        refused: tag and object id of what the source listed and a rule of trust keeps out.
+    """
 
     candidate: str | None
     reasons: tuple[tuple[str, str, str], ...]
+    refused: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,11 +119,11 @@ class Standing:
         """What the last poll chose."""
         return self._journal.get(Pending, "pending") or Pending(None, ())
 
-    def chose(self, choice: Choice) -> None:
-        """Remembers a choice, for `why` and `status`."""
+    def chose(self, choice: Choice, refused: Iterable[TagRef]) -> None:
+        """Remembers a choice and what was kept out of it, for `why` and `status`."""
         candidate = choice.candidate.tag if choice.candidate else None
         reasons = tuple((one.tag, str(one.waits), one.detail) for one in choice.reasons)
-        pending = Pending(candidate, reasons)
+        pending = Pending(candidate, reasons, tuple((ref.name, ref.oid) for ref in refused))
         if pending != self.pending:
             self._journal.put("pending", pending)
 

@@ -9,7 +9,7 @@ import pytest
 
 from koprogo_agent.domain.canonical import instant
 from koprogo_agent.domain.freshness import place
-from koprogo_agent.errors import Refused
+from koprogo_agent.errors import Refused, RetryLater
 from koprogo_agent.update.requests import Requests
 from koprogo_agent.update.status import StateName
 from tests.simulation.clock import EPOCH
@@ -220,8 +220,12 @@ def test_a_source_that_keeps_the_newest_release_back_is_noticed(instance: Instan
     failure = instance.engine.standing.polls.failure
     assert failure is not None
     assert (failure.code, "v1.0.1" in failure.message) == ("source.withheld", True)
-    instance.wait(3601)
-    instance.tick()
+    origin = instance.scene.origin
+    for outage in (RetryLater("no route to host", code="source.unreachable"), None):
+        origin.failure = outage
+        instance.wait(1801)
+        instance.tick()
+    assert told(instance, "the source keeps something back") == 1, "no outage makes it news again"
     assert status(instance).state is StateName.STALE
     instance.scene.publisher.publish("1.0.1")
     instance.settle()

@@ -130,10 +130,11 @@ def test_what_has_happened_since_the_last_poll_counts(instance: Instance, said: 
 
 def test_tags_that_are_refused(instance: Instance, said: Say) -> None:
     """Forged, moved and expired ones each with their rule; a moved one also when it is older."""
-    publisher = instance.scene.publisher
+    publisher, origin = instance.scene.publisher, instance.scene.origin
     publisher.publish("1.0.1", key="somebody")
     publisher.publish("1.0.2", manifest={"expires": "2026-01-05T13:00:00Z"})
-    instance.scene.origin.tag("v1.0.0", tag_object("v1.0.0", "0" * 40, "moved\n"))
+    before = origin.refs["v1.0.0"]
+    origin.tag("v1.0.0", tag_object("v1.0.0", "0" * 40, "moved\n"))
     instance.wait(86400)
     instance.tick()
 
@@ -147,6 +148,12 @@ def test_tags_that_are_refused(instance: Instance, said: Say) -> None:
     assert told.index("v1.0.2") < told.index("v1.0.1") < told.index("v1.0.0")
     assert "koprogo-agent verify v1.0.1" in told
     assert "refused      v1.0" in said(instance, "status")
+
+    origin.refs["v1.0.0"] = before
+    del origin.refs["v1.0.1"]
+    instance.tick()
+    left = [one["tag"] for one in said(instance, "why", "--json")["refused"]]
+    assert left == ["v1.0.2"], "what the source took back is no longer in anybody's way"
 
 
 def test_why_of_releases_against_which_nothing_stands(
