@@ -18,6 +18,7 @@ from koprogo_agent import process
 from koprogo_agent.domain.armour import Kind, Statement
 from koprogo_agent.domain.keys import Key
 from koprogo_agent.domain.quorum import Signer
+from koprogo_agent.domain.touch import untouched
 from koprogo_agent.errors import Refused, RetryLater
 
 __all__ = ["SigningTools", "judge_status"]
@@ -49,7 +50,8 @@ class SigningTools:
         """Which of these keys made a signature, judged at an instant of our own clock.
 
         Raises:
-            Refused: codes `signature.bad`, `signature.unknown_key`, `signature.weak`; for GPG also
+            Refused: codes `signature.bad`, `signature.unknown_key`; for SSH `signature.untouched`,
+                by a security key that nobody touched; for GPG `signature.weak`, and
                 `signature.expired` and `signature.revoked`, where the key itself says so.
             RetryLater: the tool did not end in time.
         """
@@ -74,6 +76,9 @@ def _check_ssh(statement: Statement, keys: Sequence[Key], folder: Path) -> Signe
     good = _SSH_GOOD.fullmatch(done.stdout.decode(errors="replace"))
     for key in ssh:
         if done.returncode == 0 and good and good.groups() == (statement.purpose, key.fingerprint):
+            if untouched(statement.signature):
+                why = f"was made by the security key {key.name} although nobody touched it"
+                raise _refused(statement, "signature.untouched", why)
             return Signer(Kind.SSH, key.fingerprint, key.name)
     raise _ssh_refusal(statement, folder)
 
@@ -148,8 +153,4 @@ def _run(argv: Sequence[str], payload: bytes, folder: Path) -> process.Completed
 
 
 def _refused(statement: Statement, code: str, why: str) -> Refused:
-    return Refused(
-        f"the signature on {statement.subject} {why}",
-        code=code,
-        advice="forward this to the release manager; nothing was changed on this machine",
-    )
+    return Refused(f"the signature on {statement.subject} {why}", code=code)

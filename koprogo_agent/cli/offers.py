@@ -13,6 +13,7 @@ from koprogo_agent.cli.exits import Exit
 from koprogo_agent.cli.options import AsJson, ConfigPath
 from koprogo_agent.cli.session import acting
 from koprogo_agent.domain.trust import VerifiedRelease
+from koprogo_agent.update.releases import FORWARD
 from koprogo_agent.update.survey import Stand, Surveyed, survey
 from koprogo_agent.update.verdict import Verdict, judge_here
 
@@ -78,7 +79,7 @@ def _document(one: Surveyed) -> dict[str, Any]:
 
 
 def _tell(verdict: Verdict) -> None:
-    verdicts.tell(verdict)
+    verdicts.tell(verdict, FORWARD)
     if verdict.release is not None:
         render.line(f"{verdict.ref.name} is a release that may be trusted", "bold green")
         render.pairs(_summary(verdict.release))

@@ -10,16 +10,21 @@ from koprogo_agent.update.verdict import Holds, Verdict
 _MARKS = {Holds.YES: ("✓", ""), Holds.NO: ("✗", "bold red"), Holds.NOT_REACHED: ("·", "dim")}
 
 
-def tell(verdict: Verdict) -> None:
-    """Prints every rule, and why those do not hold that do not."""
+def tell(verdict: Verdict, advice: str = "") -> None:
+    """Prints every rule, why those do not hold that do not, and what to do about it.
+
+    Args:
+        verdict: what became of the rules.
+        advice: for refusals that have none of their own.
+    """
     render.line(f"{verdict.ref.name}  tag object {verdict.ref.oid}", "bold")
     for one in verdict.findings:
         mark, style = _MARKS[one.holds]
         render.line(f"  {mark} {one.demand}", style)
     for refusal in (one.refusal for one in verdict.findings if one.refusal):
         render.line(f"refused: {refusal.message}  [{refusal.code}]", "bold red")
-        if refusal.advice:
-            render.note("next:", refusal.advice)
+        if refusal.advice or advice:
+            render.note("next:", refusal.advice or advice)
 
 
 def document(verdict: Verdict) -> dict[str, Any]:

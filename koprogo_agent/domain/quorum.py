@@ -55,7 +55,6 @@ def require_entitled(subject: str, signer: Signer, root: Root, role: Role, at: d
             f"the signature on {subject} was made with the key {signer.name} ({signer.key}),"
             f" which {why}",
             code=code,
-            advice="forward this to the release manager; nothing was changed on this machine",
         )
 
 

@@ -30,6 +30,9 @@ What is known to be refused is no work, and does not count: the good release beh
 bad ones has its turn a few ticks later.
 """
 
+FORWARD = "forward this to the association; nothing was changed on this machine"
+"""What an operator can do about a release that is refused, where the rule itself has no advice."""
+
 _PASSING = {"trust.not_yet", "trust.expired", "signature.not_yet"}
 """Refusals that depend on the time of day: judged anew at each poll, and kept only to be told."""
 
@@ -95,7 +98,7 @@ class Releases:
         trust = self._trust_state()
         known = self._known(ref, trust)
         if known is not None:
-            raise Refused(known.message, code=known.code)
+            raise Refused(known.message, code=known.code, advice=FORWARD)
         raw: bytes | None = None
         try:
             # A name that is no version is refused before anything is fetched under it.
@@ -104,7 +107,8 @@ class Releases:
             return self._judge(ref, raw, floor)
         except Refused as error:
             self._refuse(ref, error, trust, raw)
-            raise
+            advice = error.advice or FORWARD
+            raise Refused(error.message, code=error.code, advice=advice) from error
 
     def remembered(self, ref: TagRef, floor: Floor | None) -> TrustMemory:
         """What is remembered that a tag is judged by; one that is new is first seen now."""
@@ -147,7 +151,8 @@ class Releases:
         now = self._world.clock.now()
         if self._memory.refuse(ref, error, trust, now, raw):
             log.error("tag.refused", tag=ref.name, oid=ref.oid, code=error.code, why=error.message)
-            self._world.notifier.tell(f"KoproGo: release {ref.name} was refused", error.message)
+            said = f"{error.message}\n{error.advice or FORWARD}"
+            self._world.notifier.tell(f"KoproGo: release {ref.name} was refused", said)
 
     def _trust_state(self) -> str:
         """Changes with everything that a refusal depends on besides the bytes and the time."""

@@ -72,6 +72,10 @@ _SIGNATURES = (
     raise refusal""",
         *(f"{_A}[edited_message]", f"{_FIT}[exchanged_digest]", f"{_FIT}[exchanged_file]"),
     ),
+    never(
+        *("ssh: touched", "adapters/signatures", "untouched(statement.signature)"),
+        "attacks/test_keys.py::test_a_security_key_that_nobody_touched_signs_nothing",
+    ),
     without(
         *("gpg: expired", "adapters/signatures"),
         *("if expiries and all(", "if True or all(", f"{_GPG}[expired_gpg_key]"),

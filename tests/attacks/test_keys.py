@@ -18,6 +18,7 @@ from tests.lab.forgeries import Forgery
 from tests.lab.keys import GIT_NAMESPACE, GpgKey
 from tests.lab.processes import run
 from tests.lab.recipes import Kind
+from tests.lab.security_key import Ed25519Sk, SecurityKey
 from tests.lab.trust import entry
 from tests.scenes import watch
 
@@ -67,6 +68,20 @@ def test_a_key_outside_of_its_time_signs_nothing(
     forged = field.forger.publish(tagged(draft, key, tagger=LONG_AGO), draft)
     with field.published(forged):
         field.refuses(forged.tag, code, f"the key {name} ", "SHA256:", words)
+
+
+def test_a_security_key_that_nobody_touched_signs_nothing(field: Field, chain: Chain) -> None:
+    """Malware may use what is plugged into the release manager's laptop, but has no finger."""
+    key = SecurityKey(Ed25519Sk())
+    chain.keys["plugged-in"] = entry(key)
+    chain.admit("plugged-in")
+    chain.go_on()
+    draft = field.lab.publisher.draft()
+    with field.published(field.forger.publish(tagged(draft, key.alone()), draft)):
+        words = "the security key plugged-in although nobody touched it"
+        field.refuses(draft.tag, "signature.untouched", words)
+    with field.published(field.forger.publish(tagged(draft, key), draft)):
+        assert field.types("verify", draft.tag).returncode == Exit.DONE
 
 
 @pytest.mark.parametrize(

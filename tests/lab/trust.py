@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from tests.lab.keys import GpgKey, Keys, Signer, SshKey
 from tests.lab.repository import Repository
+from tests.lab.security_key import SecurityKey
 
 BRANCH = "refs/heads/trust"
 ROOT_NAMESPACE, FRESHNESS_NAMESPACE = "koprogo-root", "koprogo-freshness"
@@ -49,14 +50,14 @@ def envelope(signed: Document, signers: Sequence[Signer], namespace: str) -> byt
 
 def entry(key: Signer, **changes: object) -> dict[str, object]:
     """A key as a trust root lists it."""
-    if isinstance(key, SshKey):
+    if isinstance(key, GpgKey):
+        kind, fingerprint = "gpg", key.fingerprint
+        public = base64.b64encode(key.public).decode()
+    else:
+        assert isinstance(key, SshKey | SecurityKey)
         kind, public = "ssh", " ".join(key.public.split()[:2])
         digest = hashlib.sha256(base64.b64decode(public.split()[1])).digest()
         fingerprint = f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
-    else:
-        assert isinstance(key, GpgKey)
-        kind, fingerprint = "gpg", key.fingerprint
-        public = base64.b64encode(key.public).decode()
     known = {"kind": kind, "fingerprint": fingerprint, "public": public}
     return {**known, "valid_from": None, "valid_until": None, **changes}
 
