@@ -72,3 +72,13 @@ def test_the_freshness_job_goes_on_from_what_the_remote_has(shop: Workshop) -> N
     """It carries over what somebody said meanwhile, in a clone that knows nothing of it."""
     shop["ann"].must("hold", "1.0.0", "--reason", "wait")
     assert "v1.0.0: wait" in run_step(shop, "freshness", "Renew")
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.yml")), ids=lambda one: one.stem)
+def test_actions_are_pinned_to_commits(recipe: Path) -> None:
+    """A tag of theirs may move, and what it moves to would hold the job's key."""
+    used = re.findall(r"uses: (\S+)(.*)", recipe.read_text())
+    assert used
+    for action, comment in used:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action)
+        assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment)
