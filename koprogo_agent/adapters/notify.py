@@ -19,6 +19,7 @@ from koprogo_agent import process, redact
 from koprogo_agent.errors import AgentError
 
 _SECONDS = 60.0
+_SENDER = f"{__name__}_sender"
 
 _log = structlog.get_logger(__name__)
 
@@ -43,7 +44,7 @@ class AppriseNotifier:
         urls = [url.get_secret_value() for url in self._urls]
         told = {"title": _harmless(title), "body": _harmless(body)}
         message = json.dumps({"urls": urls, **told})
-        argv = (sys.executable, "-m", __name__)
+        argv = (sys.executable, "-m", _SENDER)
         try:
             done = process.run(argv, env=os.environ, timeout=self._seconds, stdin=message.encode())
         except process.Overrun:
@@ -61,26 +62,6 @@ def _harmless(text: str) -> str:
 
 
 def _failed(printed: bytes) -> str:
-    """The numbers of the addresses that were not told, as `main` prints them."""
+    """The numbers of the addresses that were not told, as the sender prints them."""
     words = printed.decode(errors="replace").split()
     return ", ".join(word for word in words if word.isdecimal()) or "all"
-
-
-def main() -> int:
-    """Sends the message on standard input; prints the numbers of the addresses that failed."""
-    import apprise  # noqa: PLC0415 - only this process pays for it
-
-    message = json.load(sys.stdin)
-    failed = []
-    for number, url in enumerate(message["urls"], start=1):
-        channel = apprise.Apprise()
-        # Apprise sends nothing that has no body: "v1.2.3 is installed and healthy" has none.
-        body = message["body"] or message["title"]
-        if not (channel.add(url) and channel.notify(body, message["title"])):
-            failed.append(str(number))
-    sys.stdout.write(" ".join(failed))
-    return bool(failed)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -273,8 +273,8 @@ _WORDS = (
     ),
     without(
         *("secrets: no address in argv", "adapters/notify"),
-        'argv = (sys.executable, "-m", __name__)',
-        'argv = (sys.executable, "-m", __name__, message)',
+        'argv = (sys.executable, "-m", _SENDER)',
+        'argv = (sys.executable, "-m", _SENDER, message)',
         f"{_SECRET}[the words of programs]",
     ),
 )
