@@ -29,6 +29,7 @@ _PROGRAMS = {
     "gpgv": "gpgv",
     "openssl": "openssl",
 }
+_MODULES = ("cryptography", "psycopg")
 _POSTGRES = "/usr/lib/postgresql"
 _PATH = "/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -88,4 +89,4 @@ def _modules() -> list[str]:
 def _lacks_modules() -> bool:
     compose = Path(sys.executable).parent / "docker-compose"
     has_compose = compose.exists() or shutil.which("docker-compose") is not None
-    return importlib.util.find_spec("psycopg") is None or not has_compose
+    return not (has_compose and all(map(importlib.util.find_spec, _MODULES)))
