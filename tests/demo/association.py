@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ class Association:
     def type(self, name: str, *words: str) -> None:
         """Somebody types a command of `koprogo-release`; it must end well."""
         desk = self.shop[name]
-        self.console.print(f"[bold magenta]{name}$ koprogo-release {' '.join(words)}[/]")
+        self.console.print(f"[bold magenta]{name}$ koprogo-release {shlex.join(words)}[/]")
         program = Path(sys.executable).parent / "koprogo-release"
         environment = {**desk.environment, **terminal()}
         done = subprocess.run([program, *words], cwd=desk.clone, env=environment, check=False)

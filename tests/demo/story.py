@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import time
@@ -200,7 +201,7 @@ class Story:
 
     def _type(self, *words: str) -> int:
         """Types a command as a person would, on this very terminal."""
-        self._console.print(f"[bold cyan]$ koprogo-agent {' '.join(words)}[/]")
+        self._console.print(f"[bold cyan]$ koprogo-agent {shlex.join(words)}[/]")
         done = subprocess.run(
             [_program(), *words], env={**self._instance.environment, **terminal()}, check=False
         )
