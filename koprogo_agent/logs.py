@@ -14,16 +14,9 @@ import sys
 from collections.abc import Mapping
 from typing import IO, Any, Literal
 
+import structlog
+
 from koprogo_agent import redact
-
-# structlog takes Rich along if it finds it, for tracebacks on terminals: 4 MB that a daemon with
-# 45 to live on has no use for. A None here makes that one import fail, as if Rich were not there.
-_hidden = {name: None for name in ("rich",) if name not in sys.modules}
-sys.modules.update(_hidden)  # type: ignore[arg-type]  # None is documented, and means "absent"
-import structlog  # noqa: E402 - must come after the line above
-
-for _name in _hidden:
-    del sys.modules[_name]
 
 Level = Literal["debug", "info", "warning", "error"]
 Logger = structlog.typing.FilteringBoundLogger

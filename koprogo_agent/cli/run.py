@@ -1,4 +1,4 @@
-"""`koprogo-agent run`: the daemon. Neither Typer nor Rich may be imported on this way."""
+"""`koprogo-agent run`: the daemon. Typer, Rich and asyncio may not be imported on this way."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import os
 import sys
 from pathlib import Path
 
-from koprogo_agent import logs
-from koprogo_agent.adapters.systemd import Systemd
-from koprogo_agent.daemon import Daemon
-from koprogo_agent.settings import load
+from koprogo_agent import lean
+
+with lean.imports():
+    from koprogo_agent import logs
+    from koprogo_agent.adapters.systemd import Systemd
+    from koprogo_agent.daemon import Daemon
+    from koprogo_agent.settings import load
 
 _AFRESH = "_KOPROGO_AGENT_AFRESH"
 """Set by the agent for itself; a leading underscore keeps it apart from the settings."""

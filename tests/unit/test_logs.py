@@ -7,8 +7,6 @@ import json
 import logging
 import os
 import pty
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -227,14 +225,3 @@ def test_a_terminal_gets_words() -> None:
     assert "\x1b[2J" not in words
     assert "CANARY" not in words
     assert not words.startswith("{")
-
-
-def test_logging_does_not_bring_rich_along() -> None:
-    """It costs the idle daemon 4 MB, and the command line can still have it."""
-    program = (
-        "import sys; from koprogo_agent import logs; logs.configure('info');"
-        "logs.get_logger().info('x'); print('rich' in sys.modules); import rich.console"
-    )
-    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
-
-    assert printed.stdout.decode().strip() == "False"
