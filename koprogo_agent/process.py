@@ -22,6 +22,8 @@ from koprogo_agent.errors import NeedsOperator
 
 DEFAULT_LIMIT = 1 << 20
 _CHUNK = 1 << 16
+_MAIN_PROCESS = "SYSTEMD_EXEC_PID"
+"""Holds the main process of a service; whoever inherited it is another one (systemd.exec(5))."""
 _GRACE = 2.0
 """Seconds between SIGTERM, upon which git removes its half-made files, and SIGKILL."""
 
@@ -186,9 +188,11 @@ def _readable(content: bytes) -> Iterator[int]:
 def _dying_with_us(env: Mapping[str, str]) -> tuple[str, ...]:
     """A prefix that has the kernel kill the program when the agent dies.
 
-    After `kill -9` the next agent must not act while a `compose up` of the last one still does.
-    Below systemd the service's cgroup is emptied anyhow, so a host without setpriv loses nothing.
+    After `kill -9` the next agent must not act while a `compose up` of the last one still does. A
+    service of systemd needs none: its cgroup is emptied before it is started again.
     """
+    if os.environ.get(_MAIN_PROCESS) == str(os.getpid()):
+        return ()
     setpriv = shutil.which("setpriv", path=env.get("PATH", os.defpath))
     return (setpriv, "--pdeathsig", "KILL", "--") if setpriv else ()
 

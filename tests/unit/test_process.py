@@ -80,6 +80,17 @@ def test_a_program_does_not_outlive_a_killed_agent(tmp_path: Path) -> None:
     assert _dies(int(mark.read_text()))
 
 
+def test_a_service_leaves_that_to_systemd(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One program less for each command; the variable means nothing to whoever inherited it."""
+    monkeypatch.setenv("SYSTEMD_EXEC_PID", str(os.getpid()))
+    # PR_GET_PDEATHSIG of prctl(2)
+    asked = "import ctypes; n = ctypes.c_int(); ctypes.CDLL(None).prctl(2, ctypes.byref(n))"
+    program = [sys.executable, "-c", f"{asked}; print(n.value)"]
+    assert run(program, env=ENV, timeout=10).stdout == b"0\n"
+    monkeypatch.setenv("SYSTEMD_EXEC_PID", "1")
+    assert run(program, env=ENV, timeout=10).stdout == b"9\n"
+
+
 def _dies(pid: int) -> bool:
     """Whether a process that is no child of ours is dead, or is so within seconds."""
     try:
