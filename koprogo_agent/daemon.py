@@ -120,6 +120,7 @@ class Daemon:
                 max_instances=1,
                 misfire_grace_time=None,
             )
+            self._beat()
             self._supervisor.ready()
             log.info("agent.started", phase_seconds=phase.total_seconds())
             # What was cut off is finished now, not three minutes from now.
@@ -133,6 +134,13 @@ class Daemon:
         if not self.afresh:
             self._supervisor.stopping()
             log.info("agent.stopped")
+
+    def _beat(self) -> None:
+        """Says between ticks that it only waits; in one thread with them, none can hide a hang."""
+        patience = self._supervisor.watchdog_seconds
+        if patience is not None:
+            pause = IntervalTrigger(seconds=max(int(patience / 3), 1))
+            self._scheduler.add_job(self._supervisor.alive, pause, misfire_grace_time=None)
 
     def _stop(self, _signal: int, _frame: FrameType | None) -> None:
         self._stopping = True

@@ -82,6 +82,10 @@ class Clock(Protocol):
 class Supervisor(Protocol):
     """Who watches over the daemon (systemd)."""
 
+    @property
+    def watchdog_seconds(self) -> float | None:
+        """Within which time it wants to hear `alive`, or None when it does not watch."""
+
     def ready(self) -> None:
         """The daemon has started."""
 

@@ -24,20 +24,31 @@ from koprogo_agent.domain.plan import Action, Step
 from koprogo_agent.errors import RetryLater
 from koprogo_agent.ports import Supervisor
 from koprogo_agent.settings import Settings
-from koprogo_agent.settings.sections import Soak, Source
+from koprogo_agent.settings.sections import Policy, Soak, Source
 from koprogo_agent.wiring import Agent
 
 
+@dataclass
 class Quiet:
-    """A supervisor that remembers its last word."""
+    """A supervisor that remembers its last word, and can end the daemon when it is heard of.
 
-    said = ""
+    Attributes:
+        last: the sign of life at which it is stopped, if it is to be.
+    """
+
+    watchdog_seconds: float | None = None
+    last: int = 0
+    said: str = ""
+    beats: int = 0
 
     def ready(self) -> None:
         """It began."""
 
     def alive(self) -> None:
         """It goes on."""
+        self.beats += 1
+        if self.beats == self.last:
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def status(self, text: str) -> None:
         """What it does."""
@@ -55,6 +66,7 @@ class Scene:
     monkeypatch: pytest.MonkeyPatch
     tick: Callable[[int], None]
     ticks: int = 0
+    interval: float = 1
     supervisor: Quiet = field(default_factory=Quiet)
     at_rest: bool = True
     watches: int = 0
@@ -67,7 +79,11 @@ class Scene:
         """Runs a daemon to its end; gives it and the names of what was logged."""
         self.monkeypatch.setattr(daemon, "open_agent", self._open_agent)
         before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-        settings = Settings(source=Source(interval=1), soak=Soak(interval=0.1))
+        settings = Settings(
+            source=Source(interval=self.interval),
+            soak=Soak(interval=0.1),
+            policy=Policy(poll_stale_after=2 * self.interval),
+        )
         ran = Daemon(settings, self.supervisor, **options)
         try:
             with capture_logs() as logged:
@@ -132,6 +148,15 @@ def test_the_scheduled_ticks_run_where_the_journal_was_opened(
     assert logged == ["agent.started", "agent.stopped"]
     assert (scene.supervisor.said, ran.afresh) == ("stopping", False)
     assert not scene.kept
+
+
+def test_between_ticks_it_says_that_it_only_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the watchdog would end every daemon that polls more seldom than it is watched."""
+    patient = Quiet(watchdog_seconds=3, last=3)
+    scene = Scene(monkeypatch, lambda _number: None, interval=3600, supervisor=patient)
+    scene.run()
+    assert scene.ticks <= 2, "the first, and the one that may be due in this very second"
+    assert patient.beats == patient.last
 
 
 @pytest.mark.parametrize("last", [1, 2])
