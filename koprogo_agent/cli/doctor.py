@@ -8,11 +8,12 @@ from pathlib import Path
 import typer
 
 from koprogo_agent.cli import log, render
+from koprogo_agent.cli.begin import begin
 from koprogo_agent.cli.exits import Exit
 from koprogo_agent.cli.options import AsJson, ConfigPath
 from koprogo_agent.doctor.examination import examine, is_well
 from koprogo_agent.doctor.finding import Finding, Level, Patient
-from koprogo_agent.settings import load, locate
+from koprogo_agent.settings import locate
 from koprogo_agent.wiring import JOURNAL, build_world, engine_host
 
 _MARKS = {Level.FAULT: ("✗", "bold red"), Level.WARNING: ("!", "yellow"), Level.GOOD: ("✓", "")}
@@ -44,7 +45,7 @@ def doctor(config: ConfigPath = None, as_json: AsJson = False) -> None:
 
 
 def _examine(config: Path | None) -> list[Finding]:
-    settings = load(config)
+    settings = begin(config)
     log.configure(settings)
     world = build_world(settings)
     patient = Patient(

@@ -11,8 +11,8 @@ from koprogo_agent import lean
 with lean.imports():
     from koprogo_agent import logs
     from koprogo_agent.adapters.systemd import Systemd
+    from koprogo_agent.cli.begin import begin
     from koprogo_agent.daemon import Daemon
-    from koprogo_agent.settings import load
 
 _AFRESH = "_KOPROGO_AGENT_AFRESH"
 """Set by the agent for itself; a leading underscore keeps it apart from the settings."""
@@ -20,7 +20,7 @@ _AFRESH = "_KOPROGO_AGENT_AFRESH"
 
 def run(config: Path | None) -> None:
     """Runs until SIGTERM."""
-    settings = load(config)
+    settings = begin(config)
     logs.configure(settings.log.level, secrets=settings.secrets)
     daemon = Daemon(settings, Systemd(), just_ticked=bool(os.environ.pop(_AFRESH, "")))
     daemon.run()

@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from koprogo_agent.cli import log
+from koprogo_agent.cli.begin import begin
 from koprogo_agent.cli.exits import NOT_ROOT
 from koprogo_agent.domain.plan import Action
 from koprogo_agent.errors import Failure, NeedsOperator, RetryLater
-from koprogo_agent.settings import Settings, load
+from koprogo_agent.settings import Settings
 from koprogo_agent.update.memory import Memory
 from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.reading import JournalToRead
@@ -73,7 +74,7 @@ def reading(config: Path | None) -> Iterator[Reading]:
     Raises:
         NeedsOperator: there is none, or this user may not read it.
     """
-    settings = load(config)
+    settings = begin(config)
     try:
         journal = JournalToRead(settings.state.directory / JOURNAL)
     except NeedsOperator as error:
@@ -89,7 +90,7 @@ def reading(config: Path | None) -> Iterator[Reading]:
 @contextmanager
 def speaking(config: Path | None) -> Iterator[Agent]:
     """Opens the agent for a word that is written down in one go, whatever else is going on."""
-    settings = load(config)
+    settings = begin(config)
     _require_writable(settings)
     log.configure(settings)
     with open_agent(settings, Unwatched(), _never) as agent:
@@ -107,7 +108,7 @@ def acting(
     Raises:
         RetryLater: another one is at work; the message says at what (`agent.busy`).
     """
-    settings = load(config)
+    settings = begin(config)
     _require_writable(settings)
     log.configure(settings)
     with (
