@@ -1,4 +1,4 @@
-"""`koprogo-agent config`: check and show the configuration."""
+"""`koprogo-agent config`: write, check and show the configuration."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from pydantic.fields import FieldInfo
 
 from koprogo_agent.cli import render
 from koprogo_agent.cli.exits import code_of
+from koprogo_agent.cli.first import init
 from koprogo_agent.cli.options import AsJson, ConfigPath
 from koprogo_agent.errors import NeedsOperator
 from koprogo_agent.settings import Settings, load, locate
 
-app = typer.Typer(help="Check and show the configuration.", no_args_is_help=True)
+app = typer.Typer(help="Write, check and show the configuration.", no_args_is_help=True)
+app.command()(init)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from koprogo_agent.cli import render
+from koprogo_agent.cli import render, roots
 from koprogo_agent.cli.release import show
 from koprogo_agent.cli.release.options import read_named
 from koprogo_agent.domain.keys import Key
@@ -70,7 +70,7 @@ def init(
     )
     root = begin(product, change, now)
     file = files.write(root, Path.cwd())
-    show.root(root)
+    roots.show(root)
     if not freshness:
         render.line(
             "  no key for a freshness job: somebody must renew it every two days by hand", "yellow"
@@ -98,7 +98,7 @@ def rotate(
     )
     found = succeed(product, change, now)
     file = files.write(found.root, Path.cwd())
-    show.root(found.root)
+    roots.show(found.root)
     _warn(found)
     _explain(product, found.root, found.current, file, now)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from koprogo_agent.cli import render
+from koprogo_agent.cli import render, roots
 from koprogo_agent.cli.release import show
 from koprogo_agent.cli.release.options import (
     EVERYBODY,
@@ -140,7 +140,7 @@ def _show(content: Draft | Root, now: datetime) -> None:
     if isinstance(content, Draft):
         show.release(content, changes_in(content, signing_tools(), now))
     else:
-        show.root(content)
+        roots.show(content)
 
 
 def _conclude(endorsed: Endorsed, before: Root | None, file: Path, now: datetime) -> None:

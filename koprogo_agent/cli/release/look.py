@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from koprogo_agent.cli import render, verdicts, words
+from koprogo_agent.cli import render, roots, verdicts, words
 from koprogo_agent.cli.exits import Exit
 from koprogo_agent.cli.options import AsJson
 from koprogo_agent.cli.release import documents, show
@@ -69,7 +69,7 @@ def status(as_json: AsJson = False) -> None:
     if found.trust is None:
         render.line(f"{product.settings.product} has no trust root yet: koprogo-release init")
     else:
-        show.root(found.trust.root)
+        roots.show(found.trust.root)
         render.pairs(_freshness(found, now))
         _releases(found)
     for warning in found.warnings:

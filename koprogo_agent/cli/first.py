@@ -1,0 +1,181 @@
+"""`koprogo-agent config init`: the first configuration, by what runs here and a few questions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from click import Choice
+
+from koprogo_agent.cli import render
+from koprogo_agent.cli.options import ConfigPath
+from koprogo_agent.cli.roots import show
+from koprogo_agent.docker_api import DEFAULT_HOST
+from koprogo_agent.domain.root import Root
+from koprogo_agent.durable import disk_errors
+from koprogo_agent.errors import NeedsOperator
+from koprogo_agent.settings import load, locate
+from koprogo_agent.settings.sections import Stack
+from koprogo_agent.setup import document, roots, stacks
+from koprogo_agent.setup.stacks import Running
+from koprogo_agent.setup.words import Language, Question, say
+
+Lang = Annotated[Language, typer.Option("--language", help="Of the questions.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Ask nothing; what must be known is given here.")]
+Project = Annotated[str | None, typer.Option(help="Compose project to keep current.")]
+Directory = Annotated[
+    Path | None, typer.Option(help="Folder of its files, as the repository has them.")
+]
+ComposeFile = Annotated[
+    list[str] | None, typer.Option(help="Compose file, as a path in the repository; in order.")
+]
+EnvFile = Annotated[list[str] | None, typer.Option(help="Env file with its values.")]
+Host = Annotated[str | None, typer.Option(help="Address of the Docker engine.")]
+Url = Annotated[str | None, typer.Option(help="Git repository whose tags are the releases.")]
+Ca = Annotated[Path | None, typer.Option(help="The only authorities that may vouch for it.")]
+RootFile = Annotated[Path | None, typer.Option(help="The association's root.json.")]
+Sha256 = Annotated[str | None, typer.Option(help="What its SHA-256 must be.")]
+Addresses = Annotated[list[str] | None, typer.Option(help="Apprise address to notify.")]
+
+
+def init(  # noqa: PLR0913, PLR0917 - one for each question
+    config: ConfigPath = None,
+    language: Lang = Language.EN,
+    yes: Yes = False,
+    project: Project = None,
+    directory: Directory = None,
+    compose_file: ComposeFile = None,
+    env_file: EnvFile = None,
+    docker_host: Host = None,
+    source_url: Url = None,
+    source_ca: Ca = None,
+    trust_root: RootFile = None,
+    trust_sha256: Sha256 = None,
+    notify: Addresses = None,
+) -> None:
+    """Write the first configuration and give this machine its trust root; overwrite neither."""
+    file = locate(config)
+    ask = _Asker(language, quiet=yes)
+    given = {
+        "project": project,
+        "directory": directory and str(directory),
+        "compose_files": compose_file,
+        "env_files": env_file,
+        "docker_host": docker_host,
+    }
+    if not file.exists():
+        known = {key: value for key, value in given.items() if value}
+        stack = {**_found(ask, known), **known}
+        source = {"url": source_url, "ca_file": source_ca and str(source_ca)}
+        urls = notify or ask.address()
+        text = document.write(
+            {
+                "source": {key: value for key, value in source.items() if value},
+                "stack": stack,
+                "notify": {"urls": urls} if urls else {},
+            }
+        )
+        _write(file, text.encode(), 0o640)
+    settings = load(file)
+    pinned = settings.trust.directory / "root.json"
+    if not pinned.exists():
+        root = roots.from_file(trust_root) if trust_root else roots.from_source(settings.source)
+        show(root)
+        _compare(root, trust_sha256 or ask.sha256(root, brought=trust_root is not None))
+        _write(pinned, root.envelope.raw(), 0o644)
+
+
+def _found(ask: _Asker, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The stack that runs and is meant, as the configuration describes it."""
+    host = given.get("docker_host") or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+    found = [one for one in stacks.running(host) if given.get("project") in {None, one.project}]
+    if found:
+        return stacks.describe(ask.choose(found))
+    folder = given.get("directory") or str(Stack().directory)
+    render.line(say(Question.NO_STACK, ask.language, folder=folder))
+    return {}
+
+
+@dataclass(frozen=True)
+class _Asker:
+    """Asks at the terminal, unless everything is to be known beforehand."""
+
+    language: Language
+    quiet: bool
+
+    def choose(self, found: Sequence[Running]) -> Running:
+        """Which of the stacks that run; the only one, where nothing is to be asked.
+
+        Raises:
+            NeedsOperator: nothing is to be asked, and there are several (code `setup.stacks`).
+        """
+        if self.quiet and len(found) > 1:
+            raise NeedsOperator(
+                f"several stacks run here: {', '.join(one.project for one in found)}",
+                code="setup.stacks",
+                advice="say which one: --project NAME",
+            )
+        chosen = found[0]
+        if len(found) > 1:
+            render.line(say(Question.WHICH, self.language))
+            for one in found:
+                render.line(f"  {one.project}  {one.directory}")
+            names = Choice([one.project for one in found])
+            answer = typer.prompt(">", type=names, default=chosen.project)
+            chosen = next(one for one in found if one.project == answer)
+        elif not self.quiet:
+            words = {"name": chosen.project, "folder": str(chosen.directory)}
+            typer.confirm(say(Question.STACK, self.language, **words), default=True, abort=True)
+        render.line(say(Question.NOTHING_RESTARTS, self.language))
+        return chosen
+
+    def address(self) -> list[str]:
+        """Whom to tell; nobody, where nothing is to be asked."""
+        if self.quiet:
+            return []
+        words = say(Question.NOTIFY, self.language)
+        answer: str = typer.prompt(words, default="", show_default=False)
+        return answer.split()
+
+    def sha256(self, root: Root, *, brought: bool) -> str:
+        """What is published of a trust root that came over the network.
+
+        Raises:
+            NeedsOperator: nothing is to be asked (code `trust.unknown`).
+        """
+        if self.quiet and brought:
+            return root.envelope.sha256
+        if self.quiet:
+            raise NeedsOperator(
+                "nobody has said which trust root this machine is to believe",
+                code="trust.unknown",
+                advice="compare it with what the association publishes:"
+                f" --trust-sha256 {root.envelope.sha256}",
+            )
+        render.line(say(Question.TRUST, self.language))
+        answer: str = typer.prompt(say(Question.SHA256, self.language))
+        return answer
+
+
+def _compare(root: Root, published: str) -> None:
+    if published.strip().lower() != root.envelope.sha256:
+        raise NeedsOperator(
+            f"the trust root has the SHA-256 {root.envelope.sha256}, not {published}",
+            code="trust.other",
+            advice="do not go on; ask the association which one is right",
+        )
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    """Writes a file that is not there yet; whole, or not at all."""
+    with disk_errors(f"write {path}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.new")
+        partial.write_bytes(content)
+        partial.chmod(mode)
+        partial.replace(path)
+    render.line(f"written: {path}")

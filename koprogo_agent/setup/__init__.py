@@ -1,0 +1,1 @@
+"""The first configuration: what runs here already, and what the operator says."""

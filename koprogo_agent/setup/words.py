@@ -1,0 +1,86 @@
+"""What the first configuration asks, in the operator's language."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Language(StrEnum):
+    """The languages of Belgium, and English."""
+
+    EN = "en"
+    FR = "fr"
+    NL = "nl"
+    DE = "de"
+
+
+class Question(StrEnum):
+    """What is asked, or said before it is asked."""
+
+    STACK = "stack"
+    WHICH = "which"
+    NO_STACK = "no stack"
+    NOTHING_RESTARTS = "nothing restarts"
+    TRUST = "trust"
+    SHA256 = "sha256"
+    NOTIFY = "notify"
+
+
+_E, _F, _N, _D = Language.EN, Language.FR, Language.NL, Language.DE
+
+_WORDS: dict[Question, dict[Language, str]] = {
+    Question.STACK: {
+        _E: "Keep the stack {name} in {folder} current?",
+        _F: "Tenir à jour la pile {name} dans {folder} ?",
+        _N: "De stack {name} in {folder} bijhouden?",
+        _D: "Den Stack {name} in {folder} aktuell halten?",
+    },
+    Question.WHICH: {
+        _E: "Several stacks run here. Which one is to be kept current?",
+        _F: "Plusieurs piles tournent ici. Laquelle faut-il tenir à jour ?",
+        _N: "Hier draaien meerdere stacks. Welke moet worden bijgehouden?",
+        _D: "Hier laufen mehrere Stacks. Welcher soll aktuell gehalten werden?",
+    },
+    Question.NO_STACK: {
+        _E: "No stack runs here yet: the agent will install KoproGo in {folder}.",
+        _F: "Aucune pile ne tourne encore ici : l'agent installera KoproGo dans {folder}.",
+        _N: "Hier draait nog geen stack: de agent installeert KoproGo in {folder}.",
+        _D: "Hier läuft noch kein Stack: Der Agent installiert KoproGo in {folder}.",
+    },
+    Question.NOTHING_RESTARTS: {
+        _E: "It is adopted as it runs; nothing is restarted.",
+        _F: "Elle est reprise telle quelle ; rien n'est redémarré.",
+        _N: "Hij wordt overgenomen zoals hij draait; niets wordt herstart.",
+        _D: "Er wird übernommen, wie er läuft; nichts wird neu gestartet.",
+    },
+    Question.TRUST: {
+        _E: "These people decide what runs here. Compare the SHA-256 with the one that the"
+        " association publishes.",
+        _F: "Ces personnes décident de ce qui tourne ici. Comparez le SHA-256 avec celui que"
+        " l'association publie.",
+        _N: "Deze mensen bepalen wat hier draait. Vergelijk de SHA-256 met die van de vereniging.",
+        _D: "Diese Personen bestimmen, was hier läuft. Vergleichen Sie den SHA-256 mit dem, den"
+        " der Verein veröffentlicht.",
+    },
+    Question.SHA256: {
+        _E: "The SHA-256 that is published",
+        _F: "Le SHA-256 publié",
+        _N: "De gepubliceerde SHA-256",
+        _D: "Der veröffentlichte SHA-256",
+    },
+    Question.NOTIFY: {
+        _E: "Whom to tell when something happens: an Apprise address such as mailto://… or"
+        " ntfy://…, or nothing",
+        _F: "Qui prévenir quand il se passe quelque chose : une adresse Apprise comme mailto://…"
+        " ou ntfy://…, ou rien",
+        _N: "Wie moet het weten als er iets gebeurt: een Apprise-adres zoals mailto://… of"
+        " ntfy://…, of niets",
+        _D: "Wem etwas mitgeteilt wird: eine Apprise-Adresse wie mailto://… oder ntfy://…,"
+        " oder nichts",
+    },
+}
+
+
+def say(question: Question, language: Language, **values: str) -> str:
+    """The words for it."""
+    return _WORDS[question][language].format(**values)
