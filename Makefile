@@ -9,6 +9,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 	2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
+PYTHONS ?= 3.11 3.12 3.13
 # Universal: one file for every platform and every CPython from 3.11 on, told apart by markers.
 LOCK := .lock-venv/bin/uv pip compile --quiet --universal --python-version 3.11 --upgrade \
 	--generate-hashes --no-emit-index-url --no-header
@@ -48,7 +49,12 @@ check: lint ## the inner loop: lint, unit and simulation tests, in about a minut
 test: setup ## everything, from a clean clone: under 20 minutes on 2 cores
 	@$(MAKE) --no-print-directory check
 	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests \
-		--ignore=tests/unit --ignore=tests/simulation
+		--ignore=tests/unit --ignore=tests/simulation --ignore=tests/machine
+
+.PHONY: machine
+machine: setup ## install.sh on a bare Debian with systemd; not yet part of test
+	@$(MAKE) --no-print-directory venv
+	$(BIN)/pytest -q tests/machine
 
 .PHONY: crash
 crash: setup ## kill -9 at length: 50 random instants, and each boundary of a step by itself
@@ -69,6 +75,14 @@ demo: setup ## the whole story on a terminal; KEEP=1 leaves it running
 bench: setup ## measured figures, as ratios in one run
 	@$(MAKE) --no-print-directory venv
 	@$(BIN)/python -m tests.bench
+
+.PHONY: dist
+dist: venv ## what install.sh installs from, without network: dist/ with the wheels of PYTHONS
+	@rm -rf dist
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	cp -r install.sh systemd requirements.lock dist/
+	for version in $(PYTHONS); do $(BIN)/pip download --quiet --require-hashes --only-binary :all: \
+		--python-version $$version --dest dist/wheels -r requirements.lock; done
 
 .PHONY: lock
 lock: ## write the hashed locks anew from pyproject.toml

@@ -1,0 +1,490 @@
+#!/usr/bin/env bash
+# Installs koprogo-agent on this machine, repairs an installation, brings it up to date, or takes it
+# away. Type it as root; again whenever you like: what is right already is left alone.
+#
+#   curl -fsSL https://github.com/gilmry/koprogo-agent/releases/latest/download/install.sh | sudo bash
+#   sudo ./install.sh --from dist      # from files that are here, without network
+#
+# It restarts nothing of your stack and never overwrites what you wrote. See --help.
+set -euo pipefail
+umask 022
+
+readonly HOME_DIR=/opt/koprogo-agent
+readonly CONFIG_DIR=/etc/koprogo-agent
+readonly STATE_DIR=/var/lib/koprogo-agent
+readonly RUN_DIR=/run/koprogo-agent
+readonly RESCUE=/usr/local/libexec/koprogo-agent/rescue
+readonly PROGRAM=/usr/local/bin/koprogo-agent
+readonly UNIT_DIR=/etc/systemd/system
+readonly UNITS=(koprogo-agent.service koprogo-agent-rescue@.service koprogo-agent-rescue.path)
+readonly SERVICE=koprogo-agent.service
+readonly TMPFILES=/etc/tmpfiles.d/koprogo-agent.conf
+readonly AGENT=koprogo-agent
+
+language=en from='' yes='' action=install
+typed=("$@")
+setup_words=()
+restart_needed='' present=''
+
+usage() {
+    cat <<'TEXT'
+usage: install.sh [--from FOLDER] [--yes] [--language en|fr|nl|de] [QUESTIONS]
+       install.sh --uninstall | --purge [--yes]
+
+  --from FOLDER     install from a folder with the wheel, requirements.lock and the wheels that it names
+  --yes             ask nothing: what is missing is installed, and QUESTIONS must be answered here
+  --language CODE   of the questions
+  --uninstall       remove the agent; the stack runs on, configuration and backups stay
+  --purge           remove those too
+
+QUESTIONS, which are otherwise asked (koprogo-agent config init --help says more):
+  --project NAME --directory FOLDER --compose-file PATH --env-file FILE --docker-host URL
+  --source-url URL --source-ca FILE --trust-root FILE --trust-sha256 HEX --notify URL
+TEXT
+}
+
+# --- words
+
+say() { printf '%s\n' "$*"; }
+
+done_() { printf '  \342\234\223 %s\n' "$*"; }
+
+fail() { # why, and what to do
+    printf 'install.sh: %s\n' "$1" >&2
+    if [[ -n ${2:-} ]]; then printf 'what to do: %s\n' "$2" >&2; fi
+    trap - ERR
+    exit "${3:-1}"
+}
+
+# shellcheck disable=SC2317,SC2329 # called by the trap
+stopped() {
+    printf 'install.sh: it stopped half-way; nothing of your stack was touched\n' >&2
+    printf 'what to do: mend what is said above, then type the same again:%s\n' \
+        "$(printf ' %q' "$0" "${typed[@]}")" >&2
+}
+
+words() { # key, detail: a question in the operator's language
+    case $1.$language in
+    packages.fr) say "Il manque des programmes : $2. Les installer ?" ;;
+    packages.nl) say "Er ontbreken programma's: $2. Installeren?" ;;
+    packages.de) say "Es fehlen Programme: $2. Installieren?" ;;
+    packages.*) say "Programs are missing: $2. Install them?" ;;
+    docker.fr) say "Docker ou Compose 2 manque. L'installer depuis download.docker.com ?" ;;
+    docker.nl) say "Docker of Compose 2 ontbreekt. Installeren vanaf download.docker.com?" ;;
+    docker.de) say "Docker oder Compose 2 fehlt. Von download.docker.com installieren?" ;;
+    docker.*) say "Docker or Compose 2 is missing. Install it from download.docker.com?" ;;
+    purge.fr) say "Effacer aussi la configuration, l'état et TOUTES LES SAUVEGARDES dans $2 ?" ;;
+    purge.nl) say "Ook de configuratie, de toestand en ALLE BACK-UPS in $2 wissen?" ;;
+    purge.de) say "Auch Konfiguration, Zustand und ALLE SICHERUNGEN in $2 löschen?" ;;
+    purge.*) say "Delete configuration, state and ALL BACKUPS in $2 as well?" ;;
+    esac
+}
+
+# The script itself may be what standard input brings, so people are asked at their terminal.
+agrees() { # key, detail
+    if [[ -n $yes ]]; then return 0; fi
+    if ! { exec 3<>/dev/tty; } 2>/dev/null; then
+        fail "there is no terminal to ask: $(words "$@")" "answer it beforehand with --yes" 2
+    fi
+    local answer=''
+    printf '%s [y/N] ' "$(words "$@")" >&3
+    read -r answer <&3 || :
+    exec 3>&-
+    [[ $answer =~ ^[yYoOjJ] ]]
+}
+
+# --- what there is
+
+require_root() {
+    [[ $EUID -eq 0 ]] || fail "only root can install it" "sudo$(printf ' %q' "$0" "${typed[@]}")" 2
+}
+
+require_system() {
+    [[ -d /run/systemd/system ]] ||
+        fail "this machine is not run by systemd" "see README.md for how to run the agent without" 2
+    local id='' version=''
+    if [[ -r /etc/os-release ]]; then
+        id=$(. /etc/os-release && printf '%s' "${ID:-}")
+        version=$(. /etc/os-release && printf '%s' "${VERSION_ID:-}")
+    fi
+    case $id-$version in
+    debian-12 | debian-13 | ubuntu-22.04 | ubuntu-24.04) done_ "$id $version" ;;
+    *) say "  ! ${id:-an unknown system} $version: not one that this was tried on (Debian 12 and 13, Ubuntu 22.04 and 24.04)" ;;
+    esac
+}
+
+find_python() {
+    local candidate
+    for candidate in python3.11 python3.12 python3.13 python3.14 python3; do
+        if command -v "$candidate" >/dev/null && "$candidate" -c \
+            'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    return 1
+}
+
+has_compose() {
+    local version
+    for version in "$(docker compose version --short 2>/dev/null)" \
+        "$(docker-compose version --short 2>/dev/null)"; do
+        version=${version#v}
+        if [[ ${version%%.*} =~ ^[0-9]+$ && ${version%%.*} -ge 2 ]]; then return 0; fi
+    done
+    return 1
+}
+
+has_engine() {
+    [[ -S /var/run/docker.sock ]] || [[ " ${setup_words[*]} " == *' --docker-host '* ]]
+}
+
+python_packages() { # Ubuntu 22.04 calls 3.10 python3, and has 3.11 beside it
+    if python3 -c 'import sys; sys.exit(sys.version_info >= (3, 11))' 2>/dev/null; then
+        say python3.11 python3.11-venv
+    else
+        say python3 python3-venv
+    fi
+}
+
+install_packages() {
+    local missing=()
+    command -v git >/dev/null || missing+=(git)
+    command -v ssh-keygen >/dev/null || missing+=(openssh-client)
+    command -v gpgv >/dev/null || missing+=(gpgv)
+    command -v setpriv >/dev/null || missing+=(util-linux)
+    [[ -e /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
+    # shellcheck disable=SC2207 # names of packages have no spaces
+    find_python >/dev/null || missing+=($(python_packages))
+    if [[ ${#missing[@]} -gt 0 ]]; then
+        command -v apt-get >/dev/null ||
+            fail "these are missing, and there is no apt-get: ${missing[*]}" "install them by hand" 2
+        agrees packages "${missing[*]}" || fail "cannot go on without: ${missing[*]}" "" 2
+        apt_install "${missing[@]}"
+    fi
+    done_ "git, OpenSSH, gpgv, $("$(find_python)" --version)"
+}
+
+apt_install() {
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    apt-get install -qq -y --no-install-recommends "$@" >/dev/null
+}
+
+install_docker() {
+    if ! { has_engine && has_compose; }; then
+        agrees docker '' || fail "the agent needs Docker, and Compose 2 or later" "" 2
+        add_docker_repository
+        apt_install docker-ce docker-ce-cli containerd.io docker-compose-plugin
+    fi
+    done_ "Docker, Compose"
+}
+
+add_docker_repository() { # as https://docs.docker.com/engine/install/ has it
+    local id codename key=/etc/apt/keyrings/docker.asc
+    id=$(. /etc/os-release && printf '%s' "$ID")
+    codename=$(. /etc/os-release && printf '%s' "$VERSION_CODENAME")
+    command -v curl >/dev/null || apt_install curl
+    install -m 0755 -d /etc/apt/keyrings
+    curl -fsSL "https://download.docker.com/linux/$id/gpg" -o "$key"
+    printf 'deb [arch=%s signed-by=%s] https://download.docker.com/linux/%s %s stable\n' \
+        "$(dpkg --print-architecture)" "$key" "$id" "$codename" >/etc/apt/sources.list.d/docker.list
+}
+
+# --- what is made
+
+# Puts a file in place if it is not there as it should be; then `present` is empty.
+put() { # mode, owner, source, target
+    local new
+    new=$(mktemp "$(dirname "$4")/.koprogo-agent.XXXXXX")
+    cat "$3" >"$new"
+    chown "$2" "$new"
+    chmod "$1" "$new"
+    if cmp -s "$new" "$4" && [[ $(stat -c '%a %U:%G' "$new") == $(stat -c '%a %U:%G' "$4") ]]; then
+        rm -f "$new"
+        present=yes
+    else
+        mv -T "$new" "$4"
+        present=''
+        done_ "$4"
+    fi
+}
+
+make_user() {
+    if ! getent passwd "$AGENT" >/dev/null; then
+        useradd --system --user-group --home-dir "$STATE_DIR" --no-create-home \
+            --shell /usr/sbin/nologin "$AGENT"
+        done_ "user $AGENT"
+    fi
+    local socket=/var/run/docker.sock group
+    [[ -S $socket ]] || return 0
+    group=$(stat -L -c %G "$socket")
+    [[ $group != root && $group != UNKNOWN ]] ||
+        fail "the Docker socket belongs to no group that the agent could join: $group" \
+            "groupadd docker, then restart Docker"
+    if ! id -nG "$AGENT" | tr ' ' '\n' | grep -qxF "$group"; then
+        usermod --append --groups "$group" "$AGENT"
+        done_ "user $AGENT is in group $group"
+    fi
+}
+
+make_folders() {
+    install -d -m 0755 -o root -g root "$(dirname "$RESCUE")" "$CONFIG_DIR/trust" \
+        "$UNIT_DIR/$SERVICE.d"
+    install -d -m 0750 -o root -g "$AGENT" "$CONFIG_DIR"
+    install -d -m 0755 -o "$AGENT" -g "$AGENT" "$HOME_DIR" "$HOME_DIR/versions" "$RUN_DIR"
+    install -d -m 0700 -o "$AGENT" -g "$AGENT" "$STATE_DIR"
+    put 644 root:root <(printf 'd %s 0755 %s %s\n' "$RUN_DIR" "$AGENT" "$AGENT") "$TMPFILES"
+}
+
+# Files of the release to install: the folder that --from names, the checkout this script lies in, or
+# what belongs to this version on GitHub.
+find_files() {
+    local here
+    here=$(dirname "$(readlink -f "${BASH_SOURCE[0]:-/}")")
+    if [[ -n $from ]]; then
+        files=$from
+    elif [[ -e $here/requirements.lock && -d $here/systemd ]]; then
+        files=$here
+    else
+        fail "there are no files beside this script to install from" "give them: --from FOLDER" 2
+    fi
+    [[ -d $files ]] || fail "there is no folder $files" "" 2
+    wheel=$(find "$files" -maxdepth 1 -name 'koprogo_agent-*.whl' | sort -V | tail -1)
+    [[ -n $wheel ]] ||
+        fail "there is no koprogo_agent-VERSION-….whl in $files" "in a checkout, type: make dist" 2
+    [[ -e $files/requirements.lock ]] || fail "there is no requirements.lock in $files" "" 2
+    version=$(basename "$wheel")
+    version=${version#koprogo_agent-}
+    version=${version%%-*}
+    identity=$(cat "$wheel" "$files/requirements.lock" | sha256sum | cut -d ' ' -f 1)
+}
+
+# An environment of its own for this version. It is whole once `complete` is in it.
+make_version() {
+    local place=$HOME_DIR/versions/$version
+    if [[ -e $place/complete && $(cat "$place/complete") == "$identity" ]]; then
+        done_ "version $version"
+        return
+    fi
+    say "  … installing version $version"
+    rm -rf "$place"
+    "$(find_python)" -m venv "$place"
+    local index=()
+    # Wheels beside the lock: then they are all that is asked.
+    if [[ -d $files/wheels ]]; then index=(--no-index --find-links "$files/wheels"); fi
+    "$place/bin/pip" install --quiet --disable-pip-version-check --require-hashes \
+        "${index[@]}" -r "$files/requirements.lock"
+    "$place/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-index "$wheel"
+    "$place/bin/koprogo-agent" --version >/dev/null
+    printf '%s\n' "$identity" >"$place/complete"
+    chown -R "$AGENT:$AGENT" "$place"
+    sync -f "$place/complete"
+    restart_needed=yes
+    done_ "version $version"
+}
+
+use_version() {
+    local before
+    before=$(readlink "$HOME_DIR/current" || :)
+    if [[ $before != "versions/$version" ]]; then
+        if [[ -n $before ]]; then point previous "$before"; fi
+        point current "versions/$version"
+        restart_needed=yes
+    fi
+    install -d -m 0755 "$(dirname "$PROGRAM")"
+    ln -sfnT "$HOME_DIR/current/bin/koprogo-agent" "$PROGRAM"
+}
+
+point() { # name, where to: in one step, as the agent itself does it
+    ln -sfnT "$2" "$HOME_DIR/$1.new"
+    chown -h "$AGENT:$AGENT" "$HOME_DIR/$1.new"
+    mv -T "$HOME_DIR/$1.new" "$HOME_DIR/$1"
+    done_ "$HOME_DIR/$1 → $2"
+}
+
+# The agent asks the rest itself, in the operator's language.
+make_configuration() {
+    if [[ -e $CONFIG_DIR/config.toml && -e $CONFIG_DIR/trust/root.json && ${#setup_words[@]} -eq 0 ]]; then
+        "$PROGRAM" config check >/dev/null
+        done_ "$CONFIG_DIR/config.toml is as you wrote it"
+        return
+    fi
+    local words=(--language "$language" "${setup_words[@]}")
+    if [[ -n $yes ]]; then words+=(--yes); fi
+    if { exec 3</dev/tty; } 2>/dev/null; then
+        "$PROGRAM" config init "${words[@]}" <&3
+        exec 3<&-
+    else
+        "$PROGRAM" config init "${words[@]}" </dev/null
+    fi
+    chown root:"$AGENT" "$CONFIG_DIR/config.toml"
+    chmod 0640 "$CONFIG_DIR/config.toml"
+}
+
+configured() { # section, key: what is in force, a line for each
+    "$PROGRAM" config show --json | "$HOME_DIR/current/bin/python" -c 'import json, sys
+value = json.load(sys.stdin)[sys.argv[1]][sys.argv[2]]
+print("\n".join(value if isinstance(value, list) else [value or ""]))' "$1" "$2"
+}
+
+# The agent lays files in the stack's folder and reads your values: by its group. What is yours stays yours.
+grant_access() {
+    local folder path
+    folder=$(configured stack directory)
+    [[ -d $folder ]] || install -d -m 0755 -o "$AGENT" -g "$AGENT" "$folder"
+    find "$folder" -xdev \( ! -group "$AGENT" -o ! -perm -g=r \) ! -type l \
+        -exec chgrp "$AGENT" {} + -exec chmod g+rwX {} +
+    find "$folder" -xdev -type d ! -perm -g=rwxs -exec chmod g+rwxs {} +
+    while read -r path; do
+        [[ -f $path ]] || continue
+        [[ $(stat -c %G "$path") == "$AGENT" ]] || chgrp "$AGENT" "$path"
+        [[ -n $(find "$path" -perm -g=r) ]] || chmod g+r "$path"
+    done < <(operators_files)
+    done_ "the agent may read and write $folder"
+}
+
+# Where the service may write besides its own folders: that is where the stack's files lie.
+make_drop_in() {
+    local folder
+    folder=$(configured stack directory)
+    put 644 root:root <(drop_in "$folder") "$UNIT_DIR/$SERVICE.d/10-stack.conf"
+    if [[ -z $present ]]; then restart_needed=yes; fi
+}
+
+drop_in() { # folder
+    local path
+    say "# written by install.sh: the stack's folder, and files of yours that lie where the service looks"
+    say "# into no other"
+    say "[Service]"
+    say "ReadWritePaths=$1"
+    show_path BindPaths "$1"
+    while read -r path; do
+        if [[ -f $path ]]; then show_path BindReadOnlyPaths "$path"; fi
+    done < <(operators_files)
+}
+
+# The service sees no home folders and no other's temporary files, but for what it is given.
+show_path() { # directive, path
+    case $2 in
+    /home/* | /root/* | /run/user/*) say "ProtectHome=tmpfs" && say "$1=$2" ;;
+    /tmp/* | /var/tmp/*) say "$1=$2" ;;
+    esac
+}
+
+operators_files() {
+    configured stack env_files
+    configured stack overrides
+    configured source ca_file
+}
+
+install_units() {
+    local unit
+    put 755 root:root "$files/systemd/rescue" "$RESCUE"
+    for unit in "${UNITS[@]}"; do
+        put 644 root:root "$files/systemd/$unit" "$UNIT_DIR/$unit"
+        if [[ -z $present ]]; then restart_needed=yes; fi
+    done
+    make_drop_in
+    systemctl daemon-reload
+}
+
+start_service() {
+    systemctl enable --quiet "$SERVICE" koprogo-agent-rescue.path
+    systemctl start koprogo-agent-rescue.path
+    if [[ -n $restart_needed ]]; then
+        systemctl reset-failed "$SERVICE" 2>/dev/null || :
+        systemctl restart "$SERVICE"
+        done_ "$SERVICE runs"
+    elif ! systemctl is-active --quiet "$SERVICE"; then
+        systemctl start "$SERVICE"
+        done_ "$SERVICE runs again"
+    else
+        done_ "$SERVICE runs, and was not restarted"
+    fi
+}
+
+install_agent() {
+    require_system
+    find_files
+    install_packages
+    install_docker
+    make_user
+    make_folders
+    make_version
+    use_version
+    make_configuration
+    grant_access
+    install_units
+    start_service
+    say
+    "$PROGRAM" doctor || :
+}
+
+# --- what is taken away
+
+uninstall_agent() {
+    systemctl disable --quiet --now "$SERVICE" koprogo-agent-rescue.path 2>/dev/null || :
+    local unit
+    for unit in "${UNITS[@]}"; do rm -f "$UNIT_DIR/$unit"; done
+    rm -rf "$UNIT_DIR/$SERVICE.d/10-stack.conf" "$HOME_DIR" "$(dirname "$RESCUE")" "$TMPFILES"
+    rmdir "$UNIT_DIR/$SERVICE.d" 2>/dev/null || :
+    if [[ $(readlink "$PROGRAM" || :) == "$HOME_DIR"/* ]]; then rm -f "$PROGRAM"; fi
+    systemctl daemon-reload
+    done_ "the agent is gone; your stack runs on"
+    if [[ -d $STATE_DIR || -d $CONFIG_DIR ]]; then
+        say "  kept: $CONFIG_DIR, and $STATE_DIR with your backups; --purge removes them"
+    fi
+}
+
+purge_agent() {
+    if [[ -d $STATE_DIR || -d $CONFIG_DIR ]]; then
+        agrees purge "$CONFIG_DIR, $STATE_DIR" || fail "nothing was removed" "" 2
+    fi
+    uninstall_agent
+    rm -rf "$CONFIG_DIR" "$STATE_DIR" "$RUN_DIR"
+    if getent passwd "$AGENT" >/dev/null; then userdel "$AGENT"; fi
+    done_ "configuration, state, backups and user are gone"
+}
+
+# --- what was typed
+
+read_words() {
+    while [[ $# -gt 0 ]]; do
+        case $1 in
+        --from | --language | --project | --directory | --compose-file | --env-file | \
+            --docker-host | --source-url | --source-ca | --trust-root | --trust-sha256 | --notify)
+            [[ $# -ge 2 ]] || fail "$1 needs a value" "install.sh --help" 2
+            ;;&
+        --from) from=$(readlink -f "$2") && shift ;;
+        --language) language=$2 && shift ;;
+        --project | --directory | --compose-file | --env-file | --docker-host | --source-url | \
+            --source-ca | --trust-root | --trust-sha256 | --notify) setup_words+=("$1" "$2") && shift ;;
+        --yes) yes=yes ;;
+        --uninstall) action=uninstall ;;
+        --purge) action=purge ;;
+        --help | -h) usage && exit 0 ;;
+        *) fail "$1 is not known" "install.sh --help" 2 ;;
+        esac
+        shift
+    done
+    case $language in
+    en | fr | nl | de) ;;
+    *) fail "there are no words in $language" "--language en, fr, nl or de" 2 ;;
+    esac
+}
+
+# All of it is read before any of it is done: a download that is cut off does nothing.
+main() {
+    case ${LANG:-} in fr* | nl* | de*) language=${LANG:0:2} ;; esac
+    read_words "$@"
+    require_root
+    trap stopped ERR
+    case $action in
+    install) install_agent ;;
+    uninstall) uninstall_agent ;;
+    purge) purge_agent ;;
+    esac
+}
+
+main "$@"

@@ -1,0 +1,1 @@
+"""Whole machines: a bare Debian with systemd, on which install.sh is run."""

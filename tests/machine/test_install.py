@@ -1,0 +1,190 @@
+"""install.sh on a bare Debian with a real systemd, beside a stack that runs already."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.debian import Debian
+from tests.lab.engine import Engine
+from tests.lab.lab import Lab
+from tests.lab.processes import run, wait_until
+from tests.lab.recipes import Kind
+from tests.lab.stack import compose_program
+
+pytestmark = pytest.mark.real
+
+ROOT = Path(__file__).parents[2]
+NOWHERE = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+"""What would go out of the machine fails."""
+SERVICE = "koprogo-agent.service"
+PROMPT = 10.0
+POLL = 60.0
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `make dist` makes, for the Python of the bare machine."""
+    place = tmp_path_factory.mktemp("dist") / "checkout"
+    listed = run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT).decode()
+    for name in filter(None, listed.split("\0")):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, place / name)
+    (place / ".venv").symlink_to(Path(sys.executable).parents[1])
+    run(["make", "-o", "venv", "dist", "PYTHONS=3.11"], cwd=place, seconds=300)
+    return place / "dist"
+
+
+@pytest.fixture(scope="module")
+def running(lab_engine: Engine) -> Iterator[Lab]:
+    """A stack of KoproGo's kind that somebody started by hand."""
+    with Lab(lab_engine) as lab:
+        release = lab.publisher.publish(Kind.GOOD)
+        lab.stack.write_env(release.tag)
+        lab.install(release)
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def machine(running: Lab, dist: Path) -> Iterator[Debian]:
+    """The bare machine; it shares the engine, the stack's folder and the files to install."""
+    socket = Path(running.engine.host.removeprefix("unix://"))
+    shared = {
+        dist: "/dist",
+        running.root: str(running.root),
+        socket: "/run/docker.sock",
+        Path(compose_program()): "/usr/local/bin/docker-compose",
+    }
+    with Debian(running.engine, f"{running.name}-debian", shared) as made:
+        made.does("groupadd", "--gid", str(socket.stat().st_gid), "docker")
+        yield made
+
+
+def install(machine: Debian, lab: Lab) -> str:
+    """What the self-hoster types; what it printed."""
+    words = ("--from", "/dist", "--yes", "--project", lab.name)
+    source = ("--source-url", lab.origin.url, "--source-ca", str(lab.origin.ca_file))
+    trust = ("--trust-root", str(lab.root / "root.json"))
+    (lab.root / "root.json").write_bytes(lab.association.files["root/1.json"])
+    return machine.does("bash", "/dist/install.sh", *words, *source, *trust, environment=NOWHERE)
+
+
+def status(machine: Debian) -> dict[str, object]:
+    """What the agent says of itself."""
+    said: dict[str, object] = json.loads(machine.does("koprogo-agent", "status", "--json"))
+    return said
+
+
+def files_of(machine: Debian) -> str:
+    """Every file that the installer is responsible for, with owner, mode and content."""
+    places = "/etc/koprogo-agent /etc/systemd/system /opt/koprogo-agent /usr/local"
+    listed = f"find {places} -type f ! -name '*.pyc' -printf '%u:%g %m %T@ %p\\n' | sort"
+    return machine.does("sh", "-c", f"{listed}; readlink /opt/koprogo-agent/current")
+
+
+def main_process(machine: Debian) -> str:
+    """The daemon's process id; 0 while there is none."""
+    return machine.does("systemctl", "show", "-p", "MainPID", "--value", SERVICE).strip()
+
+
+def test_it_is_installed_polls_and_restarts_nothing(machine: Debian, running: Lab) -> None:
+    """From local wheels, with nothing from the network; the stack that runs is adopted."""
+    before = running.stack.containers()
+    install(machine, running)
+    assert machine.does("systemctl", "is-active", SERVICE).strip() == "active"
+    wait_until(lambda: status(machine)["installed"] is not None, POLL, "the first poll")
+    assert running.stack.containers() == before
+
+
+def test_a_second_run_changes_nothing(machine: Debian, running: Lab) -> None:
+    """Neither a file, nor a container, nor the process of the daemon."""
+    before = files_of(machine), running.stack.containers(), main_process(machine)
+    said = install(machine, running)
+    assert "was not restarted" in said
+    assert (files_of(machine), running.stack.containers(), main_process(machine)) == before
+
+
+def test_a_killed_daemon_is_back_at_once(machine: Debian) -> None:
+    """Whatever killed it."""
+    before = main_process(machine)
+    machine.does("systemctl", "kill", "--signal=KILL", SERVICE)
+    wait_until(lambda: main_process(machine) not in {"0", before}, PROMPT, "the daemon to be back")
+    wait_until(
+        lambda: machine.types("systemctl", "is-active", SERVICE).text.strip() == "active",
+        PROMPT,
+        "the daemon to be ready",
+    )
+
+
+def test_what_root_types_stays_the_agents(machine: Debian) -> None:
+    """A file of root's in its state would stop the daemon at the next poll."""
+    machine.does("koprogo-agent", "check")
+    machine.does("koprogo-agent", "backup", "create")
+    strangers = machine.does("find", "/var/lib/koprogo-agent", "!", "-user", "koprogo-agent")
+    assert strangers == ""
+
+
+TRIES = {
+    "write its configuration": "echo x > /etc/koprogo-agent/config.toml",
+    "write its rescue": "echo x > /usr/local/libexec/koprogo-agent/rescue",
+    "write a unit": "echo x > /etc/systemd/system/x.service",
+    "see root's home": "ls /root",
+    "see other homes": "ls /home/somebody",
+    "see others' temporary files": "cat /tmp/of-somebody",
+    "make a device": "mknod /var/lib/koprogo-agent/x c 1 3",
+    "make a namespace": "unshare --user true",
+    "gain rights": "su --command true",
+    "set the clock": "date --set=2020-01-01",
+}
+RESULTS = "/var/lib/koprogo-agent/tries"
+
+
+@pytest.fixture(scope="module")
+def tried(machine: Debian, dist: Path) -> dict[str, int]:
+    """What became of each try, made as the service itself is about to start, under its limits."""
+    machine.does("sh", "-c", "mkdir -p /home/somebody; echo x > /tmp/of-somebody")
+    every = TRIES | {"write its state": "echo x > /var/lib/koprogo-agent/ours"}
+    lines = [f"({word}) >/dev/null 2>&1; echo $?\n" for word in every.values()]
+    (dist / "tries.sh").write_text("".join(lines))
+    (dist / "tries.conf").write_text(
+        f"[Service]\nExecStartPre=/bin/sh -c 'sh /dist/tries.sh > {RESULTS}'\n"
+    )
+    folder = f"/run/systemd/system/{SERVICE}.d"
+    machine.does("mkdir", "-p", folder)
+    machine.does("cp", "/dist/tries.conf", folder)
+    machine.does("systemctl", "daemon-reload")
+    machine.does("systemctl", "restart", SERVICE)
+    codes = map(int, machine.does("cat", RESULTS).split())
+    return dict(zip(every, codes, strict=True))
+
+
+@pytest.mark.parametrize("what", TRIES)
+def test_the_service_cannot(tried: dict[str, int], what: str) -> None:
+    """Whatever a fault in git or GnuPG would have it do."""
+    assert tried[what]
+
+
+def test_the_service_can_write_its_state(tried: dict[str, int]) -> None:
+    """Else the tries above would prove nothing."""
+    assert tried["write its state"] == 0
+
+
+def test_it_goes_and_leaves_the_stack(machine: Debian, running: Lab) -> None:
+    """Uninstall keeps what is the operator's; purge does not; a new installation works."""
+    before = running.stack.containers()
+    machine.does("bash", "/dist/install.sh", "--uninstall")
+    assert machine.types("koprogo-agent", "status").code
+    machine.does("test", "-e", "/var/lib/koprogo-agent/backups")
+    machine.does("test", "-e", "/etc/koprogo-agent/config.toml")
+    install(machine, running)
+    assert status(machine)["installed"] is not None
+    machine.does("bash", "/dist/install.sh", "--purge", "--yes")
+    assert machine.types("test", "-e", "/etc/koprogo-agent").code
+    assert machine.types("test", "-e", "/var/lib/koprogo-agent").code
+    assert machine.types("id", "koprogo-agent").code
+    assert running.stack.containers() == before
