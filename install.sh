@@ -2,8 +2,7 @@
 # Installs koprogo-agent on this machine, repairs an installation, brings it up to date, or takes it
 # away. Type it as root; again whenever you like: what is right already is left alone.
 #
-#   curl -fsSL https://github.com/gilmry/koprogo-agent/releases/latest/download/install.sh | sudo bash
-#   sudo ./install.sh --from dist      # from files that are here, without network
+#   make dist && sudo ./install.sh --from dist
 #
 # It restarts nothing of your stack and never overwrites what you wrote. See --help.
 set -euo pipefail
@@ -52,12 +51,13 @@ done_() { printf '  \342\234\223 %s\n' "$*"; }
 fail() { # why, and what to do
     printf 'install.sh: %s\n' "$1" >&2
     if [[ -n ${2:-} ]]; then printf 'what to do: %s\n' "$2" >&2; fi
-    trap - ERR
+    trap - EXIT
     exit "${3:-1}"
 }
 
 # shellcheck disable=SC2317,SC2329 # called by the trap
 stopped() {
+    [[ $? -ne 0 ]] || return 0
     printf 'install.sh: it stopped half-way; nothing of your stack was touched\n' >&2
     printf 'what to do: mend what is said above, then type the same again:%s\n' \
         "$(printf ' %q' "$0" "${typed[@]}")" >&2
@@ -195,8 +195,7 @@ add_docker_repository() { # as https://docs.docker.com/engine/install/ has it
 
 # Puts a file in place if it is not there as it should be; then `present` is empty.
 put() { # mode, owner, source, target
-    local new
-    new=$(mktemp "$(dirname "$4")/.koprogo-agent.XXXXXX")
+    local new=$4.new # a name that systemd does not read
     cat "$3" >"$new"
     chown "$2" "$new"
     chmod "$1" "$new"
@@ -237,8 +236,7 @@ make_folders() {
     put 644 root:root <(printf 'd %s 0755 %s %s\n' "$RUN_DIR" "$AGENT" "$AGENT") "$TMPFILES"
 }
 
-# Files of the release to install: the folder that --from names, the checkout this script lies in, or
-# what belongs to this version on GitHub.
+# Files of the release to install: in the folder that --from names, or beside this script.
 find_files() {
     local here
     here=$(dirname "$(readlink -f "${BASH_SOURCE[0]:-/}")")
@@ -252,7 +250,7 @@ find_files() {
     [[ -d $files ]] || fail "there is no folder $files" "" 2
     wheel=$(find "$files" -maxdepth 1 -name 'koprogo_agent-*.whl' | sort -V | tail -1)
     [[ -n $wheel ]] ||
-        fail "there is no koprogo_agent-VERSION-….whl in $files" "in a checkout, type: make dist" 2
+        fail "there is no koprogo_agent-VERSION-….whl in $files" "in a checkout, type: make dist, then: install.sh --from dist" 2
     [[ -e $files/requirements.lock ]] || fail "there is no requirements.lock in $files" "" 2
     version=$(basename "$wheel")
     version=${version#koprogo_agent-}
@@ -328,20 +326,44 @@ value = json.load(sys.stdin)[sys.argv[1]][sys.argv[2]]
 print("\n".join(value if isinstance(value, list) else [value or ""]))' "$1" "$2"
 }
 
-# The agent lays files in the stack's folder and reads your values: by its group. What is yours stays yours.
+# The agent lays files in the stack's folders and reads your values: by its group, and only where it
+# could not already. No file changes its owner, and nothing is done to folders that no compose file
+# lies in: a database's own, for one, would not start again.
 grant_access() {
     local folder path
     folder=$(configured stack directory)
+    require_own_folder "$folder"
     [[ -d $folder ]] || install -d -m 0755 -o "$AGENT" -g "$AGENT" "$folder"
-    find "$folder" -xdev \( ! -group "$AGENT" -o ! -perm -g=r \) ! -type l \
-        -exec chgrp "$AGENT" {} + -exec chmod g+rwX {} +
-    find "$folder" -xdev -type d ! -perm -g=rwxs -exec chmod g+rwxs {} +
     while read -r path; do
-        [[ -f $path ]] || continue
-        [[ $(stat -c %G "$path") == "$AGENT" ]] || chgrp "$AGENT" "$path"
-        [[ -n $(find "$path" -perm -g=r) ]] || chmod g+r "$path"
+        while [[ $path != . ]]; do
+            path=$(dirname "$path")
+            if [[ -d $folder/$path ]]; then let_agent w "$folder/$path" g+rwxs; fi
+        done
+    done < <(configured stack compose_files)
+    while read -r path; do
+        if [[ -f $path ]]; then let_agent r "$path" g+r; fi
     done < <(operators_files)
-    done_ "the agent may read and write $folder"
+    done_ "the agent may lay its files in $folder, and read yours"
+}
+
+let_agent() { # what test(1) asks, path, mode
+    if ! runuser -u "$AGENT" -- test "-$1" "$2"; then
+        [[ $(stat -c %G "$2") == "$AGENT" ]] || chgrp "$AGENT" "$2"
+        # Behind a folder that its user cannot enter, the service is given the path itself.
+        [[ -n $(find "$2" -maxdepth 0 -perm "-$3") ]] || chmod "$3" "$2"
+    fi
+}
+
+# A home, or a folder of the system, is not to become the agent's.
+require_own_folder() { # folder
+    local folder=${1%/}
+    case $folder in
+    '' | /bin | /boot | /dev | /etc | /home | /lib* | /media | /mnt | /opt | /proc | /root | /run | \
+        /sbin | /srv | /sys | /tmp | /usr | /usr/local | /var | /var/lib | /var/tmp) ;;
+    *) getent passwd | cut -d : -f 6 | grep -qxF "$folder" || return 0 ;;
+    esac
+    fail "the stack's files lie directly in ${folder:-/}, which is not a folder of their own" \
+        "move them into one, start the stack from there, and type the same again" 2
 }
 
 # Where the service may write besides its own folders: that is where the stack's files lie.
@@ -479,7 +501,7 @@ main() {
     case ${LANG:-} in fr* | nl* | de*) language=${LANG:0:2} ;; esac
     read_words "$@"
     require_root
-    trap stopped ERR
+    trap stopped EXIT
     case $action in
     install) install_agent ;;
     uninstall) uninstall_agent ;;

@@ -16,7 +16,7 @@ from koprogo_agent.cli.options import ConfigPath
 from koprogo_agent.cli.roots import show
 from koprogo_agent.docker_api import DEFAULT_HOST
 from koprogo_agent.domain.root import Root
-from koprogo_agent.durable import disk_errors
+from koprogo_agent.durable import Folder, disk_errors
 from koprogo_agent.errors import NeedsOperator
 from koprogo_agent.settings import load, locate
 from koprogo_agent.settings.sections import Stack
@@ -85,7 +85,9 @@ def init(  # noqa: PLR0913, PLR0917 - one for each question
     if not pinned.exists():
         root = roots.from_file(trust_root) if trust_root else roots.from_source(settings.source)
         show(root)
-        _compare(root, trust_sha256 or ask.sha256(root, brought=trust_root is not None))
+        # A file that was brought beforehand is the operator's own word.
+        if trust_sha256 or not (yes and trust_root):
+            _compare(root, trust_sha256 or ask.sha256(root))
         _write(pinned, root.envelope.raw(), 0o644)
 
 
@@ -141,14 +143,12 @@ class _Asker:
         answer: str = typer.prompt(words, default="", show_default=False)
         return answer.split()
 
-    def sha256(self, root: Root, *, brought: bool) -> str:
-        """What is published of a trust root that came over the network.
+    def sha256(self, root: Root) -> str:
+        """What the association publishes of a trust root.
 
         Raises:
             NeedsOperator: nothing is to be asked (code `trust.unknown`).
         """
-        if self.quiet and brought:
-            return root.envelope.sha256
         if self.quiet:
             raise NeedsOperator(
                 "nobody has said which trust root this machine is to believe",
@@ -174,8 +174,5 @@ def _write(path: Path, content: bytes, mode: int) -> None:
     """Writes a file that is not there yet; whole, or not at all."""
     with disk_errors(f"write {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.new")
-        partial.write_bytes(content)
-        partial.chmod(mode)
-        partial.replace(path)
+        Folder(path.parent, 0o755).write(path.name, content, mode)
     render.line(f"written: {path}")

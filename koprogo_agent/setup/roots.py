@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from koprogo_agent.adapters.git import Git
 from koprogo_agent.domain.envelope import MAX_BYTES
 from koprogo_agent.domain.root import Root, read_root
+from koprogo_agent.durable import disk_errors
 from koprogo_agent.errors import NeedsOperator, Refused
 from koprogo_agent.settings.sections import Source
 
@@ -19,17 +20,10 @@ def from_file(path: Path) -> Root:
     """A trust root that somebody brought.
 
     Raises:
-        NeedsOperator: it cannot be read (code `trust.unreadable`), or is none (`trust.malformed`).
+        NeedsOperator: it cannot be read (code `files.failed`), or is none (`trust.malformed`).
     """
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise NeedsOperator(
-            f"cannot read the trust root {path}: {error.strerror}",
-            code="trust.unreadable",
-            advice="give the file that the association publishes: --trust-root FILE",
-        ) from error
+    with disk_errors(f"read the trust root {path}"), path.open("rb") as stream:
+        raw = stream.read(MAX_BYTES + 1)
     return _read(raw, str(path))
 
 

@@ -25,7 +25,7 @@ PACKAGES = (
 """systemd, and what the agent needs: all that this machine can do without a network."""
 BOOT_SECONDS = 60.0
 MAKE_SECONDS = 600.0
-_FOREIGN = ("/sys/fs/cgroup", "rw")
+_GROUPS = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Debian:
 
     def __enter__(self) -> Self:
         """Boots it."""
-        volumes = {str(here): {"bind": there, "mode": "rw"} for here, there in self._shared.items()}
-        volumes[_FOREIGN[0]] = {"bind": _FOREIGN[0], "mode": _FOREIGN[1]}
+        shared = {**self._shared, _GROUPS: str(_GROUPS)}
+        volumes = {str(here): {"bind": there, "mode": "rw"} for here, there in shared.items()}
         self._container = self._client.containers.run(
             _image(self._client),
             "/lib/systemd/systemd",
@@ -92,13 +92,6 @@ class Debian:
         if said.code:
             raise LabError(f"{' '.join(words)} ended with {said.code}:\n{said.text}")
         return said.text
-
-    def pulls_the_plug(self) -> None:
-        """Loses its power, and boots again."""
-        assert self._container is not None
-        self._container.kill()
-        self._container.start()
-        self.wait_booted()
 
     def wait_booted(self) -> None:
         """Until systemd has started everything."""

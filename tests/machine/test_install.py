@@ -95,7 +95,12 @@ def main_process(machine: Debian) -> str:
 def test_it_is_installed_polls_and_restarts_nothing(machine: Debian, running: Lab) -> None:
     """From local wheels, with nothing from the network; the stack that runs is adopted."""
     before = running.stack.containers()
+    data = running.stack.directory / "tree/data"
+    data.mkdir(mode=0o700)
     install(machine, running)
+    assert (data.stat().st_mode & 0o7777, data.stat().st_gid) == (0o700, 0), (
+        "PostgreSQL does not start on a folder that others may write to"
+    )
     assert machine.does("systemctl", "is-active", SERVICE).strip() == "active"
     wait_until(lambda: status(machine)["installed"] is not None, POLL, "the first poll")
     assert running.stack.containers() == before

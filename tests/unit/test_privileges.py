@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from koprogo_agent.errors import NeedsOperator
 from koprogo_agent.privileges import act_as_owner
 
 PROGRAM = """
@@ -38,6 +39,14 @@ def test_root_goes_on_as_the_owner_of_the_state(tmp_path: Path) -> None:
     assert set(more) == set(os.getgrouplist("nobody", nobody.pw_gid))
     assert home == nobody.pw_dir
     assert said[1] == "no way back"
+
+
+def test_a_user_whom_nobody_knows_is_told_of(tmp_path: Path) -> None:
+    """As after a move to another server, or when somebody removed the agent's user."""
+    os.chown(tmp_path, 54_321, 54_321)
+    with pytest.raises(NeedsOperator, match="belongs to user 54321") as caught:
+        act_as_owner(tmp_path)
+    assert caught.value.code == "state.owner"
 
 
 @pytest.mark.parametrize("name", ["", "missing"])
