@@ -12,15 +12,16 @@ readonly HOME_DIR=/opt/koprogo-agent
 readonly CONFIG_DIR=/etc/koprogo-agent
 readonly STATE_DIR=/var/lib/koprogo-agent
 readonly RUN_DIR=/run/koprogo-agent
-readonly RESCUE=/usr/local/libexec/koprogo-agent/rescue
+readonly LIBEXEC=/usr/local/libexec/koprogo-agent
 readonly PROGRAM=/usr/local/bin/koprogo-agent
 readonly UNIT_DIR=/etc/systemd/system
 readonly UNITS=(koprogo-agent.service koprogo-agent-rescue@.service koprogo-agent-rescue.path)
+readonly SCRIPTS=(assemble rescue)
 readonly SERVICE=koprogo-agent.service
 readonly TMPFILES=/etc/tmpfiles.d/koprogo-agent.conf
 readonly AGENT=koprogo-agent
 
-language=en from='' yes='' action=install
+language=en from='' agent_root='' yes='' action=install
 typed=("$@")
 setup_words=()
 restart_needed='' present=''
@@ -32,6 +33,7 @@ usage: install.sh [--from FOLDER] [--yes] [--language en|fr|nl|de] [QUESTIONS]
 
   --from FOLDER     install from a folder with the wheel, requirements.lock and the wheels that it names
   --yes             ask nothing: what is missing is installed, and QUESTIONS must be answered here
+  --agent-root FILE trust root for releases of the agent itself, if not agent-root.json in that folder
   --language CODE   of the questions
   --uninstall       remove the agent; the stack runs on, configuration and backups stay
   --purge           remove those too
@@ -113,18 +115,6 @@ require_system() {
     esac
 }
 
-find_python() {
-    local candidate
-    for candidate in python3.11 python3.12 python3.13 python3.14 python3; do
-        if command -v "$candidate" >/dev/null && "$candidate" -c \
-            'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-            command -v "$candidate"
-            return
-        fi
-    done
-    return 1
-}
-
 has_compose() {
     local version
     for version in "$(docker compose version --short 2>/dev/null)" \
@@ -155,14 +145,14 @@ install_packages() {
     command -v setpriv >/dev/null || missing+=(util-linux)
     [[ -e /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
     # shellcheck disable=SC2207 # names of packages have no spaces
-    find_python >/dev/null || missing+=($(python_packages))
+    "$files/systemd/assemble" python >/dev/null 2>&1 || missing+=($(python_packages))
     if [[ ${#missing[@]} -gt 0 ]]; then
         command -v apt-get >/dev/null ||
             fail "these are missing, and there is no apt-get: ${missing[*]}" "install them by hand" 2
         agrees packages "${missing[*]}" || fail "cannot go on without: ${missing[*]}" "" 2
         apt_install "${missing[@]}"
     fi
-    done_ "git, OpenSSH, gpgv, $("$(find_python)" --version)"
+    done_ "git, OpenSSH, gpgv, $("$("$files/systemd/assemble" python)" --version)"
 }
 
 apt_install() {
@@ -228,7 +218,7 @@ make_user() {
 }
 
 make_folders() {
-    install -d -m 0755 -o root -g root "$(dirname "$RESCUE")" "$CONFIG_DIR/trust" \
+    install -d -m 0755 -o root -g root "$LIBEXEC" "$CONFIG_DIR/trust" \
         "$UNIT_DIR/$SERVICE.d"
     install -d -m 0750 -o root -g "$AGENT" "$CONFIG_DIR"
     install -d -m 0755 -o "$AGENT" -g "$AGENT" "$HOME_DIR" "$HOME_DIR/versions" "$RUN_DIR"
@@ -266,26 +256,38 @@ make_version() {
         return
     fi
     say "  … installing version $version"
-    rm -rf "$place"
-    "$(find_python)" -m venv "$place"
-    local index=()
-    # Wheels beside the lock: then they are all that is asked.
-    if [[ -d $files/wheels ]]; then index=(--no-index --find-links "$files/wheels"); fi
-    "$place/bin/pip" install --quiet --disable-pip-version-check --require-hashes \
-        "${index[@]}" -r "$files/requirements.lock"
-    "$place/bin/pip" install --quiet --disable-pip-version-check --no-deps --no-index "$wheel"
-    "$place/bin/koprogo-agent" --version >/dev/null
-    printf '%s\n' "$identity" >"$place/complete"
+    rm -rf "$place.before"
+    if [[ -e $place ]]; then mv -T "$place" "$place.before"; fi
+    mkdir "$place"
+    cp -r "$wheel" "$files/requirements.lock" "$files/systemd" "$files/install.sh" "$place"
+    if [[ -d $files/wheels ]]; then cp -r "$files/wheels" "$place"; fi
+    if ! "$files/systemd/assemble" version "$place"; then
+        rm -rf "$place"
+        if [[ -e $place.before ]]; then mv -T "$place.before" "$place"; fi
+        fail "version $version cannot be put together" "see what is said above"
+    fi
     chown -R "$AGENT:$AGENT" "$place"
-    sync -f "$place/complete"
+    rm -rf "$place.before"
     restart_needed=yes
     done_ "version $version"
+}
+
+# Never back by itself: the agent may have brought itself further since these files were made.
+is_outdone() {
+    local current
+    current=$(basename "$(readlink "$HOME_DIR/current" || :)")
+    [[ -e $HOME_DIR/versions/$current/complete ]] || return 1
+    [[ $(printf '%s\n' "$version" "$current" | sort -V | tail -1) != "$version" ]] || return 1
+    done_ "version $current, which is newer than $version, stays"
 }
 
 use_version() {
     local before
     before=$(readlink "$HOME_DIR/current" || :)
     if [[ $before != "versions/$version" ]]; then
+        # What a person installs is on no trial, and may have failed here before.
+        rm -f "$HOME_DIR/trial"
+        if [[ -e $HOME_DIR/quarantined ]]; then sed -i "/^${version//./\\.}\$/d" "$HOME_DIR/quarantined"; fi
         if [[ -n $before ]]; then point previous "$before"; fi
         point current "versions/$version"
         restart_needed=yes
@@ -299,6 +301,15 @@ point() { # name, where to: in one step, as the agent itself does it
     chown -h "$AGENT:$AGENT" "$HOME_DIR/$1.new"
     mv -T "$HOME_DIR/$1.new" "$HOME_DIR/$1"
     done_ "$HOME_DIR/$1 → $2"
+}
+
+# Whose releases of the agent itself are accepted; without it the agent stays at its version.
+install_agent_root() {
+    local given=${agent_root:-$files/agent-root.json} place=$CONFIG_DIR/trust/agent
+    if [[ -e $given && ! -e $place/root.json ]]; then
+        install -d -m 0755 -o root -g root "$place"
+        put 644 root:root "$given" "$place/root.json"
+    fi
 }
 
 # The agent asks the rest itself, in the operator's language.
@@ -401,8 +412,10 @@ operators_files() {
 }
 
 install_units() {
-    local unit
-    put 755 root:root "$files/systemd/rescue" "$RESCUE"
+    local unit script
+    for script in "${SCRIPTS[@]}"; do
+        put 755 root:root "$files/systemd/$script" "$LIBEXEC/$script"
+    done
     for unit in "${UNITS[@]}"; do
         put 644 root:root "$files/systemd/$unit" "$UNIT_DIR/$unit"
         if [[ -z $present ]]; then restart_needed=yes; fi
@@ -433,8 +446,11 @@ install_agent() {
     install_docker
     make_user
     make_folders
-    make_version
-    use_version
+    if ! is_outdone; then
+        make_version
+        use_version
+    fi
+    install_agent_root
     make_configuration
     grant_access
     install_units
@@ -449,7 +465,7 @@ uninstall_agent() {
     systemctl disable --quiet --now "$SERVICE" koprogo-agent-rescue.path 2>/dev/null || :
     local unit
     for unit in "${UNITS[@]}"; do rm -f "$UNIT_DIR/$unit"; done
-    rm -rf "$UNIT_DIR/$SERVICE.d/10-stack.conf" "$HOME_DIR" "$(dirname "$RESCUE")" "$TMPFILES"
+    rm -rf "$UNIT_DIR/$SERVICE.d/10-stack.conf" "$HOME_DIR" "$LIBEXEC" "$TMPFILES"
     rmdir "$UNIT_DIR/$SERVICE.d" 2>/dev/null || :
     if [[ $(readlink "$PROGRAM" || :) == "$HOME_DIR"/* ]]; then rm -f "$PROGRAM"; fi
     systemctl daemon-reload
@@ -474,11 +490,12 @@ purge_agent() {
 read_words() {
     while [[ $# -gt 0 ]]; do
         case $1 in
-        --from | --language | --project | --directory | --compose-file | --env-file | \
+        --from | --agent-root | --language | --project | --directory | --compose-file | --env-file | \
             --docker-host | --source-url | --source-ca | --trust-root | --trust-sha256 | --notify)
             [[ $# -ge 2 ]] || fail "$1 needs a value" "install.sh --help" 2
             ;;&
         --from) from=$(readlink -f "$2") && shift ;;
+        --agent-root) agent_root=$(readlink -f "$2") && shift ;;
         --language) language=$2 && shift ;;
         --project | --directory | --compose-file | --env-file | --docker-host | --source-url | \
             --source-ca | --trust-root | --trust-sha256 | --notify) setup_words+=("$1" "$2") && shift ;;

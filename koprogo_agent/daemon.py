@@ -7,9 +7,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
 from types import FrameType
 
 import structlog
@@ -18,60 +19,36 @@ from apscheduler.schedulers import SchedulerNotRunningError
 from apscheduler.triggers.date import DateTrigger
 from apscheduler.triggers.interval import IntervalTrigger
 
-from koprogo_agent.domain.plan import Action
-from koprogo_agent.errors import AgentError, Failure, RetryLater
+from koprogo_agent.domain.succession import Verdict, verdict
+from koprogo_agent.errors import AgentError, RetryLater
 from koprogo_agent.ports import Supervisor
 from koprogo_agent.schedule import SteadyScheduler
+from koprogo_agent.selfupdate.succession import SelfUpdate
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.leaving import may_leave
-from koprogo_agent.update.operation import Facts
-from koprogo_agent.update.runner import Ran
-from koprogo_agent.wiring import Agent, open_agent
+from koprogo_agent.watching import DaemonWatcher
+from koprogo_agent.wiring import Agent, build_self_update, open_agent
 
 log = structlog.get_logger()
 
 _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 
 
-class DaemonWatcher:
-    """Tells the log and systemd how an operation goes on; every word of it is real progress.
-
-    Attributes:
-        last: the action that was carried out last.
-    """
-
-    def __init__(self, supervisor: Supervisor) -> None:
-        self._supervisor = supervisor
-        self.last: Action | None = None
-
-    def begins(self, action: Action, tag: str) -> None:
-        """Shows the step in `systemctl status`."""
-        self._supervisor.status(f"{tag}: {action}")
-        self._supervisor.alive()
-        log.info("step.begins", step=str(action), tag=tag)
-
-    def goes_on(self, note: str, done: int, total: int) -> None:
-        """Feeds the watchdog."""
-        self._supervisor.alive()
-        log.debug("step.goes_on", note=note, done=done, total=total)
-
-    def finished(self, action: Action, seconds: float, facts: Facts) -> None:
-        """Logs what the step learned."""
-        self.last = action
-        self._supervisor.alive()
-        # Facts may name seconds of their own; those of the whole step are the ones to read here.
-        told = {**_brief(facts), "step": str(action), "seconds": round(seconds, 2)}
-        log.info("step.done", **told)
-
-    def broke(self, action: Action, failure: Failure) -> None:
-        """Logs why the step failed."""
-        self._supervisor.alive()
-        log.error("step.failed", step=str(action), code=failure.code, why=failure.message)
-
-
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _HEAVY = "docker"
 """What only operations and backups import; Python cannot give its memory back."""
+
+
+_PROVES_AGAIN = timedelta(seconds=10)
+"""From one poll of a version on trial to the next."""
+
+
+class _Ended(Enum):
+    """How something that the daemon did has ended."""
+
+    WELL = auto()
+    LATER = auto()
+    BADLY = auto()
 
 
 class Daemon:
@@ -91,6 +68,9 @@ class Daemon:
         self._settings = settings
         self._supervisor = supervisor
         self._stopping = False
+        self._makes_way = False
+        self._own: SelfUpdate | None = None
+        self._ready_at = 0.0
         self._not_before = 0.0
         self._look_is_due = False
         longest = max(settings.source.interval, settings.soak.interval)
@@ -120,8 +100,13 @@ class Daemon:
                 max_instances=1,
                 misfire_grace_time=None,
             )
+            self._own = build_self_update(agent, watcher)
+            if self._own is not None:
+                with self._of_itself():
+                    self._own.begin()
             self._beat()
             self._supervisor.ready()
+            self._ready_at = time.monotonic()
             log.info("agent.started", phase_seconds=phase.total_seconds())
             # What was cut off is finished now, not three minutes from now.
             if not self._just_ticked:
@@ -148,7 +133,7 @@ class Daemon:
 
     def _started(self, _event: SchedulerEvent) -> None:
         # A signal may come at any moment, and so before there was a schedule to end.
-        if self._stopping or self.afresh:
+        if self._stopping or self.afresh or self._makes_way:
             self._end_schedule()
 
     def _end_schedule(self) -> None:
@@ -161,19 +146,67 @@ class Daemon:
             self._scheduler.shutdown()
 
     def _tick(self, agent: Agent) -> None:
+        if self._own is not None and self._own.on_trial:
+            self._prove(agent, self._own)
+            return
         if time.monotonic() < self._not_before:
             return
-        self._act(agent, agent.engine.tick)
-        if _HEAVY in sys.modules and agent.is_at_rest:
+        ended = self._act(agent, agent.engine.tick)
+        if self._own is not None and ended is _Ended.WELL and agent.is_at_rest:
+            self._renew(agent, self._own)
+        if _HEAVY in sys.modules and agent.is_at_rest and not self._makes_way:
             self.afresh = True
             self._end_schedule()
 
-    def _act(self, agent: Agent, act: Callable[[], Ran | None]) -> None:
+    def _prove(self, agent: Agent, own: SelfUpdate) -> None:
+        """On trial it only polls: what it began could be cut off when it is put back."""
+        ended = self._act(agent, agent.engine.look)
+        seconds = time.monotonic() - self._ready_at
+        match verdict(seconds, polled=ended is _Ended.WELL, blameless=ended is _Ended.LATER):
+            case Verdict.BLESS:
+                with self._of_itself():
+                    own.bless()
+                self._tick(agent)
+            case Verdict.STEP_BACK:
+                with self._of_itself():
+                    own.step_back()
+                self._make_way()
+            case Verdict.WAIT:
+                again = DateTrigger(agent.now() + _PROVES_AGAIN)
+                self._scheduler.add_job(lambda: self._tick(agent), again, misfire_grace_time=None)
+
+    def _renew(self, agent: Agent, own: SelfUpdate) -> None:
+        """Makes way for another version of the agent, if there is one to make way for."""
+        makes_way = own.is_superseded
+        if not makes_way and own.is_due:
+            with self._of_itself(), agent.lock():
+                makes_way = own.change()
+        if makes_way:
+            self._make_way()
+
+    def _make_way(self) -> None:
+        self._makes_way = True
+        self._end_schedule()
+
+    @contextmanager
+    def _of_itself(self) -> Iterator[None]:
+        """What goes wrong in here must not keep KoproGo from its updates."""
+        try:
+            yield
+        except AgentError as error:
+            log.warning("agent.update.postponed", code=error.code, why=error.message)
+        except Exception:  # as for a tick
+            log.exception("agent.update.bug")
+
+    def _act(self, agent: Agent, act: Callable[[], object]) -> _Ended:
+        ended = _Ended.BADLY
         try:
             with agent.lock():
                 act()
             self._supervisor.status(agent.summary())
+            ended = _Ended.WELL
         except RetryLater as error:
+            ended = _Ended.LATER
             self._wait_for(error)
             self._supervisor.status(f"waiting: {error.message}")
             log.warning("tick.postponed", code=error.code, why=error.message)
@@ -187,6 +220,7 @@ class Daemon:
         # Whatever came in between: what is watched must not be forgotten over a dead source.
         if agent.watches and not self._look_is_due:
             self._look_again(agent)
+        return ended
 
     def _look_again(self, agent: Agent) -> None:
         """What was installed is watched; meanwhile polls go on, and people may act."""
@@ -215,7 +249,3 @@ def phase_of(instance: str, interval: float) -> timedelta:
     """When in the interval this instance polls: the same for ever, and different from others."""
     number = int.from_bytes(hashlib.sha256(instance.encode()).digest()[:8])
     return timedelta(seconds=number % int(interval))
-
-
-def _brief(facts: Facts) -> dict[str, object]:
-    return {name: value for name, value in facts.items() if isinstance(value, int | float | str)}

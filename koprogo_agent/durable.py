@@ -124,6 +124,15 @@ class Folder:
             self._rename(path, name, parent)
             os.fsync(parent)
 
+    def link(self, path: str, target: str) -> None:
+        """Durably makes a name lead to a target, in one step where it led elsewhere before."""
+        with ExitStack() as stack:
+            parent, name = self._parent(path, stack, create=True)
+            _unlink(_PARTIAL, parent)
+            os.symlink(target, _PARTIAL, dir_fd=parent)
+            os.rename(_PARTIAL, name, src_dir_fd=parent, dst_dir_fd=parent)
+            os.fsync(parent)
+
     def give_mode(self, path: str, mode: int) -> None:
         """Gives a file of this folder its permissions, in place."""
         with ExitStack() as stack:

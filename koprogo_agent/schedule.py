@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from apscheduler.executors.debug import DebugExecutor
 from apscheduler.job import Job
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.blocking import BlockingScheduler
 
 
@@ -29,7 +30,13 @@ class SteadyScheduler(BlockingScheduler):  # type: ignore[misc] # APScheduler 3 
         for job in self.get_jobs():
             if abs(job.next_run_time - now) > self._longest:
                 job.modify(next_run_time=self._soon(job, now))
-        wait: float | None = super()._process_jobs()
+        try:
+            wait: float | None = super()._process_jobs()
+        except JobLookupError:
+            # Stopped from within a job that runs once: it is not looked for where it still is.
+            if self.running:
+                raise
+            return None
         return wait
 
     def _soon(self, job: Job, now: datetime) -> datetime:

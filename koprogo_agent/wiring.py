@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
+from koprogo_agent import __version__
 from koprogo_agent.adapters.anchor import TrustDirectory
 from koprogo_agent.adapters.clock import SystemClock
 from koprogo_agent.adapters.compose.stack import ComposeStack
 from koprogo_agent.adapters.files import LocalFiles
 from koprogo_agent.adapters.git import Git
-from koprogo_agent.adapters.images import RegistryImages
+from koprogo_agent.adapters.images import EngineImageContents, RegistryImages
 from koprogo_agent.adapters.lock import agent_lock
 from koprogo_agent.adapters.notify import AppriseNotifier
 from koprogo_agent.adapters.postgres.database import ContainerPostgres
 from koprogo_agent.adapters.probes import HttpProber
 from koprogo_agent.adapters.signatures import SigningTools
+from koprogo_agent.adapters.versions import InstalledVersions, home_of
 from koprogo_agent.docker_api import DEFAULT_HOST
+from koprogo_agent.domain.versions import parse_version
+from koprogo_agent.selfupdate.own import own_settings, own_world
+from koprogo_agent.selfupdate.package import Packages
+from koprogo_agent.selfupdate.succession import SelfUpdate
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.engine import Engine
 from koprogo_agent.update.journal import Journal
@@ -110,3 +118,26 @@ def open_agent(
         yield Agent(Engine(world, settings, journal, watcher, stopping), settings, instance)
     finally:
         journal.close()
+
+
+def build_self_update(agent: Agent, watcher: Watcher) -> SelfUpdate | None:
+    """How an agent keeps itself current; None where it does not run from its home."""
+    settings, engine = agent.settings, agent.engine
+    home = home_of(settings.agent.home)
+    if home is None:
+        return None
+    own = own_settings(settings)
+    source, anchor = Git(own.source, own.state.directory), TrustDirectory(own.trust.directory)
+    world = own_world(engine.world, source, anchor)
+    versions = InstalledVersions(home, Path(sys.prefix).name)
+    contents = EngineImageContents(engine_host(settings))
+    packages = Packages(world, versions, contents, home, engine.journal, watcher)
+    return SelfUpdate(
+        world=world,
+        versions=versions,
+        packages=packages,
+        settings=settings,
+        running=parse_version(__version__),
+        instance=agent.instance,
+        main=engine.journal,
+    )

@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 from koprogo_agent import __version__
-from koprogo_agent.cli import backup, config, demo, doctor, hold, look, offers, plan, update, why
+from koprogo_agent.cli import (
+    backup,
+    config,
+    demo,
+    doctor,
+    hold,
+    look,
+    offers,
+    plan,
+    tryout,
+    update,
+    why,
+)
 from koprogo_agent.cli.options import ConfigPath
 
 app = typer.Typer(
@@ -43,6 +55,7 @@ for verb in (
     demo.demo,
 ):
     app.command()(verb)
+app.command("try", hidden=True)(tryout.try_out)
 app.add_typer(backup.app, name="backup")
 app.add_typer(config.app, name="config")
 

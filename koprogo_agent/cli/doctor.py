@@ -13,7 +13,7 @@ from koprogo_agent.cli.exits import Exit
 from koprogo_agent.cli.options import AsJson, ConfigPath
 from koprogo_agent.doctor.examination import examine, is_well
 from koprogo_agent.doctor.finding import Finding, Level, Patient
-from koprogo_agent.settings import locate
+from koprogo_agent.settings import Settings, locate
 from koprogo_agent.wiring import JOURNAL, build_world, engine_host
 
 _MARKS = {Level.FAULT: ("✗", "bold red"), Level.WARNING: ("!", "yellow"), Level.GOOD: ("✓", "")}
@@ -44,11 +44,10 @@ def doctor(config: ConfigPath = None, as_json: AsJson = False) -> None:
         raise typer.Exit(Exit.OPERATOR)
 
 
-def _examine(config: Path | None) -> list[Finding]:
-    settings = begin(config)
-    log.configure(settings)
+def patient_of(config: Path | None, settings: Settings) -> Patient:
+    """This machine, as it is examined."""
     world = build_world(settings)
-    patient = Patient(
+    return Patient(
         settings=settings,
         config=locate(config),
         journal=settings.state.directory / JOURNAL,
@@ -56,6 +55,12 @@ def _examine(config: Path | None) -> list[Finding]:
         host=engine_host(settings),
         now=world.clock.now(),
     )
+
+
+def _examine(config: Path | None) -> list[Finding]:
+    settings = begin(config)
+    log.configure(settings)
+    patient = patient_of(config, settings)
     console = render.console(stderr=True)
     with console.status("looking") as status:
         return examine(patient, lambda name: status.update(f"looking at: {name}"))

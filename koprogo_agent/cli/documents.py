@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from koprogo_agent import __version__
 from koprogo_agent.cli.words import iso
 from koprogo_agent.domain.plan import Step
 from koprogo_agent.ports import Dump
+from koprogo_agent.selfupdate.standing import OwnStanding
 from koprogo_agent.update.journal import PastOperation
 from koprogo_agent.update.memory import Quarantined, Refusal
 from koprogo_agent.update.operation import Operation
@@ -44,6 +46,18 @@ def of_status(status: Status, backups: Iterable[Dump]) -> dict[str, Any]:
         "backups": [{"path": str(one.path), "bytes": one.size} for one in backups],
         "backup_failure": status.backup_failure,
         "trust": _trust(status.trust) if status.trust else None,
+    }
+
+
+def of_agent(own: OwnStanding | None) -> dict[str, Any]:
+    """Where the agent itself stands."""
+    return {
+        "version": __version__,
+        "looked": iso(own.polls.succeeded) if own else None,
+        "candidate": own.next if own else None,
+        "waiting": [of_waiting(one) for one in own.waiting] if own else [],
+        "quarantined": [of_quarantined(one) for one in own.put_aside] if own else [],
+        "stale": (own.stale or None) if own else None,
     }
 
 

@@ -9,12 +9,14 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from koprogo_agent import __version__
 from koprogo_agent.cli import documents, render, words
 from koprogo_agent.cli.options import AsJson, ConfigPath
 from koprogo_agent.cli.session import Reading, reading
 from koprogo_agent.domain.root import RoleName
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.ports import Dump
+from koprogo_agent.selfupdate.standing import OwnStanding
 from koprogo_agent.update.journal import PastOperation
 from koprogo_agent.update.outlook import Waiting
 from koprogo_agent.update.status import StateName, Status
@@ -48,13 +50,14 @@ def status(config: ConfigPath = None, as_json: AsJson = False) -> None:
         found = read.status
         backups = _backups(read)
         if as_json:
-            render.as_json(documents.of_status(found, backups))
+            document = documents.of_status(found, backups)
+            render.as_json({**document, "agent": documents.of_agent(read.agent)})
             return
         said, style = _STATES[found.state]
         if found.state is StateName.CURRENT and (found.candidate or found.waiting):
             said = "healthy; a newer release waits"
         render.line(f"KoproGo {found.installed or ''}  {said}", style)
-        render.pairs(_lines(found, backups, read.now))
+        render.pairs((*_lines(found, backups, read.now), *_agent(read.agent, read.now)))
 
 
 def history(limit: Limit = 20, config: ConfigPath = None, as_json: AsJson = False) -> None:
@@ -99,6 +102,14 @@ def _lines(
     yield "last backup", _backup(status, backups, now)
     if status.waiting or status.refusals:
         yield "", "why, one by one: koprogo-agent why"
+
+
+def _agent(own: OwnStanding | None, now: datetime) -> Iterator[tuple[str, str | Text]]:
+    """The agent itself, where there is more to say of it than its version."""
+    waits = ", ".join(_waiting(one, now) for one in own.waiting) if own else ""
+    yield "agent", f"{__version__}; waits: {waits}" if waits else __version__
+    for one in own.put_aside if own else ():
+        yield "", render.styled(f"{one.tag} of the agent failed here: {one.message}", "yellow")
 
 
 def _waiting(one: Waiting, now: datetime) -> str:

@@ -13,6 +13,7 @@ with lean.imports():
     from koprogo_agent.adapters.systemd import Systemd
     from koprogo_agent.cli.begin import begin
     from koprogo_agent.daemon import Daemon
+    from koprogo_agent.settings import faults
 
 _AFRESH = "_KOPROGO_AGENT_AFRESH"
 """Set by the agent for itself; a leading underscore keeps it apart from the settings."""
@@ -20,6 +21,9 @@ _AFRESH = "_KOPROGO_AGENT_AFRESH"
 
 def run(config: Path | None) -> None:
     """Runs until SIGTERM."""
+    if config is not None:
+        # A newer version that is tried out reads the same file.
+        os.environ[faults.CONFIG_VARIABLE] = str(config)
     settings = begin(config)
     logs.configure(settings.log.level, secrets=settings.secrets)
     daemon = Daemon(settings, Systemd(), just_ticked=bool(os.environ.pop(_AFRESH, "")))

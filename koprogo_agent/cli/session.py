@@ -15,6 +15,7 @@ from koprogo_agent.cli.begin import begin
 from koprogo_agent.cli.exits import NOT_ROOT
 from koprogo_agent.domain.plan import Action
 from koprogo_agent.errors import Failure, NeedsOperator, RetryLater
+from koprogo_agent.selfupdate.standing import OwnStanding, read_own_standing
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.memory import Memory
 from koprogo_agent.update.operation import Facts
@@ -65,6 +66,11 @@ class Reading:
     def status(self) -> Status:
         """Where this instance stands."""
         return read_status(self.journal, self.settings, self.now)
+
+    @property
+    def agent(self) -> OwnStanding | None:
+        """Where the agent itself stands."""
+        return read_own_standing(self.settings, self.now)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from koprogo_agent.doctor import agent, machine, source, stack
+from koprogo_agent.doctor import agent, itself, machine, source, stack
 from koprogo_agent.doctor.finding import Check, Finding, Level, Patient, fault
 from koprogo_agent.errors import AgentError
 
@@ -21,6 +21,8 @@ CHECKS: tuple[Check, ...] = (
     stack.variables,
     stack.database,
     stack.health,
+    itself.itself,
+    itself.units,
     agent.journal,
     agent.lock,
 )

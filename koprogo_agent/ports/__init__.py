@@ -13,6 +13,7 @@ from koprogo_agent.ports.images import Images, LocalImage, PullProgress
 from koprogo_agent.ports.machine import Clock, Files, Notifier, Supervisor
 from koprogo_agent.ports.stack import HttpProbe, Prober, Project, RunResult, Stack, Variable
 from koprogo_agent.ports.trust import Anchor, Listing, Signatures, Source
+from koprogo_agent.ports.versions import ImageContents, Versions
 
 __all__ = [
     "Anchor",
@@ -22,6 +23,7 @@ __all__ = [
     "Dump",
     "Files",
     "HttpProbe",
+    "ImageContents",
     "Images",
     "Listing",
     "LocalImage",
@@ -35,4 +37,5 @@ __all__ = [
     "Stack",
     "Supervisor",
     "Variable",
+    "Versions",
 ]

@@ -21,11 +21,11 @@ from pydantic_settings import (
 )
 
 from koprogo_agent.settings import faults
+from koprogo_agent.settings.itself import Itself, Log, State
 from koprogo_agent.settings.sections import (
     Backup,
     Database,
     Gate,
-    Log,
     Migration,
     Notify,
     Policy,
@@ -34,7 +34,6 @@ from koprogo_agent.settings.sections import (
     Soak,
     Source,
     Stack,
-    State,
     Trust,
 )
 
@@ -71,6 +70,7 @@ class Settings(BaseSettings):
     backup: Backup = Field(Backup(), description="dumps of the database")
     policy: Policy = Field(Policy(), description="when the agent acts by itself")
     notify: Notify = Field(Notify(), description="whom to tell")
+    agent: Itself = Field(Itself(), description="how the agent keeps itself current")
     state: State = Field(State(), description="where the agent keeps what it knows")
     log: Log = Field(Log(), description="what is written to the journal")
 

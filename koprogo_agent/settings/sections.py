@@ -30,11 +30,13 @@ from koprogo_agent.settings.values import (
 )
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """What all sections are: frozen, and without a key that nobody knows."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
-class Source(_Section):
+class Source(Section):
     """Where releases come from."""
 
     ca_file: AbsolutePath | None = Field(
@@ -63,7 +65,7 @@ class Source(_Section):
         return url
 
 
-class Trust(_Section):
+class Trust(Section):
     """Whose releases are accepted."""
 
     directory: AbsolutePath = Field(
@@ -81,7 +83,7 @@ class Trust(_Section):
     channel: Name = Field("stable", description="channel whose releases are installed")
 
 
-class Stack(_Section):
+class Stack(Section):
     """The compose project that the agent keeps current."""
 
     project: ProjectName = Field(
@@ -129,13 +131,13 @@ class Stack(_Section):
     )
 
 
-class Database(_Section):
+class Database(Section):
     """The PostgreSQL that is copied, backed up and put back."""
 
     service: Name = Field("postgres", description="service that runs PostgreSQL")
 
 
-class Migration(_Section):
+class Migration(Section):
     """How a release changes the database's schema."""
 
     kind: Literal["start", "command", "service"] = Field(
@@ -158,7 +160,7 @@ class Migration(_Section):
         return self
 
 
-class Gate(_Section):
+class Gate(Section):
     """When a stack counts as healthy."""
 
     samples: Count = Field(3, description="good looks in a row that make a stack healthy")
@@ -185,7 +187,7 @@ class Gate(_Section):
         return self
 
 
-class Probe(_Section):
+class Probe(Section):
     """One HTTP question that a healthy stack answers."""
 
     name: Name = Field(description="what messages call it")
@@ -218,7 +220,7 @@ class Probe(_Section):
         return self
 
 
-class Soak(_Section):
+class Soak(Section):
     """Watching after an update is done."""
 
     duration: float = Field(
@@ -227,7 +229,7 @@ class Soak(_Section):
     interval: Seconds = Field(15, description="seconds from one look to the next")
 
 
-class Rehearsal(_Section):
+class Rehearsal(Section):
     """Trying a release on a copy of the data before anything stops."""
 
     when: Literal["always", "schema", "never"] = Field(
@@ -238,7 +240,7 @@ class Rehearsal(_Section):
     )
 
 
-class Backup(_Section):
+class Backup(Section):
     """Verified dumps of the database, for disasters."""
 
     directory: AbsolutePath = Field(
@@ -252,7 +254,7 @@ class Backup(_Section):
     keep_updates: Count = Field(3, description="how many from before updates are kept")
 
 
-class Policy(_Section):
+class Policy(Section):
     """When the agent acts by itself."""
 
     automatic: bool = Field(
@@ -270,28 +272,9 @@ class Policy(_Section):
     )
 
 
-class Notify(_Section):
+class Notify(Section):
     """Whom to tell."""
 
     urls: tuple[SecretStr, ...] = Field(
         (), description="Apprise addresses, such as mailto:// or ntfy://; kept secret"
-    )
-
-
-class State(_Section):
-    """Where the agent keeps what it knows."""
-
-    directory: AbsolutePath = Field(
-        Path("/var/lib/koprogo-agent"), description="journal, mirror of the repository, releases"
-    )
-    run_directory: AbsolutePath = Field(
-        Path("/run/koprogo-agent"), description="lock file; emptied at every boot"
-    )
-
-
-class Log(_Section):
-    """What is written to the journal."""
-
-    level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="least important kind of event that is written"
     )

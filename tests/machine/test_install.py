@@ -2,82 +2,35 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.lab.debian import Debian
-from tests.lab.engine import Engine
 from tests.lab.lab import Lab
-from tests.lab.processes import run, wait_until
-from tests.lab.recipes import Kind
-from tests.lab.stack import compose_program
+from tests.lab.processes import wait_until
+from tests.machine.installing import (
+    SERVICE,
+    bare,
+    install,
+    main_process,
+    make_docker_group,
+    status,
+)
 
 pytestmark = pytest.mark.real
 
-ROOT = Path(__file__).parents[2]
-NOWHERE = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
-"""What would go out of the machine fails."""
-SERVICE = "koprogo-agent.service"
 PROMPT = 10.0
 POLL = 60.0
 
 
 @pytest.fixture(scope="module")
-def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `make dist` makes, for the Python of the bare machine."""
-    place = tmp_path_factory.mktemp("dist") / "checkout"
-    listed = run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT).decode()
-    for name in filter(None, listed.split("\0")):
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, place / name)
-    (place / ".venv").symlink_to(Path(sys.executable).parents[1])
-    run(["make", "-o", "venv", "dist", "PYTHONS=3.11"], cwd=place, seconds=300)
-    return place / "dist"
-
-
-@pytest.fixture(scope="module")
-def running(lab_engine: Engine) -> Iterator[Lab]:
-    """A stack of KoproGo's kind that somebody started by hand."""
-    with Lab(lab_engine) as lab:
-        release = lab.publisher.publish(Kind.GOOD)
-        lab.stack.write_env(release.tag)
-        lab.install(release)
-        yield lab
-
-
-@pytest.fixture(scope="module")
 def machine(running: Lab, dist: Path) -> Iterator[Debian]:
-    """The bare machine; it shares the engine, the stack's folder and the files to install."""
-    socket = Path(running.engine.host.removeprefix("unix://"))
-    shared = {
-        dist: "/dist",
-        running.root: str(running.root),
-        socket: "/run/docker.sock",
-        Path(compose_program()): "/usr/local/bin/docker-compose",
-    }
-    with Debian(running.engine, f"{running.name}-debian", shared) as made:
-        made.does("groupadd", "--gid", str(socket.stat().st_gid), "docker")
+    """The bare machine."""
+    with bare(running, dist, "debian") as made:
+        make_docker_group(made, running)
         yield made
-
-
-def install(machine: Debian, lab: Lab) -> str:
-    """What the self-hoster types; what it printed."""
-    words = ("--from", "/dist", "--yes", "--project", lab.name)
-    source = ("--source-url", lab.origin.url, "--source-ca", str(lab.origin.ca_file))
-    trust = ("--trust-root", str(lab.root / "root.json"))
-    (lab.root / "root.json").write_bytes(lab.association.files["root/1.json"])
-    return machine.does("bash", "/dist/install.sh", *words, *source, *trust, environment=NOWHERE)
-
-
-def status(machine: Debian) -> dict[str, object]:
-    """What the agent says of itself."""
-    said: dict[str, object] = json.loads(machine.does("koprogo-agent", "status", "--json"))
-    return said
 
 
 def files_of(machine: Debian) -> str:
@@ -85,11 +38,6 @@ def files_of(machine: Debian) -> str:
     places = "/etc/koprogo-agent /etc/systemd/system /opt/koprogo-agent /usr/local"
     listed = f"find {places} -type f ! -name '*.pyc' -printf '%u:%g %m %T@ %p\\n' | sort"
     return machine.does("sh", "-c", f"{listed}; readlink /opt/koprogo-agent/current")
-
-
-def main_process(machine: Debian) -> str:
-    """The daemon's process id; 0 while there is none."""
-    return machine.does("systemctl", "show", "-p", "MainPID", "--value", SERVICE).strip()
 
 
 def test_it_is_installed_polls_and_restarts_nothing(machine: Debian, running: Lab) -> None:

@@ -12,6 +12,7 @@ from typing import Any, cast
 from koprogo_agent.errors import AgentError
 from koprogo_agent.ports import PullProgress
 from koprogo_agent.settings import Settings
+from koprogo_agent.settings.itself import State
 from koprogo_agent.settings.sections import (
     Backup,
     Database,
@@ -19,7 +20,6 @@ from koprogo_agent.settings.sections import (
     Probe,
     Soak,
     Stack,
-    State,
 )
 from koprogo_agent.update.engine import Engine
 from koprogo_agent.update.job import project

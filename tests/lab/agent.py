@@ -1,0 +1,170 @@
+"""The association's releases of the agent itself, good and bad: wheels, image, signed tags."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from tests.lab import oci
+from tests.lab.ca import Authority
+from tests.lab.keys import Keys
+from tests.lab.manifest import block, canonical, describe
+from tests.lab.oci import Image, Settings, Tree
+from tests.lab.origin import Origin
+from tests.lab.processes import run
+from tests.lab.registry import Registry
+from tests.lab.releases import TagText
+from tests.lab.trust import (
+    PLAIN_ROLES,
+    ROOT_NAMESPACE,
+    Association,
+    describe_root,
+    envelope,
+    known_keys,
+)
+
+PRODUCT = "koprogo-agent"
+CHECKOUT = Path(__file__).parents[2]
+LOCK = "requirements.lock"
+
+
+class Fault(StrEnum):
+    """What is wrong with a version of the agent."""
+
+    NONE = "nothing"
+    SYNTAX = "a syntax error"
+    REQUIREMENT = "a requirement that is missing"
+    HANGS_AT_IMPORT = "hangs at import"
+    SYNTAX_IN_THE_DAEMON = "a syntax error that shows when the daemon runs"
+    DAEMON_HANGS_AT_IMPORT = "hangs at import of the daemon"
+    CRASHES_LATER = "crashes 20 s after READY"
+    HANGS_AFTER_READY = "hangs after READY"
+
+
+_PATCHES = {
+    Fault.NONE: ("__init__.py", "", ""),
+    Fault.SYNTAX: ("daemon.py", "", "\ndef (\n"),
+    Fault.REQUIREMENT: ("daemon.py", "", "\nimport a_library_that_nobody_locked\n"),
+    Fault.HANGS_AT_IMPORT: ("settings/__init__.py", "", "\nimport time\n\ntime.sleep(3600)\n"),
+    Fault.SYNTAX_IN_THE_DAEMON: ("cli/run.py", "    settings = begin(", "    exec('def (')\n"),
+    Fault.DAEMON_HANGS_AT_IMPORT: (
+        "cli/run.py",
+        "",
+        "\nif 'run' in sys.argv:\n    import time\n\n    time.sleep(3600)\n",
+    ),
+    Fault.CRASHES_LATER: (
+        "daemon.py",
+        "            self._ready_at = ",
+        "            threading.Timer(20, lambda: __import__('os')._exit(1)).start()\n",
+    ),
+    Fault.HANGS_AFTER_READY: (
+        "daemon.py",
+        "            self._ready_at = ",
+        "            time.sleep(3600)\n",
+    ),
+}
+"""A file of the package, a line before which something is put (or at its end), and what is put."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Builds versions of the agent from the files of this checkout.
+
+    Attributes:
+        folder: for anything; what `make dist` makes is below it.
+    """
+
+    folder: Path
+
+    @property
+    def dist(self) -> Path:
+        """What the present version is installed from."""
+        return self._checkout / "dist"
+
+    def build(self) -> None:
+        """`make dist` for the present version and the Python of the bare machine."""
+        listed = run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=CHECKOUT).decode()
+        for name in filter(None, listed.split("\0")):
+            (self._checkout / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(CHECKOUT / name, self._checkout / name)
+        (self._checkout / ".venv").symlink_to(Path(sys.executable).parents[1])
+        run(["make", "-o", "venv", "dist", "PYTHONS=3.11"], cwd=self._checkout, seconds=300)
+
+    def wheel(self, version: str, fault: Fault) -> Path:
+        """The wheel of a version with something wrong in it."""
+        place = self.folder / f"{version}-{fault.name.lower()}"
+        package = place / "koprogo_agent"
+        shutil.copytree(self._checkout, place, ignore=shutil.ignore_patterns("dist", ".venv"))
+        init = package / "__init__.py"
+        head, _, _ = init.read_text().partition("__version__")
+        init.write_text(f'{head}__version__ = "{version}"\n')
+        name, before, text = _PATCHES[fault]
+        source = (package / name).read_text()
+        assert before in source, f"{name} has no line {before!r}"
+        at = source.index(before) if before else len(source)
+        (package / name).write_text(source[:at] + text + source[at:])
+        pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+        run([*pip, "--wheel-dir", str(place), str(place)], seconds=120)
+        return next(place.glob("*.whl"))
+
+    @property
+    def _checkout(self) -> Path:
+        return self.folder / "checkout"
+
+
+@dataclass
+class AgentPublisher:
+    """Publishes releases of the agent in an origin of its own.
+
+    Attributes:
+        missing: wheels that an image lacks, by the beginning of their names.
+    """
+
+    workshop: Workshop
+    origin: Origin
+    registry: Registry
+    keys: Keys
+    association: Association
+    _counter: int = field(default=0)
+
+    def publish(self, version: str, fault: Fault = Fault.NONE) -> None:
+        """Publishes a version: an image with what `make dist` makes, and a signed tag."""
+        self._counter += 1
+        dist, wheel = self.workshop.dist, self.workshop.wheel(version, fault)
+        lock = (dist / LOCK).read_bytes()
+        tree = Tree()
+        tree.hosts[f"/dist/{wheel.name}"] = wheel
+        for file in [dist / LOCK, *dist.glob("wheels/*")]:
+            tree.hosts[f"/dist/{file.relative_to(dist)}"] = file
+        image = oci.push(Image((tree.layer(),), Settings()), self.registry, PRODUCT, [version])
+        files, repository = {LOCK: lock}, self.origin.repository
+        commit = repository.commit(
+            repository.tree(files), (), f"Release {version}", int(time.time())
+        )
+        repository.point("refs/heads/main", commit)
+        manifest = describe(version, self._counter, commit, {"agent": image}, files)
+        changed = {"product": PRODUCT, "upgrade_from": []}
+        text = f"koprogo-agent {version}\n\n{block(canonical(manifest | changed))}"
+        raw = TagText(commit, f"v{version}", text).raw()
+        tag = repository.store("tag", raw + self.keys.ssh.sign(raw))
+        repository.point(f"refs/tags/v{version}", tag)
+
+
+@contextmanager
+def agent_origin(
+    folder: Path, authority: Authority, keys: Keys
+) -> Iterator[tuple[Origin, Association]]:
+    """A git server with the agent's repository, and an association that has founded its trust."""
+    folder.mkdir()
+    with Origin(folder, authority, authority) as origin:
+        association = Association(origin.repository, keys.freshness)
+        root = describe_root(1, known_keys(keys), PLAIN_ROLES, product=PRODUCT)
+        association.publish_root(1, envelope(root, [keys.ssh], ROOT_NAMESPACE))
+        association.renew(product=PRODUCT)
+        yield origin, association

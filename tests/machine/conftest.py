@@ -1,0 +1,37 @@
+"""Bare machines beside a stack that somebody started by hand, and what is installed on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.agent import Workshop
+from tests.lab.engine import Engine
+from tests.lab.lab import Lab
+from tests.lab.recipes import Kind
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    """What `make dist` makes, and versions of it with something wrong in them."""
+    made = Workshop(tmp_path_factory.mktemp("workshop"))
+    made.build()
+    return made
+
+
+@pytest.fixture(scope="session")
+def dist(workshop: Workshop) -> Path:
+    """What the agent is installed from."""
+    return workshop.dist
+
+
+@pytest.fixture(scope="module")
+def running(lab_engine: Engine) -> Iterator[Lab]:
+    """A stack of KoproGo's kind that somebody started by hand."""
+    with Lab(lab_engine) as lab:
+        release = lab.publisher.publish(Kind.GOOD)
+        lab.stack.write_env(release.tag)
+        lab.install(release)
+        yield lab
