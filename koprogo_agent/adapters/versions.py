@@ -21,7 +21,7 @@ _PLACE = "versions"
 _CURRENT, _PREVIOUS, _TRIAL, _PUT_ASIDE = "current", "previous", "trial", "quarantined"
 _PROGRAM = "bin/koprogo-agent"
 _ASSEMBLE_SECONDS = 600.0
-_TRY_SECONDS = 180.0
+_TRY_SECONDS = 90.0
 _LAST_WORDS = 300
 _OF_THE_SERVICE = ("NOTIFY_", "WATCHDOG_", "_KOPROGO_")
 """Variables of the daemon's own process, which nobody else is to act on."""

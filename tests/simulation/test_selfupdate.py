@@ -56,7 +56,7 @@ def test_the_version_before_the_last_goes(succession: Succession) -> None:
     ("tries", "lock", "code"),
     [
         ("echo SyntaxError >&2; exit 1", LOCKED, "agent.unfit"),
-        ("exit 0", b"another==1.0\n", "agent.lock"),
+        ("exit 0", b"another==1.0\n", "agent.files"),
     ],
 )
 def test_a_version_that_cannot_work_here_never_runs(
@@ -118,6 +118,17 @@ def test_a_version_that_the_rescue_put_aside_is_not_tried_again(succession: Succ
     assert told(succession.instance, "v0.2.0 cannot be used here") == 1
     assert not agent.change()
     assert (succession.current, succession.versions) == (FIRST, {FIRST})
+
+
+def test_what_the_rescue_put_aside_does_not_bless_itself(succession: Succession) -> None:
+    """The power was cut between its two words; it says the second one later."""
+    succession.publish("0.2.0")
+    assert succession.start().change()
+    (succession.home / "quarantined").write_text("\n0.2.0\n")
+    new = succession.start()
+    new.bless()
+    assert new.on_trial
+    assert (succession.home / "trial").exists()
 
 
 def test_it_is_not_tried_again_either_where_the_agents_journal_was_lost(
