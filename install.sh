@@ -257,19 +257,23 @@ make_version() {
     fi
     say "  … installing version $version"
     rm -rf "$place.before"
-    if [[ -e $place ]]; then mv -T "$place" "$place.before"; fi
-    mkdir "$place"
-    cp -r "$wheel" "$files/requirements.lock" "$files/systemd" "$files/install.sh" "$place"
-    if [[ -d $files/wheels ]]; then cp -r "$files/wheels" "$place"; fi
+    # Typed from the version's own folder, its files are there.
+    if ! [[ $files -ef $place ]]; then copy_files "$place"; fi
     if ! "$files/systemd/assemble" version "$place"; then
-        rm -rf "$place"
-        if [[ -e $place.before ]]; then mv -T "$place.before" "$place"; fi
+        if [[ -e $place.before ]]; then rm -rf "$place" && mv -T "$place.before" "$place"; fi
         fail "version $version cannot be put together" "see what is said above"
     fi
     chown -R "$AGENT:$AGENT" "$place"
     rm -rf "$place.before"
     restart_needed=yes
     done_ "version $version"
+}
+
+copy_files() { # to
+    if [[ -e $1 ]]; then mv -T "$1" "$1.before"; fi
+    mkdir "$1"
+    cp -r "$wheel" "$files/requirements.lock" "$files/systemd" "$files/install.sh" "$1"
+    if [[ -d $files/wheels ]]; then cp -r "$files/wheels" "$1"; fi
 }
 
 # Never back by itself: the agent may have brought itself further since these files were made.
