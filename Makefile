@@ -10,6 +10,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHONS ?= 3.11 3.12 3.13
+SCRIPTS = $(shell git grep --untracked -lE '^#!.*sh$$')
 # Universal: one file for every platform and every CPython from 3.11 on, told apart by markers.
 LOCK := .lock-venv/bin/uv pip compile --quiet --universal --python-version 3.11 --upgrade \
 	--generate-hashes --no-emit-index-url --no-header
@@ -40,6 +41,8 @@ lint: venv ## style, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	PATH="$(BIN):$$PATH" shellcheck -x $(SCRIPTS)
+	$(BIN)/shfmt -i 4 -d $(SCRIPTS)
 
 .PHONY: check
 check: lint ## the inner loop: lint, unit and simulation tests, in about a minute

@@ -185,7 +185,8 @@ add_docker_repository() { # as https://docs.docker.com/engine/install/ has it
 
 # Puts a file in place if it is not there as it should be; then `present` is empty.
 put() { # mode, owner, source, target
-    local new=$4.new # a name that systemd does not read
+    # Under this name systemd does not read it.
+    local new=$4.new
     cat "$3" >"$new"
     chown "$2" "$new"
     chmod "$1" "$new"

@@ -19,7 +19,7 @@ from tests.machine.installing import (
     status,
 )
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
 PROMPT = 10.0
 POLL = 60.0
