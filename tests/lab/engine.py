@@ -35,10 +35,10 @@ def forget_cache() -> None:
     root = cache_root()
     shutil.rmtree(root / "layers", ignore_errors=True)
     (root / "engines" / STARTING).unlink(missing_ok=True)
-    for slot in (root / "engines").glob("[0-9]*"):
-        with (slot / "lock").open("wb") as lock, suppress(BlockingIOError):
+    for locked in (*root.glob("engines/[0-9]*"), *root.glob("debian")):
+        with (locked / "lock").open("wb") as lock, suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(slot, ignore_errors=True)
+            shutil.rmtree(locked, ignore_errors=True)
     with suppress(OSError):
         (root / "engines").rmdir()
         root.rmdir()

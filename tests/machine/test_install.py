@@ -17,7 +17,7 @@ from tests.lab.processes import run, wait_until
 from tests.lab.recipes import Kind
 from tests.lab.stack import compose_program
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
 NOWHERE = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
