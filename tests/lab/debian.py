@@ -52,8 +52,7 @@ class Debian:
         try:
             with debian_image.bare(self._engine, SUITE) as image:
                 self._container = self._make(image)
-            self._container.start()
-            wait_until(self._has_booted, BOOT_SECONDS, f"{self._name} to boot")
+            self.boot()
         except BaseException:
             self.__exit__()
             raise
@@ -81,6 +80,21 @@ class Debian:
             tmpfs={"/run": "", "/run/lock": "", "/tmp": ""},  # noqa: S108 - in the container
             volumes=volumes,
         )
+
+    def boot(self) -> None:
+        """Starts it, on its disk as it was, and waits until systemd has started everything."""
+        assert self._container is not None
+        self._container.start()
+        wait_until(self._has_booted, BOOT_SECONDS, f"{self._name} to boot")
+
+    def cut_power(self) -> None:
+        """Kills all that runs on it at once, and nothing on it can write any more.
+
+        The kernel is that of the lab's machine: it still writes what was written and not synced.
+        """
+        assert self._container is not None
+        self._container.kill()
+        self._container.wait()
 
     def _has_booted(self) -> bool:
         said = self.types("systemctl", "is-system-running").text.strip()
