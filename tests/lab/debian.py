@@ -14,7 +14,6 @@ from tests.lab.processes import LabError, wait_until
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
-SUITE = "bookworm"
 BOOT_SECONDS = 60.0
 _GROUPS = Path("/sys/fs/cgroup")
 
@@ -33,24 +32,28 @@ class Debian:
     There may be several on one engine.
     """
 
-    def __init__(self, engine: Engine, name: str, shared: Mapping[Path, str]) -> None:
+    def __init__(
+        self, engine: Engine, name: str, shared: Mapping[Path, str], suite: str = "bookworm"
+    ) -> None:
         """Say what it is to be like.
 
         Args:
             engine: where it runs.
             name: of its container; begins with a lab's name, so that it goes with the lab.
             shared: folders and files of this machine -> where they are in that one, writable.
+            suite: Debian's release.
         """
         self._engine = engine
         self._client = engine.client()
         self._name = name
         self._shared = shared
+        self._suite = suite
         self._container: Container | None = None
 
     def __enter__(self) -> Self:
         """Makes it and boots it."""
         try:
-            with debian_image.bare(self._engine, SUITE) as image:
+            with debian_image.bare(self._engine, self._suite) as image:
                 self._container = self._make(image)
             self.boot()
         except BaseException:
@@ -62,7 +65,7 @@ class Debian:
         """Throws it away."""
         if self._container is not None:
             self._container.remove(force=True, v=True)
-        debian_image.forget(self._engine, SUITE)
+        debian_image.forget(self._engine, self._suite)
         self._client.close()
 
     def _make(self, image: str) -> Container:
