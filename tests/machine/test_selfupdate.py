@@ -15,7 +15,7 @@ from tests.lab.lab import Lab
 from tests.lab.processes import wait_until
 from tests.machine.installing import SERVICE, bare, install, make_docker_group, status
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
 HOME = "/opt/koprogo-agent"
 FIRST = "0.1.0"
