@@ -43,6 +43,15 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     )
 
 
+def test_something_is_deployed(tmp_path: Path) -> None:
+    """Compose files, or files beside them: a release of nothing would be no release."""
+    (tmp_path / FILE).write_text("compose_files = []\n")
+    with pytest.raises(NeedsOperator, match="taken together: nothing is deployed"):
+        load(tmp_path)
+    (tmp_path / FILE).write_text('compose_files = []\nfiles = ["requirements.lock"]\n')
+    assert load(tmp_path).files == ("requirements.lock",)
+
+
 @pytest.mark.parametrize("raw", [b"x = ", b"\xff"])
 def test_a_file_that_is_no_toml_is_said_to_be_none(tmp_path: Path, raw: bytes) -> None:
     """And where."""
