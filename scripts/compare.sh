@@ -23,11 +23,11 @@ theirs=$(mktemp -d)
 trap 'rm -rf "$theirs"' EXIT
 for folder in image/*/; do
     machine=$(basename "$folder")
-    docker pull --quiet --platform "linux/$machine" "$image" >/dev/null
-    container=$(docker create --platform "linux/$machine" "$image" never-run)
+    docker pull --quiet --platform "linux/$machine" -- "$image" >/dev/null
+    container=$(docker create --platform "linux/$machine" -- "$image" never-run)
     docker cp "$container:/dist" "$theirs/$machine" >/dev/null
     docker rm "$container" >/dev/null
-    docker image rm "$image" >/dev/null # an engine keeps one of a digest
+    docker image rm -- "$image" >/dev/null # an engine keeps one of a digest
     diff -r --no-dereference "$theirs/$machine" "$folder" ||
         fail "the image for $machine holds something else" "do not sign, and find out why" 3
     printf '  \342\234\223 %s\n' "$machine"
