@@ -79,13 +79,14 @@ def found(folder: Path) -> dict[str, bytes]:
 
 def test_the_files_of_a_folder_come_out_whole(shelf: Shelf, tmp_path: Path) -> None:
     """Everybody may read them, whatever the umask; no container is left, and none ever ran."""
-    reference = shelf.image()
+    reference = shelf.image(lambda tree: tree.write("/dist/run", b"program", 0o744))
     before = os.umask(0o077)
     try:
         shelf.contents.unpack(reference, "/dist", tmp_path)
     finally:
         os.umask(before)
-    assert found(tmp_path) == FILES
+    assert found(tmp_path) == {**FILES, "run": b"program"}
+    assert (tmp_path / "run").stat().st_mode & 0o777 == 0o755
     assert {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")} == {0o755, 0o644}
     assert not shelf.client.containers.list(all=True, filters={"name": "unpacking"})
 

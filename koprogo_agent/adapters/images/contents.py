@@ -83,10 +83,10 @@ def _write(tar: tarfile.TarFile, target: Path) -> None:
         if files > _MOST_FILES or size > _MOST_BYTES:
             raise _unusable(f"it has more than {_MOST_FILES} files, or {_MOST_BYTES} bytes")
         with disk_errors(f"write below {target}"):
-            _copy(source, target.joinpath(*inner), target)
+            _copy(source, target.joinpath(*inner), target, 0o755 if member.mode & 0o100 else 0o644)
 
 
-def _copy(source: IO[bytes], path: Path, top: Path) -> None:
+def _copy(source: IO[bytes], path: Path, top: Path, mode: int) -> None:
     for folder in reversed(path.relative_to(top).parents[:-1]):
         (top / folder).mkdir(exist_ok=True)
         (top / folder).chmod(0o755)
@@ -94,7 +94,7 @@ def _copy(source: IO[bytes], path: Path, top: Path) -> None:
         while piece := source.read(_CHUNK):
             file.write(piece)
         file.flush()
-        os.fchmod(file.fileno(), 0o644)  # not by the umask: a service's may be 0077
+        os.fchmod(file.fileno(), mode)  # not by the umask: a service's may be 0077
         os.fsync(file.fileno())
     sync_folder(path.parent)
 
