@@ -25,6 +25,7 @@ from tests.lab.processes import Daemon, run
 from tests.lab.recipes import MigrationStyle, Recipe
 from tests.lab.registry import Registry
 from tests.lab.stack import COMPOSE_FILES, MIGRATIONS
+from tests.lab.typist import type_in
 
 SECONDS = 120
 IMAGES = ("backend", "frontend")
@@ -78,16 +79,8 @@ class Desk:
         self, *words: str, folder: Path | None = None, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """What they type: `koprogo-release WORDS`, in their clone if nowhere else."""
-        return subprocess.run(
-            [Path(sys.executable).parent / "koprogo-release", *words],
-            cwd=folder or self.clone,
-            env={**self.environment, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        environment = {**self.environment, **(env or {})}
+        return type_in(("koprogo-release", *words), environment, folder or self.clone, SECONDS)
 
     def must(self, *words: str, folder: Path | None = None) -> str:
         """The same; it must end well. What it printed."""

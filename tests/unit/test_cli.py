@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from koprogo_agent import __version__
 from koprogo_agent.cli import render
 from koprogo_agent.cli.exits import Exit, code_of, tell
 from koprogo_agent.cli.main import run
@@ -129,6 +130,15 @@ def test_what_is_printed_has_no_markup_and_no_effects(capsys: pytest.CaptureFixt
     assert "[red]v1\\u001b[2J[/red]" in out
     assert "[bold]v1\\nforged" in out
     assert "\\u009b[x]" in out
+
+
+@pytest.mark.parametrize("name", ["koprogo-agent", "koprogo-release"])
+def test_the_installed_program_starts(name: str) -> None:
+    """Most of what other tests type is forked from a process that has started long before."""
+    program = [str(Path(sys.executable).parent / name), "--version"]
+    printed = subprocess.run(program, capture_output=True, text=True, check=True).stdout
+
+    assert printed == f"{name} {__version__}\n"
 
 
 def test_starting_it_is_light() -> None:
