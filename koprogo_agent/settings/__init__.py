@@ -3,7 +3,8 @@
 `/etc/koprogo-agent/config.toml` is read unless `--config` or `KOPROGO_AGENT_CONFIG` names another.
 `KOPROGO_AGENT_GATE__DEADLINE=300` sets `deadline` of `[gate]`; lists and tables are given as JSON.
 All durations are plain numbers of seconds and all sizes plain numbers of bytes: one way to write
-them, none to misread. `config.example.toml` shows every key.
+them, none to misread. `config.example.toml` shows every key. A file that was written for an older
+version is read as that version meant it (`changes`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pydantic_settings import (
 )
 
 from koprogo_agent.settings import faults
+from koprogo_agent.settings.changes import Edit, carry
 from koprogo_agent.settings.itself import Itself, Log, State
 from koprogo_agent.settings.sections import (
     Backup,
@@ -38,6 +40,8 @@ from koprogo_agent.settings.sections import (
 )
 
 DEFAULT_PATH = Path("/etc/koprogo-agent/config.toml")
+MIGRATE = "koprogo-agent config migrate"
+"""What to type where `find_older` finds something."""
 
 _HEALTH = Probe(
     name="health",
@@ -116,10 +120,10 @@ def load(path: Path | None = None) -> Settings:
         NeedsOperator: anything is wrong (code `config.invalid`); the message lists every fault.
     """
     file = locate(path)
-    document = faults.read_toml(file)
-    found = faults.find_unknown(Settings, document, os.environ)
+    carried = carry(faults.read_toml(file))
+    found = carried.conflicts + faults.find_unknown(Settings, carried.document, os.environ)
     known: dict[str, Any] = {
-        name: value for name, value in document.items() if name in Settings.model_fields
+        name: value for name, value in carried.document.items() if name in Settings.model_fields
     }
     try:
         settings = Settings(**known)
@@ -130,3 +134,12 @@ def load(path: Path | None = None) -> Settings:
     if found:
         raise faults.invalid(file, found)
     return settings
+
+
+def find_older(path: Path | None = None) -> list[Edit]:
+    """What in the file is of an older form, and how `load` reads it; empty for one of today.
+
+    Raises:
+        NeedsOperator: the file cannot be read (code `config.invalid`).
+    """
+    return carry(faults.read_toml(locate(path))).edits
