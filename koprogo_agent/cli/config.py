@@ -1,4 +1,4 @@
-"""`koprogo-agent config`: write, check and show the configuration."""
+"""`koprogo-agent config`: write, check, show and carry forward the configuration."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ from koprogo_agent import __version__
 from koprogo_agent.cli import render
 from koprogo_agent.cli.exits import code_of
 from koprogo_agent.cli.first import init
+from koprogo_agent.cli.migrate import migrate
 from koprogo_agent.cli.options import AsJson, ConfigPath
 from koprogo_agent.errors import NeedsOperator
 from koprogo_agent.settings import MIGRATE, Settings, find_older, load, locate
 from koprogo_agent.settings.changes import Edit
 
-app = typer.Typer(help="Write, check and show the configuration.", no_args_is_help=True)
+app = typer.Typer(
+    help="Write, check, show and carry forward the configuration.", no_args_is_help=True
+)
 app.command()(init)
+app.command()(migrate)
 
 
 @app.command()
