@@ -16,7 +16,7 @@ from koprogo_agent.cli.first import init
 from koprogo_agent.cli.migrate import migrate
 from koprogo_agent.cli.options import AsJson, ConfigPath
 from koprogo_agent.errors import NeedsOperator
-from koprogo_agent.settings import MIGRATE, Settings, find_older, load, locate
+from koprogo_agent.settings import MIGRATE, Settings, find_older, load, locate, places
 from koprogo_agent.settings.changes import Edit
 
 app = typer.Typer(
@@ -29,7 +29,8 @@ app.command()(migrate)
 @app.command()
 def check(config: ConfigPath = None, as_json: AsJson = False) -> None:
     """Say whether the configuration is right, and every fault in it."""
-    file = str(locate(config))
+    path = locate(config)
+    file = str(path)
     try:
         load(config)
     except NeedsOperator as error:
@@ -46,7 +47,7 @@ def check(config: ConfigPath = None, as_json: AsJson = False) -> None:
     for edit in older:
         render.line(f"  ! {edit.said}", "yellow")
     if older:
-        render.line(f"  → to write it as {__version__} does: {MIGRATE}")
+        render.line(f"  → to write it as {__version__} does: {places.command(path, MIGRATE)}")
 
 
 def _told(edit: Edit) -> dict[str, str | None]:

@@ -19,7 +19,7 @@ from koprogo_agent.adapters.compose import commands
 from koprogo_agent.doctor.finding import Finding, Patient, fault, good, warning
 from koprogo_agent.domain.chain import CLOCK_SKEW
 from koprogo_agent.errors import AgentError
-from koprogo_agent.settings import MIGRATE, find_older
+from koprogo_agent.settings import MIGRATE, find_older, places
 
 _SECONDS = 10.0
 _TIGHT = 2 * 10**9
@@ -83,7 +83,7 @@ def _date_of(url: str) -> datetime | None:
 def configuration(patient: Patient) -> Iterator[Finding]:
     """The configuration is written as this version writes it; what is not is read all the same."""
     for edit in find_older(patient.config):
-        yield warning("configuration", edit.said, MIGRATE)
+        yield warning("configuration", edit.said, places.command(patient.config, MIGRATE))
 
 
 def folders(patient: Patient) -> Iterator[Finding]:

@@ -120,7 +120,7 @@ def test_a_configuration_of_an_older_form_is_a_notice(patient: Patient) -> None:
     found = only(machine.configuration, patient)
     assert found.level is Level.WARNING
     assert "source.interval" in found.found
-    assert found.advice == "koprogo-agent config migrate"
+    assert found.advice == f"koprogo-agent config migrate --config {patient.config}"
 
 
 def test_an_empty_trust_directory(patient: Patient, tmp_path: Path) -> None:
