@@ -317,11 +317,17 @@ install_agent_root() {
     fi
 }
 
+# What an older version wrote is written as this one does; with faults in it there is no going on.
+# What cannot be rewritten is told, and read all the same.
+carry_configuration() {
+    [[ -e $CONFIG_DIR/config.toml ]] || return 0
+    "$PROGRAM" config migrate | sed 's/^ */    /' || "$PROGRAM" config check >/dev/null 2>&1
+}
+
 # The agent asks the rest itself, in the operator's language.
 make_configuration() {
     if [[ -e $CONFIG_DIR/config.toml && -e $CONFIG_DIR/trust/root.json && ${#setup_words[@]} -eq 0 ]]; then
-        "$PROGRAM" config check >/dev/null
-        done_ "$CONFIG_DIR/config.toml is as you wrote it"
+        done_ "$CONFIG_DIR/config.toml can be used"
         return
     fi
     local words=(--language "$language" "${setup_words[@]}")
@@ -456,6 +462,7 @@ install_agent() {
         use_version
     fi
     install_agent_root
+    carry_configuration
     make_configuration
     grant_access
     install_units
