@@ -49,7 +49,7 @@ def instance_of(file: Path) -> str | None:
     return None
 
 
-def defaults_of(file: Path) -> dict[str, dict[str, str]]:
+def defaults_of(file: Path) -> dict[str, dict[str, str | bool]]:
     """Keys whose defaults are other ones for the instance that a configuration makes."""
     instance = instance_of(file)
     if instance is None:
@@ -58,6 +58,8 @@ def defaults_of(file: Path) -> dict[str, dict[str, str]]:
     return {
         "state": {"directory": state, "run_directory": run},
         "backup": {"directory": f"{state}/backups"},
+        # The agent without a name does it for all.
+        "agent": {"update": False},
     }
 
 

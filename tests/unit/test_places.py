@@ -31,12 +31,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_instance_has_its_own_state_lock_and_backups_and_the_machines_trust(
     folder: Path,
 ) -> None:
-    """Two agents that shared one of the first three would wait for each other, or worse."""
+    """Two agents that shared one of the first three would wait for each other, or worse.
+
+    And the program of all is brought up to date by one.
+    """
     settings, one = load(folder / "faubourg/config.toml"), Settings()
     assert str(settings.state.directory) == "/var/lib/koprogo-agent-faubourg"
     assert str(settings.state.run_directory) == "/run/koprogo-agent-faubourg"
     assert str(settings.backup.directory) == "/var/lib/koprogo-agent-faubourg/backups"
     assert settings.trust == one.trust
+    assert (settings.agent.update, one.agent.update) == (False, True)
     assert load(folder / "config.toml") == one
 
 
