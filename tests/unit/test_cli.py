@@ -53,7 +53,26 @@ def test_check_says_yes(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"the configuration in {EXAMPLE} is valid\n"
 
     assert run(["config", "check", "--config", EXAMPLE, "--json"]) == Exit.DONE
-    assert json.loads(capsys.readouterr().out) == {"valid": True, "file": EXAMPLE}
+    said = {"valid": True, "file": EXAMPLE, "older": []}
+    assert json.loads(capsys.readouterr().out) == said
+
+
+def test_check_tells_what_is_of_an_older_form(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is valid, it is said how it is read, and what to type."""
+    file = tmp_path / "config.toml"
+    file.write_text("[source]\ninterval = 0.5\n")
+
+    assert run(["config", "check", "--config", str(file)]) == Exit.DONE
+    out = capsys.readouterr().out
+    assert "is valid" in out
+    assert "source.interval is read otherwise since 0.1.0" in out
+    assert "koprogo-agent config migrate" in out
+
+    assert run(["config", "check", "--config", str(file), "--json"]) == Exit.DONE
+    (older,) = json.loads(capsys.readouterr().out)["older"]
+    assert (older["key"], older["now"], older["since"]) == (*["source.interval"] * 2, "0.1.0")
 
 
 def test_check_tells_a_fault_and_leaves_with_2(
