@@ -75,7 +75,12 @@ class SelfUpdate:
     on_trial: bool = field(init=False, default=False)
 
     def begin(self) -> None:
-        """Finds out what this start is, and draws the consequences of a trial that is over."""
+        """Finds out what this start is, and draws the consequences of a trial that is over.
+
+        Of several agents on a machine only one does; the others follow it.
+        """
+        if not self.settings.agent.update:
+            return
         trial = self.versions.trial
         start = start_of(self.versions.own, trial)
         self.on_trial = start is Start.ON_TRIAL

@@ -205,6 +205,22 @@ def test_another_version_that_somebody_installed_is_made_way_for(succession: Suc
     assert agent.is_superseded
 
 
+def test_an_agent_that_does_not_update_itself_leaves_a_trial_to_the_one_that_does(
+    succession: Succession,
+) -> None:
+    """One of several on a machine, which was started again meanwhile."""
+    succession.publish("0.2.0")
+    assert succession.start().change()
+    instance = succession.instance
+    own = instance.settings.agent.model_copy(update={"update": False})
+    instance.settings = instance.settings.model_copy(update={"agent": own})
+    other = succession.start()
+    assert (other.on_trial, other.is_due, other.is_superseded) == (False, False, False)
+    succession.rescue()
+    assert not (succession.home / "trial").exists()
+    assert other.is_superseded
+
+
 def drive(succession: Succession, proves_itself: Callable[[SelfUpdate], None]) -> None:
     """What daemon and rescue do until all is quiet; the power may fail in it."""
     for _ in range(4):
