@@ -3,6 +3,7 @@
 # away. Type it as root; again whenever you like: what is right already is left alone.
 #
 #   make dist && sudo ./install.sh --from dist
+#   curl -fsSL …/install.sh | sudo bash -s -- --image ghcr.io/gilmry/koprogo-agent@sha256:…
 #
 # It restarts nothing of your stack and never overwrites what you wrote. See --help.
 set -euo pipefail
@@ -20,18 +21,19 @@ readonly TEMPLATE=koprogo-agent@.service
 readonly MAIN=koprogo-agent.service
 readonly AGENT=koprogo-agent
 
-language=en from='' agent_root='' yes='' action=install instance=''
+language=en from='' image='' agent_root='' yes='' action=install instance=''
 typed=("$@")
 setup_words=()
-restart_needed='' restart_all='' present=''
+restart_needed='' restart_all='' present='' fetched='' told=''
 
 usage() {
     cat <<'TEXT'
-usage: install.sh [--from FOLDER] [--yes] [--language en|fr|nl|de] [QUESTIONS]
+usage: install.sh [--from FOLDER | --image REFERENCE] [--yes] [--language en|fr|nl|de] [QUESTIONS]
        install.sh --uninstall | --purge [--yes]
        each with --instance NAME: for one more stack on the same machine
 
   --from FOLDER     install from a folder with the wheel, requirements.lock and the wheels that it names
+  --image REFERENCE install from an image with those, REPOSITORY@sha256:…, as each release names it
   --yes             ask nothing: what is missing is installed, and QUESTIONS must be answered here
   --agent-root FILE trust root for releases of the agent itself, if not agent-root.json in that folder
   --language CODE   of the questions
@@ -55,13 +57,15 @@ done_() { printf '  \342\234\223 %s\n' "$*"; }
 fail() { # why, and what to do
     printf 'install.sh: %s\n' "$1" >&2
     if [[ -n ${2:-} ]]; then printf 'what to do: %s\n' "$2" >&2; fi
-    trap - EXIT
+    told=yes
     exit "${3:-1}"
 }
 
 # shellcheck disable=SC2317,SC2329 # called by the trap
-stopped() {
-    [[ $? -ne 0 ]] || return 0
+leave() {
+    local code=$?
+    [[ -z $fetched ]] || rm -rf "$fetched"
+    [[ $code -ne 0 && -z $told ]] || return 0
     printf 'install.sh: it stopped half-way; nothing of your stack was touched\n' >&2
     printf 'what to do: mend what is said above, then type the same again:%s\n' \
         "$(printf ' %q' "$0" "${typed[@]}")" >&2
@@ -275,10 +279,12 @@ find_files() {
     here=$(dirname "$(readlink -f "${BASH_SOURCE[0]:-/}")")
     if [[ -n $from ]]; then
         files=$from
+    elif [[ -n $image ]]; then
+        fetch_files
     elif [[ -e $here/requirements.lock && -d $here/systemd ]]; then
         files=$here
     else
-        fail "there are no files beside this script to install from" "give them: --from FOLDER" 2
+        fail "there are no files beside this script to install from" "give them: --from FOLDER, or --image REFERENCE" 2
     fi
     [[ -d $files ]] || fail "there is no folder $files" "" 2
     wheel=$(find "$files" -maxdepth 1 -name 'koprogo_agent-*.whl' | sort -V | tail -1)
@@ -289,6 +295,20 @@ find_files() {
     version=${version#koprogo_agent-}
     version=${version%%-*}
     identity=$(cat "$wheel" "$files/requirements.lock" | sha256sum | cut -d ' ' -f 1)
+}
+
+# Out of a container that is made and never started. Its bytes are those that the digest names.
+fetch_files() {
+    [[ $image == *@sha256:* ]] || fail "$image names no digest" "--image REPOSITORY@sha256:…" 2
+    say "  … fetching $image"
+    fetched=$(mktemp -d)
+    files=$fetched
+    local made
+    docker pull --quiet "$image" >/dev/null
+    made=$(docker create --network none "$image" nothing)
+    docker cp "$made:/dist/." "$files" >/dev/null
+    docker rm "$made" >/dev/null
+    docker rmi "$image" >/dev/null
 }
 
 # An environment of its own for this version. It is whole once `complete` is in it.
@@ -523,9 +543,9 @@ restart_others() { # that run: they have the same program
 install_agent() {
     require_system
     require_main
+    install_docker
     find_files
     install_packages
-    install_docker
     make_user
     make_folders
     if ! is_outdone; then
@@ -588,12 +608,13 @@ purge_agent() {
 read_words() {
     while [[ $# -gt 0 ]]; do
         case $1 in
-        --from | --agent-root | --language | --project | --directory | --compose-file | --env-file | \
+        --from | --image | --agent-root | --language | --project | --directory | --compose-file | --env-file | \
             --docker-host | --source-url | --source-ca | --trust-root | --trust-sha256 | --notify | \
             --instance)
             [[ $# -ge 2 ]] || fail "$1 needs a value" "install.sh --help" 2
             ;;&
         --from) from=$(readlink -f "$2") && shift ;;
+        --image) image=$2 && shift ;;
         --agent-root) agent_root=$(readlink -f "$2") && shift ;;
         --language) language=$2 && shift ;;
         --project | --directory | --compose-file | --env-file | --docker-host | --source-url | \
@@ -621,7 +642,7 @@ main() {
     read_words "$@"
     choose_places
     require_root
-    trap stopped EXIT
+    trap leave EXIT
     case $action in
     install) install_agent ;;
     uninstall) uninstall_agent ;;

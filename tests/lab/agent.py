@@ -16,7 +16,7 @@ from tests.lab import oci
 from tests.lab.ca import Authority
 from tests.lab.keys import Keys
 from tests.lab.manifest import block, canonical, describe
-from tests.lab.oci import Image, Settings, Tree
+from tests.lab.oci import Image, Pushed, Settings, Tree
 from tests.lab.origin import Origin
 from tests.lab.processes import run
 from tests.lab.registry import Registry
@@ -116,6 +116,24 @@ class Workshop:
         run([*pip, "--wheel-dir", str(place), str(place)], seconds=120)
         return next(place.glob("*.whl"))
 
+    def push(self, registry: Registry, wheel: Path, tag: str, lacks: str = "") -> Pushed:
+        """Pushes an image with what `make dist` makes, and this wheel of the agent.
+
+        Args:
+            registry: where to.
+            wheel: of the agent.
+            tag: of the image.
+            lacks: pattern of the wheels that it is to lack.
+        """
+        tree = Tree()
+        tree.hosts[f"/dist/{wheel.name}"] = wheel
+        for file in self.dist.rglob("*"):
+            inner = str(file.relative_to(self.dist))
+            wanted = not fnmatch(inner, "koprogo_agent-*.whl") and not fnmatch(file.name, lacks)
+            if file.is_file() and wanted:
+                tree.hosts[f"/dist/{inner}"] = file
+        return oci.push(Image((tree.layer(),), Settings()), registry, PRODUCT, [tag])
+
     @property
     def _checkout(self) -> Path:
         return self.folder / "checkout"
@@ -134,16 +152,11 @@ class AgentPublisher:
     def publish(self, version: str, fault: Fault = Fault.NONE) -> None:
         """Publishes a version: an image with what `make dist` makes, and a signed tag."""
         self._counter += 1
-        dist, wheel = self.workshop.dist, self.workshop.wheel(version, fault)
-        lock = (dist / LOCK).read_bytes()
-        tree = Tree()
-        tree.hosts[f"/dist/{wheel.name}"] = wheel
+        wheel = self.workshop.wheel(version, fault)
         lacks = "structlog-*" if fault is Fault.UNLOCKED else ""
-        for file in [dist / LOCK, *dist.glob("wheels/*")]:
-            if not fnmatch(file.name, lacks):
-                tree.hosts[f"/dist/{file.relative_to(dist)}"] = file
-        image = oci.push(Image((tree.layer(),), Settings()), self.registry, PRODUCT, [version])
-        files, repository = {LOCK: lock}, self.origin.repository
+        image = self.workshop.push(self.registry, wheel, version, lacks)
+        files = {LOCK: (self.workshop.dist / LOCK).read_bytes()}
+        repository = self.origin.repository
         commit = repository.commit(
             repository.tree(files), (), f"Release {version}", int(time.time())
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def bare(lab: Lab, dist: Path, name: str) -> Debian:
         lab.root: str(lab.root),
         socket: "/run/docker.sock",
         Path(compose_program()): "/usr/local/bin/docker-compose",
+        Path(shutil.which("docker") or ""): "/usr/local/bin/docker",
     }
     return Debian(lab.engine, f"{lab.name}-{name}", shared)
 
@@ -34,12 +36,17 @@ def make_docker_group(machine: Debian, lab: Lab) -> None:
 
 def install(machine: Debian, lab: Lab, *besides: str) -> str:
     """Types what installs the agent beside the stack that runs; what it printed."""
-    words = ("--from", "/dist", "--yes", "--project", lab.name)
+    every = ("/dist/install.sh", "--from", "/dist", *answers(lab), *besides)
+    return machine.does("bash", *every, environment=NOWHERE)
+
+
+def answers(lab: Lab) -> tuple[str, ...]:
+    """What it would ask."""
+    words = ("--yes", "--project", lab.name)
     source = ("--source-url", lab.origin.url, "--source-ca", str(lab.origin.ca_file))
     trust = ("--trust-root", str(lab.root / "root.json"))
     (lab.root / "root.json").write_bytes(lab.association.files["root/1.json"])
-    every = ("/dist/install.sh", *words, *source, *trust, *besides)
-    return machine.does("bash", *every, environment=NOWHERE)
+    return (*words, *source, *trust)
 
 
 def status(machine: Debian) -> Mapping[str, object]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.lab.agent import Workshop
 from tests.lab.debian import Debian
 from tests.lab.lab import Lab
 from tests.lab.processes import wait_until
+from tests.lab.recipes import Kind
 from tests.machine.installing import (
+    NOWHERE,
     SERVICE,
+    answers,
     bare,
     install,
     main_process,
@@ -38,6 +44,19 @@ def files_of(machine: Debian) -> str:
     places = "/etc/koprogo-agent /etc/systemd/system /opt/koprogo-agent /usr/local"
     listed = f"find {places} -type f ! -name '*.pyc' -printf '%u:%g %m %T@ %p\\n' | sort"
     return machine.does("sh", "-c", f"{listed}; readlink /opt/koprogo-agent/current")
+
+
+@contextmanager
+def dropped_in(machine: Debian, text: str) -> Iterator[None]:
+    """The service, started with these words in a drop-in of its unit; afterwards as it was."""
+    folder = f"/run/systemd/system/{SERVICE}.d"
+    write = f"mkdir -p {folder}; cat > {folder}/test.conf <<'END'\n{text}END\n"
+    start = f"systemctl daemon-reload; systemctl restart {SERVICE}"
+    machine.does("sh", "-ec", f"{write}{start}")
+    try:
+        yield
+    finally:
+        machine.does("sh", "-ec", f"rm {folder}/test.conf; {start}")
 
 
 def test_it_is_installed_polls_and_restarts_nothing(machine: Debian, running: Lab) -> None:
@@ -91,6 +110,34 @@ def test_a_killed_daemon_is_back_at_once(machine: Debian) -> None:
     )
 
 
+def test_a_tick_that_hangs_is_ended_and_begun_anew(machine: Debian) -> None:
+    """Whatever it hangs on: it does not even hear that it is to end."""
+    with dropped_in(machine, "[Service]\nWatchdogSec=5\nTimeoutAbortSec=1\n"):
+        before = main_process(machine)
+        machine.does("kill", "-STOP", before)
+        wait_until(lambda: main_process(machine) not in {"0", before}, 60, "the watchdog to end it")
+        result = machine.does("journalctl", "-u", SERVICE, "--grep", "Watchdog timeout")
+        assert "Watchdog timeout" in result
+
+
+def test_a_reboot_in_the_middle_of_an_update_is_made_up_for(machine: Debian, running: Lab) -> None:
+    """It finishes or undoes, with no hand on it; here nothing is wrong with the release."""
+    release = running.publisher.publish(Kind.SLOW_MIGRATION)
+    machine.does("systemctl", "restart", SERVICE)
+
+    def steps() -> str:
+        operation = status(machine)["operation"]
+        return str(operation["step"]) if isinstance(operation, dict) else ""
+
+    wait_until(lambda: steps() in {"fence", "point", "migrate", "switch"}, 120, "the switch")
+    machine.cut_power()
+    machine.boot()
+    wait_until(
+        lambda: status(machine)["installed"] == release.tag and not steps(), 180, release.tag
+    )
+    assert status(machine)["state"] == "current"
+
+
 def test_what_root_types_stays_the_agents(machine: Debian) -> None:
     """A file of root's in its state would stop the daemon at the next poll."""
     machine.does("koprogo-agent", "check")
@@ -111,26 +158,19 @@ TRIES = {
     "gain rights": "su --command true",
     "set the clock": "date --set=2020-01-01",
 }
-RESULTS = "/var/lib/koprogo-agent/tries"
+SCRIPT, RESULTS = "/usr/local/share/tries.sh", "/var/lib/koprogo-agent/tries"
 
 
 @pytest.fixture(scope="module")
-def tried(machine: Debian, dist: Path) -> dict[str, int]:
+def tried(machine: Debian) -> dict[str, int]:
     """What became of each try, made as the service itself is about to start, under its limits."""
     machine.does("sh", "-c", "mkdir -p /home/somebody; echo x > /tmp/of-somebody")
     every = TRIES | {"write its state": "echo x > /var/lib/koprogo-agent/ours"}
     lines = [f"({word}) >/dev/null 2>&1; echo $?\n" for word in every.values()]
-    (dist / "tries.sh").write_text("".join(lines))
-    (dist / "tries.conf").write_text(
-        f"[Service]\nExecStartPre=/bin/sh -c 'sh /dist/tries.sh > {RESULTS}'\n"
-    )
-    folder = f"/run/systemd/system/{SERVICE}.d"
-    machine.does("mkdir", "-p", folder)
-    machine.does("cp", "/dist/tries.conf", folder)
-    machine.does("systemctl", "daemon-reload")
-    machine.does("systemctl", "restart", SERVICE)
-    codes = map(int, machine.does("cat", RESULTS).split())
-    return dict(zip(every, codes, strict=True))
+    machine.does("sh", "-c", f"cat > {SCRIPT} <<'END'\n{''.join(lines)}END")
+    with dropped_in(machine, f"[Service]\nExecStartPre=/bin/sh -c 'sh {SCRIPT} > {RESULTS}'\n"):
+        codes = map(int, machine.does("cat", RESULTS).split())
+        return dict(zip(every, codes, strict=True))
 
 
 @pytest.mark.parametrize("what", TRIES)
@@ -144,14 +184,20 @@ def test_the_service_can_write_its_state(tried: dict[str, int]) -> None:
     assert tried["write its state"] == 0
 
 
-def test_it_goes_and_leaves_the_stack(machine: Debian, running: Lab) -> None:
-    """Uninstall keeps what is the operator's; purge does not; a new installation works."""
+def test_it_goes_and_leaves_the_stack(machine: Debian, running: Lab, workshop: Workshop) -> None:
+    """Uninstall keeps what is the operator's; purge does not; a new installation works.
+
+    That one is piped into a shell, and takes its files out of an image.
+    """
     before = running.stack.containers()
+    made = workshop.push(running.registry, next(workshop.dist.glob("*.whl")), "present")
+    image = f"{made.repository}@{made.digest}"
     machine.does("bash", "/dist/install.sh", "--uninstall")
     assert machine.types("koprogo-agent", "status").code
     machine.does("test", "-e", "/var/lib/koprogo-agent/backups")
     machine.does("test", "-e", "/etc/koprogo-agent/config.toml")
-    install(machine, running)
+    typed = f"bash -s -- --image {image} {shlex.join(answers(running))} < /dist/install.sh"
+    machine.does("sh", "-c", typed, environment=NOWHERE)
     assert status(machine)["installed"] is not None
     machine.does("bash", "/dist/install.sh", "--purge", "--yes")
     assert machine.types("test", "-e", "/etc/koprogo-agent").code
