@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from koprogo_agent import process
@@ -84,12 +84,7 @@ class InstalledVersions:
                 it takes half of one (code `agent.assemble`).
         """
         argv = (str(self._assemble), "version", str(self._of(version)))
-        try:
-            done = process.run(argv, env=_environment(), timeout=_ASSEMBLE_SECONDS)
-        except process.Overrun as error:
-            raise StepFailed(f"{error}", code="agent.assemble") from error
-        if done.returncode:
-            raise _failed("agent.assemble", "its parts cannot be put together", done)
+        _must(argv, _ASSEMBLE_SECONDS, "agent.assemble", "its parts cannot be put together")
 
     def try_out(self, version: str, journal: Path) -> None:
         """Has the version itself look whether it can work here, with the operator's configuration.
@@ -103,12 +98,7 @@ class InstalledVersions:
         """
         program = str(self._of(version) / _PROGRAM)
         argv = (program, "try", "--as", version, "--journal", str(journal))
-        try:
-            done = process.run(argv, env=_environment(), timeout=_TRY_SECONDS)
-        except process.Overrun as error:
-            raise StepFailed(f"{error}", code="agent.unfit") from error
-        if done.returncode:
-            raise _failed("agent.unfit", "it cannot work here", done)
+        _must(argv, _TRY_SECONDS, "agent.unfit", "it cannot work here")
 
     def begin_trial(self, new: str) -> None:
         """The new version is started next, and this one again if it is not blessed."""
@@ -156,11 +146,14 @@ class InstalledVersions:
             self._folder.link(name, str(self._of(version).relative_to(self._home)))
 
 
-def _environment() -> Mapping[str, str]:
+def _must(argv: Sequence[str], seconds: float, code: str, otherwise: str) -> None:
+    """Runs a program that must end well, and in time; else its last words are the reason."""
     own = os.environ
-    return {name: own[name] for name in own if not name.startswith(_OF_THE_SERVICE)}
-
-
-def _failed(code: str, what: str, done: process.Completed) -> StepFailed:
-    lines = (done.stderr or done.stdout).decode(errors="replace").strip().split("\n")
-    return StepFailed(f"{what}: {lines[-1][:_LAST_WORDS]}", code=code)
+    env = {name: own[name] for name in own if not name.startswith(_OF_THE_SERVICE)}
+    try:
+        done = process.run(argv, env=env, timeout=seconds)
+    except process.Overrun as error:
+        raise StepFailed(f"{otherwise}: {error}", code=code) from error
+    if done.returncode:
+        lines = (done.stderr or done.stdout).decode(errors="replace").strip().split("\n")
+        raise StepFailed(f"{otherwise}: {lines[-1][:_LAST_WORDS]}", code=code)

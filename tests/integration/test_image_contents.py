@@ -130,9 +130,3 @@ def test_bytes_beyond_the_limit_are_refused(
     monkeypatch.setattr(module, "_MOST_BYTES", 1_000_000)
     with pytest.raises(StepFailed, match="bytes"):
         shelf.contents.unpack(shelf.image(), "/dist", tmp_path)
-
-
-def test_a_folder_that_is_not_there_is_the_images_fault(shelf: Shelf, tmp_path: Path) -> None:
-    """No other try would find it."""
-    with pytest.raises(StepFailed, match="cannot be used"):
-        shelf.contents.unpack(shelf.image(), "/nowhere", tmp_path)

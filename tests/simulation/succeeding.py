@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ import pytest
 from koprogo_agent.adapters.versions import InstalledVersions
 from koprogo_agent.domain.tags import TagRef
 from koprogo_agent.domain.versions import parse_version
+from koprogo_agent.errors import StepFailed
 from koprogo_agent.selfupdate.own import PRODUCT, own_world
 from koprogo_agent.selfupdate.package import LOCK, Packages
 from koprogo_agent.selfupdate.succession import SelfUpdate
@@ -37,14 +38,16 @@ mkdir -p "$2/bin" && cp "$2/program" "$2/bin/koprogo-agent" && chmod 755 "$2/bin
 
 @dataclass
 class SimContents:
-    """`ports.ImageContents`: what each image holds, by its reference."""
+    """`ports.ImageContents`: what each image holds below /dist, by its reference."""
 
-    held: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    held: dict[str, Mapping[str, bytes]] = field(default_factory=dict)
 
     def unpack(self, reference: str, folder: str, target: Path) -> None:
         """Copies it."""
-        assert folder == "/dist"
+        if folder != "/dist":
+            raise StepFailed(f"it has no {folder}", code="image.contents")
         for name, content in self.held[reference].items():
+            (target / name).parent.mkdir(exist_ok=True)
             (target / name).write_bytes(content)
 
 
