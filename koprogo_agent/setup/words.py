@@ -18,12 +18,14 @@ class Question(StrEnum):
     """What is asked, or said before it is asked."""
 
     STACK = "stack"
+    YES_OR_NO = "yes or no"
     WHICH = "which"
     NO_STACK = "no stack"
     NOTHING_RESTARTS = "nothing restarts"
     TRUST = "trust"
     SHA256 = "sha256"
     NOTIFY = "notify"
+    NO_ADDRESS = "no address"
 
 
 _E, _F, _N, _D = Language.EN, Language.FR, Language.NL, Language.DE
@@ -35,6 +37,7 @@ _WORDS: dict[Question, dict[Language, str]] = {
         _N: "De stack {name} in {folder} bijhouden?",
         _D: "Den Stack {name} in {folder} aktuell halten?",
     },
+    Question.YES_OR_NO: {_E: "[Y/n]", _F: "[O/n]", _N: "[J/n]", _D: "[J/n]"},
     Question.WHICH: {
         _E: "Several stacks run here. Which one is to be kept current?",
         _F: "Plusieurs piles tournent ici. Laquelle faut-il tenir à jour ?",
@@ -77,6 +80,16 @@ _WORDS: dict[Question, dict[Language, str]] = {
         " ntfy://…, of niets",
         _D: "Wem etwas mitgeteilt wird: eine Apprise-Adresse wie mailto://… oder ntfy://…,"
         " oder nichts",
+    },
+    Question.NO_ADDRESS: {
+        _E: "{given} is no such address. An e-mail goes out by mailto://user:password@example.org;"
+        " Enter alone is nobody.",
+        _F: "{given} n'est pas une telle adresse. Un courriel part par"
+        " mailto://utilisateur:motdepasse@example.org ; Entrée seule : personne.",
+        _N: "{given} is niet zo'n adres. Een e-mail gaat via"
+        " mailto://gebruiker:wachtwoord@example.org; enkel Enter is niemand.",
+        _D: "{given} ist keine solche Adresse. Eine E-Mail geht über"
+        " mailto://benutzer:passwort@example.org; Enter allein heißt: niemand.",
     },
 }
 
