@@ -316,6 +316,7 @@ install_agent_root() {
 make_configuration() {
     if [[ -e $CONFIG_DIR/config.toml && -e $CONFIG_DIR/trust/root.json && ${#setup_words[@]} -eq 0 ]]; then
         "$PROGRAM" config check >/dev/null
+        let_agent r "$CONFIG_DIR/config.toml" g+r # it may come from another machine
         done_ "$CONFIG_DIR/config.toml is as you wrote it"
         return
     fi
