@@ -10,6 +10,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHONS ?= 3.11 3.12 3.13
+SCRIPTS = $(shell git grep --untracked -lE '^#!.*sh$$')
+MACHINE ?= $(shell uname -m)
 # Universal: one file for every platform and every CPython from 3.11 on, told apart by markers.
 LOCK := .lock-venv/bin/uv pip compile --quiet --universal --python-version 3.11 --upgrade \
 	--generate-hashes --no-emit-index-url --no-header
@@ -40,10 +42,17 @@ lint: venv ## style, types and layers
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	PATH="$(BIN):$$PATH" shellcheck -x $(SCRIPTS)
+	$(BIN)/shfmt -i 4 -d $(SCRIPTS)
 
-.PHONY: check
-check: lint ## the inner loop: lint, unit and simulation tests, in about a minute
+.PHONY: unit
+unit: venv ## unit and simulation tests
 	$(BIN)/pytest -q -n 2 tests/unit tests/simulation
+
+# Side by side, because mypy keeps but one processor busy.
+.PHONY: check
+check: venv ## the inner loop: lint, unit and simulation tests, in about a minute
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint unit
 
 .PHONY: test
 test: setup ## everything, from a clean clone: under 20 minutes on 2 cores
@@ -76,13 +85,27 @@ bench: setup ## measured figures, as ratios in one run
 	@$(MAKE) --no-print-directory venv
 	@$(BIN)/python -m tests.bench
 
-.PHONY: dist
-dist: venv ## what install.sh installs from, without network: dist/ with the wheels of PYTHONS
-	@rm -rf dist
-	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
-	cp -r install.sh systemd requirements.lock dist/
+# Folder, and machine by Python's name. Every system that install.sh knows has a newer glibc than 2.28.
+define make_dist
+	@rm -rf $(1)
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir $(1) .
+	cp -r install.sh systemd requirements.lock $(1)/
+	test ! -e agent-root.json || cp agent-root.json $(1)/
 	for version in $(PYTHONS); do $(BIN)/pip download --quiet --require-hashes --only-binary :all: \
-		--python-version $$version --dest dist/wheels -r requirements.lock; done
+		--platform manylinux_2_28_$(2) --platform manylinux2014_$(2) \
+		--python-version $$version --dest $(1)/wheels -r requirements.lock; done
+endef
+
+.PHONY: dist
+dist: venv ## what install.sh installs from, without network: dist/ with the wheels of PYTHONS for MACHINE
+	$(call make_dist,dist,$(MACHINE))
+
+.PHONY: image
+image: venv ## what the image is built from that agents update themselves from: image/, by the engine's names
+	@rm -rf image
+	$(call make_dist,image/amd64,x86_64)
+	$(call make_dist,image/arm64,aarch64)
+	cp Dockerfile image/
 
 .PHONY: lock
 lock: ## write the hashed locks anew from pyproject.toml
@@ -94,5 +117,5 @@ lock: ## write the hashed locks anew from pyproject.toml
 
 .PHONY: clean
 clean: ## remove what these targets made in this folder
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist image
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,27 +9,27 @@ set -euo pipefail
 umask 022
 
 readonly HOME_DIR=/opt/koprogo-agent
-readonly CONFIG_DIR=/etc/koprogo-agent
-readonly STATE_DIR=/var/lib/koprogo-agent
-readonly RUN_DIR=/run/koprogo-agent
+readonly ETC_DIR=/etc/koprogo-agent
+readonly LIB_DIR=/var/lib/koprogo-agent
 readonly LIBEXEC=/usr/local/libexec/koprogo-agent
 readonly PROGRAM=/usr/local/bin/koprogo-agent
 readonly UNIT_DIR=/etc/systemd/system
 readonly UNITS=(koprogo-agent.service koprogo-agent-rescue@.service koprogo-agent-rescue.path)
 readonly SCRIPTS=(assemble rescue)
-readonly SERVICE=koprogo-agent.service
-readonly TMPFILES=/etc/tmpfiles.d/koprogo-agent.conf
+readonly TEMPLATE=koprogo-agent@.service
+readonly MAIN=koprogo-agent.service
 readonly AGENT=koprogo-agent
 
-language=en from='' agent_root='' yes='' action=install
+language=en from='' agent_root='' yes='' action=install instance=''
 typed=("$@")
 setup_words=()
-restart_needed='' present=''
+restart_needed='' restart_all='' present=''
 
 usage() {
     cat <<'TEXT'
 usage: install.sh [--from FOLDER] [--yes] [--language en|fr|nl|de] [QUESTIONS]
        install.sh --uninstall | --purge [--yes]
+       each with --instance NAME: for one more stack on the same machine
 
   --from FOLDER     install from a folder with the wheel, requirements.lock and the wheels that it names
   --yes             ask nothing: what is missing is installed, and QUESTIONS must be answered here
@@ -37,6 +37,8 @@ usage: install.sh [--from FOLDER] [--yes] [--language en|fr|nl|de] [QUESTIONS]
   --language CODE   of the questions
   --uninstall       remove the agent; the stack runs on, configuration and backups stay
   --purge           remove those too
+  --instance NAME   beside the agent that is there, one for another stack: with its own configuration
+                    in /etc/koprogo-agent/NAME, its own state and service; the others stay as they are
 
 QUESTIONS, which are otherwise asked (koprogo-agent config init --help says more):
   --project NAME --directory FOLDER --compose-file PATH --env-file FILE --docker-host URL
@@ -96,6 +98,46 @@ agrees() { # key, detail
 }
 
 # --- what there is
+
+# What belongs to the stack that is meant, and to no other.
+choose_places() {
+    readonly SERVICE=koprogo-agent${instance:+@$instance}.service
+    readonly CONFIG_DIR=$ETC_DIR${instance:+/$instance}
+    readonly STATE_DIR=$LIB_DIR${instance:+-$instance}
+    readonly RUN_DIR=/run/koprogo-agent${instance:+-$instance}
+    readonly TMPFILES=/etc/tmpfiles.d/koprogo-agent${instance:+-$instance}.conf
+}
+
+agent() { # words: typed for the stack that is meant
+    "$PROGRAM" ${instance:+--instance "$instance"} "$@"
+}
+
+served_instances() { names_in "$UNIT_DIR"/koprogo-agent@*.service.d/10-stack.conf; }
+
+configured_instances() { names_in "$ETC_DIR"/*/config.toml; }
+
+names_in() { # paths of files in a folder of an instance each
+    local path
+    for path in "$@"; do
+        [[ -e $path ]] || continue
+        path=$(basename "$(dirname "$path")" .service.d)
+        say "${path#koprogo-agent@}"
+    done
+}
+
+# Its service brings the agent itself up to date, for all of them: it is the first in, the last out.
+require_main() {
+    [[ -z $instance ]] || systemctl is-enabled --quiet "$MAIN" 2>/dev/null ||
+        fail "there is no agent here yet that keeps itself current" \
+            "install one for another stack without --instance first" 2
+}
+
+require_alone() { # names of instances
+    local others=$*
+    [[ -n $instance || -z $others ]] ||
+        fail "there are agents for other stacks here, which need this one: $others" \
+            "remove them first: install.sh --$action --instance ${others%% *}" 2
+}
 
 require_root() {
     [[ $EUID -eq 0 ]] || fail "only root can install it" "sudo$(printf ' %q' "$0" "${typed[@]}")" 2
@@ -185,7 +227,8 @@ add_docker_repository() { # as https://docs.docker.com/engine/install/ has it
 
 # Puts a file in place if it is not there as it should be; then `present` is empty.
 put() { # mode, owner, source, target
-    local new=$4.new # a name that systemd does not read
+    # Under this name systemd does not read it.
+    local new=$4.new
     cat "$3" >"$new"
     chown "$2" "$new"
     chmod "$1" "$new"
@@ -201,7 +244,7 @@ put() { # mode, owner, source, target
 
 make_user() {
     if ! getent passwd "$AGENT" >/dev/null; then
-        useradd --system --user-group --home-dir "$STATE_DIR" --no-create-home \
+        useradd --system --user-group --home-dir "$LIB_DIR" --no-create-home \
             --shell /usr/sbin/nologin "$AGENT"
         done_ "user $AGENT"
     fi
@@ -218,9 +261,9 @@ make_user() {
 }
 
 make_folders() {
-    install -d -m 0755 -o root -g root "$LIBEXEC" "$CONFIG_DIR/trust" \
+    install -d -m 0755 -o root -g root "$LIBEXEC" "$ETC_DIR/trust" \
         "$UNIT_DIR/$SERVICE.d"
-    install -d -m 0750 -o root -g "$AGENT" "$CONFIG_DIR"
+    install -d -m 0750 -o root -g "$AGENT" "$ETC_DIR" "$CONFIG_DIR"
     install -d -m 0755 -o "$AGENT" -g "$AGENT" "$HOME_DIR" "$HOME_DIR/versions" "$RUN_DIR"
     install -d -m 0700 -o "$AGENT" -g "$AGENT" "$STATE_DIR"
     put 644 root:root <(printf 'd %s 0755 %s %s\n' "$RUN_DIR" "$AGENT" "$AGENT") "$TMPFILES"
@@ -257,19 +300,23 @@ make_version() {
     fi
     say "  … installing version $version"
     rm -rf "$place.before"
-    if [[ -e $place ]]; then mv -T "$place" "$place.before"; fi
-    mkdir "$place"
-    cp -r "$wheel" "$files/requirements.lock" "$files/systemd" "$files/install.sh" "$place"
-    if [[ -d $files/wheels ]]; then cp -r "$files/wheels" "$place"; fi
+    # Typed from the version's own folder, its files are there.
+    if ! [[ $files -ef $place ]]; then copy_files "$place"; fi
     if ! "$files/systemd/assemble" version "$place"; then
-        rm -rf "$place"
-        if [[ -e $place.before ]]; then mv -T "$place.before" "$place"; fi
+        if [[ -e $place.before ]]; then rm -rf "$place" && mv -T "$place.before" "$place"; fi
         fail "version $version cannot be put together" "see what is said above"
     fi
     chown -R "$AGENT:$AGENT" "$place"
     rm -rf "$place.before"
-    restart_needed=yes
+    restart_all=yes
     done_ "version $version"
+}
+
+copy_files() { # to
+    if [[ -e $1 ]]; then mv -T "$1" "$1.before"; fi
+    mkdir "$1"
+    cp -r "$wheel" "$files/requirements.lock" "$files/systemd" "$files/install.sh" "$1"
+    if [[ -d $files/wheels ]]; then cp -r "$files/wheels" "$1"; fi
 }
 
 # Never back by itself: the agent may have brought itself further since these files were made.
@@ -290,7 +337,7 @@ use_version() {
         if [[ -e $HOME_DIR/quarantined ]]; then sed -i "/^${version//./\\.}\$/d" "$HOME_DIR/quarantined"; fi
         if [[ -n $before ]]; then point previous "$before"; fi
         point current "versions/$version"
-        restart_needed=yes
+        restart_all=yes
     fi
     install -d -m 0755 "$(dirname "$PROGRAM")"
     ln -sfnT "$HOME_DIR/current/bin/koprogo-agent" "$PROGRAM"
@@ -305,35 +352,58 @@ point() { # name, where to: in one step, as the agent itself does it
 
 # Whose releases of the agent itself are accepted; without it the agent stays at its version.
 install_agent_root() {
-    local given=${agent_root:-$files/agent-root.json} place=$CONFIG_DIR/trust/agent
+    local given=${agent_root:-$files/agent-root.json} place=$ETC_DIR/trust/agent
     if [[ -e $given && ! -e $place/root.json ]]; then
         install -d -m 0755 -o root -g root "$place"
         put 644 root:root "$given" "$place/root.json"
     fi
 }
 
+# What an older version wrote is written as this one does; with faults in it there is no going on.
+# What cannot be rewritten is told, and read all the same.
+carry_configuration() {
+    [[ -e $CONFIG_DIR/config.toml ]] || return 0
+    agent config migrate | sed 's/^ */    /' || agent config check >/dev/null 2>&1
+}
+
 # The agent asks the rest itself, in the operator's language.
 make_configuration() {
-    if [[ -e $CONFIG_DIR/config.toml && -e $CONFIG_DIR/trust/root.json && ${#setup_words[@]} -eq 0 ]]; then
-        "$PROGRAM" config check >/dev/null
+    if [[ -e $CONFIG_DIR/config.toml && -e $ETC_DIR/trust/root.json && ${#setup_words[@]} -eq 0 ]]; then
         let_agent r "$CONFIG_DIR/config.toml" g+r # it may come from another machine
-        done_ "$CONFIG_DIR/config.toml is as you wrote it"
+        done_ "$CONFIG_DIR/config.toml can be used"
         return
     fi
     local words=(--language "$language" "${setup_words[@]}")
     if [[ -n $yes ]]; then words+=(--yes); fi
     if { exec 3</dev/tty; } 2>/dev/null; then
-        "$PROGRAM" config init "${words[@]}" <&3
+        agent config init "${words[@]}" <&3
         exec 3<&-
     else
-        "$PROGRAM" config init "${words[@]}" </dev/null
+        agent config init "${words[@]}" </dev/null
     fi
     chown root:"$AGENT" "$CONFIG_DIR/config.toml"
     chmod 0640 "$CONFIG_DIR/config.toml"
 }
 
+# Two agents for one stack would each undo what the other does.
+require_own_stack() {
+    local mine other
+    mine=$(stack_of "$instance")
+    for other in '' $(served_instances); do
+        [[ $other == "$instance" || $(stack_of "$other" 2>/dev/null) != "$mine" ]] ||
+            fail "the stack ${mine%%$'\n'*} has an agent already: koprogo-agent${other:+@$other}" \
+                "remove $CONFIG_DIR/config.toml, then say which stack: --project NAME" 2
+    done
+}
+
+stack_of() { # instance: its project, and the engine that runs it
+    local instance=$1
+    configured stack project
+    configured stack docker_host
+}
+
 configured() { # section, key: what is in force, a line for each
-    "$PROGRAM" config show --json | "$HOME_DIR/current/bin/python" -c 'import json, sys
+    agent config show --json | "$HOME_DIR/current/bin/python" -c 'import json, sys
 value = json.load(sys.stdin)[sys.argv[1]][sys.argv[2]]
 print("\n".join(value if isinstance(value, list) else [value or ""]))' "$1" "$2"
 }
@@ -419,8 +489,11 @@ install_units() {
     done
     for unit in "${UNITS[@]}"; do
         put 644 root:root "$files/systemd/$unit" "$UNIT_DIR/$unit"
-        if [[ -z $present ]]; then restart_needed=yes; fi
+        if [[ -z $present ]]; then restart_all=yes; fi
     done
+    put 644 root:root <(sed -f "$files/systemd/instance.sed" "$files/systemd/$MAIN") \
+        "$UNIT_DIR/$TEMPLATE"
+    if [[ -z $present ]]; then restart_all=yes; fi
     make_drop_in
     systemctl daemon-reload
 }
@@ -428,7 +501,7 @@ install_units() {
 start_service() {
     systemctl enable --quiet "$SERVICE" koprogo-agent-rescue.path
     systemctl start koprogo-agent-rescue.path
-    if [[ -n $restart_needed ]]; then
+    if [[ -n $restart_needed$restart_all ]]; then
         systemctl reset-failed "$SERVICE" 2>/dev/null || :
         systemctl restart "$SERVICE"
         done_ "$SERVICE runs"
@@ -438,10 +511,19 @@ start_service() {
     else
         done_ "$SERVICE runs, and was not restarted"
     fi
+    if [[ -n $restart_all ]]; then restart_others; fi
+}
+
+restart_others() { # that run: they have the same program
+    local other
+    for other in "$MAIN" $(served_instances | sed 's/.*/koprogo-agent@&.service/'); do
+        if [[ $other != "$SERVICE" ]]; then systemctl try-restart "$other"; fi
+    done
 }
 
 install_agent() {
     require_system
+    require_main
     find_files
     install_packages
     install_docker
@@ -452,38 +534,54 @@ install_agent() {
         use_version
     fi
     install_agent_root
+    carry_configuration
     make_configuration
+    require_own_stack
     grant_access
     install_units
     start_service
     say
-    "$PROGRAM" doctor || :
+    agent doctor || :
 }
 
 # --- what is taken away
 
-uninstall_agent() {
-    systemctl disable --quiet --now "$SERVICE" koprogo-agent-rescue.path 2>/dev/null || :
-    local unit
-    for unit in "${UNITS[@]}"; do rm -f "$UNIT_DIR/$unit"; done
-    rm -rf "$UNIT_DIR/$SERVICE.d/10-stack.conf" "$HOME_DIR" "$LIBEXEC" "$TMPFILES"
+remove_service() {
+    systemctl disable --quiet --now "$SERVICE" 2>/dev/null || :
+    rm -rf "$UNIT_DIR/$SERVICE.d/10-stack.conf" "$TMPFILES"
     rmdir "$UNIT_DIR/$SERVICE.d" 2>/dev/null || :
+}
+
+remove_program() {
+    systemctl disable --quiet --now koprogo-agent-rescue.path 2>/dev/null || :
+    local unit
+    for unit in "${UNITS[@]}" "$TEMPLATE"; do rm -f "$UNIT_DIR/$unit"; done
+    rm -rf "$HOME_DIR" "$LIBEXEC"
     if [[ $(readlink "$PROGRAM" || :) == "$HOME_DIR"/* ]]; then rm -f "$PROGRAM"; fi
+}
+
+uninstall_agent() {
+    # shellcheck disable=SC2046 # names of instances have no spaces
+    require_alone $(served_instances)
+    remove_service
+    if [[ -z $instance ]]; then remove_program; fi
     systemctl daemon-reload
-    done_ "the agent is gone; your stack runs on"
+    done_ "the agent${instance:+ of $instance} is gone; your stack runs on"
     if [[ -d $STATE_DIR || -d $CONFIG_DIR ]]; then
         say "  kept: $CONFIG_DIR, and $STATE_DIR with your backups; --purge removes them"
     fi
 }
 
 purge_agent() {
+    # shellcheck disable=SC2046 # the same
+    require_alone $(configured_instances) $(served_instances)
     if [[ -d $STATE_DIR || -d $CONFIG_DIR ]]; then
         agrees purge "$CONFIG_DIR, $STATE_DIR" || fail "nothing was removed" "" 2
     fi
     uninstall_agent
     rm -rf "$CONFIG_DIR" "$STATE_DIR" "$RUN_DIR"
-    if getent passwd "$AGENT" >/dev/null; then userdel "$AGENT"; fi
-    done_ "configuration, state, backups and user are gone"
+    if [[ -z $instance ]] && getent passwd "$AGENT" >/dev/null; then userdel "$AGENT"; fi
+    done_ "configuration, state and backups are gone"
 }
 
 # --- what was typed
@@ -492,7 +590,8 @@ read_words() {
     while [[ $# -gt 0 ]]; do
         case $1 in
         --from | --agent-root | --language | --project | --directory | --compose-file | --env-file | \
-            --docker-host | --source-url | --source-ca | --trust-root | --trust-sha256 | --notify)
+            --docker-host | --source-url | --source-ca | --trust-root | --trust-sha256 | --notify | \
+            --instance)
             [[ $# -ge 2 ]] || fail "$1 needs a value" "install.sh --help" 2
             ;;&
         --from) from=$(readlink -f "$2") && shift ;;
@@ -500,6 +599,7 @@ read_words() {
         --language) language=$2 && shift ;;
         --project | --directory | --compose-file | --env-file | --docker-host | --source-url | \
             --source-ca | --trust-root | --trust-sha256 | --notify) setup_words+=("$1" "$2") && shift ;;
+        --instance) instance=$2 && shift ;;
         --yes) yes=yes ;;
         --uninstall) action=uninstall ;;
         --purge) action=purge ;;
@@ -512,12 +612,15 @@ read_words() {
     en | fr | nl | de) ;;
     *) fail "there are no words in $language" "--language en, fr, nl or de" 2 ;;
     esac
+    [[ $instance =~ ^([a-z0-9][a-z0-9_-]{0,31})?$ && $instance != trust ]] ||
+        fail "$instance is no name for an instance" "take up to 32 of a-z, 0-9, - and _, and not trust" 2
 }
 
 # All of it is read before any of it is done: a download that is cut off does nothing.
 main() {
     case ${LANG:-} in fr* | nl* | de*) language=${LANG:0:2} ;; esac
     read_words "$@"
+    choose_places
     require_root
     trap stopped EXIT
     case $action in

@@ -166,14 +166,15 @@ class Daemon:
             case Verdict.BLESS:
                 with self._of_itself():
                     own.bless()
-                self._tick(agent)
             case Verdict.STEP_BACK:
                 with self._of_itself():
                     own.step_back()
                 self._make_way()
+                return
             case Verdict.WAIT:
-                again = DateTrigger(agent.now() + _PROVES_AGAIN)
-                self._scheduler.add_job(lambda: self._tick(agent), again, misfire_grace_time=None)
+                pass
+        again = DateTrigger(agent.now() + (_PROVES_AGAIN if own.on_trial else timedelta()))
+        self._scheduler.add_job(lambda: self._tick(agent), again, misfire_grace_time=None)
 
     def _renew(self, agent: Agent, own: SelfUpdate) -> None:
         """Makes way for another version of the agent, if there is one to make way for."""

@@ -71,15 +71,19 @@ def read(host: str, path: str, **query: str) -> Any:  # noqa: ANN401 - JSON
             (`engine.failed`).
         NeedsOperator: the agent may not talk to it (code `engine.forbidden`).
     """
+    with streamed(host, path, **query) as answer:
+        return None if answer is None else json.loads(answer.read())
+
+
+@contextmanager
+def streamed(host: str, path: str, /, **query: str) -> Iterator[http.client.HTTPResponse | None]:
+    """The same as a file, of which nobody need read all: its connection ends with the block."""
     with closing(_Connection(socket_path(host))) as connection, _faults(host):
         connection.request("GET", f"{path}?{urlencode(query)}")
-        answer = connection.getresponse()
-        body = answer.read()
-    if answer.status == http.HTTPStatus.NOT_FOUND:
-        return None
-    if answer.status != http.HTTPStatus.OK:
-        raise _failed(body)
-    return json.loads(body)
+        with closing(connection.getresponse()) as answer:
+            if answer.status not in {http.HTTPStatus.OK, http.HTTPStatus.NOT_FOUND}:
+                raise _failed(answer.read())
+            yield None if answer.status == http.HTTPStatus.NOT_FOUND else answer
 
 
 def check(host: str) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -111,6 +111,24 @@ class Folder:
             NeedsOperator: a symlink, or a folder that is not empty, is in the way
                 (`files.obstructed`).
         """
+        # The mode not by open: a service's umask may be 0077.
+        self._put(path, content, lambda handle: os.fchmod(handle, mode))
+
+    def write_like(self, path: str, content: bytes, model: os.stat_result) -> None:
+        """The same, with owner, group and mode of another file.
+
+        Raises:
+            NeedsOperator: as `write`.
+            PermissionError: this user cannot give a file to that one.
+        """
+
+        def liken(handle: int) -> None:
+            os.fchown(handle, model.st_uid, model.st_gid)
+            os.fchmod(handle, stat.S_IMODE(model.st_mode))
+
+        self._put(path, content, liken)
+
+    def _put(self, path: str, content: bytes, dress: Callable[[int], None]) -> None:
         with ExitStack() as stack:
             parent, name = self._parent(path, stack, create=True)
             _unlink(_PARTIAL, parent)
@@ -119,7 +137,7 @@ class Folder:
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
                 file.flush()
-                os.fchmod(handle, mode)  # not by open: a service's umask may be 0077
+                dress(handle)
                 os.fsync(handle)
             self._rename(path, name, parent)
             os.fsync(parent)

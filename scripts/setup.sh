@@ -36,6 +36,9 @@ need gnupg gpg
 need gpgv gpgv
 need openssl openssl
 need python3 python3
+need debootstrap debootstrap
+test "$(uname -m)" = x86_64 || need shellcheck shellcheck # PyPI has no wheel of it for others
+test -e /usr/share/keyrings/debian-archive-keyring.gpg || missing="$missing debian-archive-keyring"
 test -e /etc/ssl/certs/ca-certificates.crt || missing="$missing ca-certificates"
 python3 -c 'import venv, ensurepip' 2>/dev/null || missing="$missing python3-venv"
 ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$missing postgresql"

@@ -7,9 +7,9 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,10 +25,12 @@ from tests.lab.processes import Daemon, run
 from tests.lab.recipes import MigrationStyle, Recipe
 from tests.lab.registry import Registry
 from tests.lab.stack import COMPOSE_FILES, MIGRATIONS
+from tests.lab.typist import type_in
 
 SECONDS = 120
 IMAGES = ("backend", "frontend")
 JOB = "job"
+PRODUCT = "koprogo"
 
 
 @dataclass(frozen=True)
@@ -77,16 +79,8 @@ class Desk:
         self, *words: str, folder: Path | None = None, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """What they type: `koprogo-release WORDS`, in their clone if nowhere else."""
-        return subprocess.run(
-            [Path(sys.executable).parent / "koprogo-release", *words],
-            cwd=folder or self.clone,
-            env={**self.environment, **(env or {})},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+        environment = {**self.environment, **(env or {})}
+        return type_in(("koprogo-release", *words), environment, folder or self.clone, SECONDS)
 
     def must(self, *words: str, folder: Path | None = None) -> str:
         """The same; it must end well. What it printed."""
@@ -120,6 +114,7 @@ class Workshop:
     Attributes:
         keys: what `--person` takes for each of them: the path of a public key, or a fingerprint.
         online: the path of the freshness job's public key.
+        product: its name.
     """
 
     root: Path
@@ -128,6 +123,7 @@ class Workshop:
     desks: Mapping[str, Desk]
     keys: Mapping[str, str]
     online: Path
+    product: str = PRODUCT
 
     def __getitem__(self, name: str) -> Desk:
         """Somebody's desk."""
@@ -147,7 +143,7 @@ class Workshop:
         named = [word for name in (first, *others) for word in ("--person", self.person(name))]
         self[first].must("init", *named, "--freshness", f"{JOB}={self.online}", *more)
         self.sign_root(1, first, others[-1])
-        self[others[-1]].must("publish", "koprogo-root-1.draft.json")
+        self[others[-1]].must("publish", f"{self.product}-root-1.draft.json")
 
     def person(self, name: str) -> str:
         """What `--person` takes for somebody."""
@@ -155,7 +151,7 @@ class Workshop:
 
     def sign_root(self, version: int, *signers: str) -> None:
         """A trust root is signed by one after the other, each in their own clone."""
-        file = f"koprogo-root-{version}.draft.json"
+        file = f"{self.product}-root-{version}.draft.json"
         giver = signers[0]
         for name in signers:
             if name != giver:
@@ -171,7 +167,7 @@ class Workshop:
 
     def draw_up(self, version: str, first: str, second: str, *more: str) -> str:
         """The same for a version whose images are there."""
-        file = f"koprogo-v{version}.draft.json"
+        file = f"{self.product}-v{version}.draft.json"
         self[first].git("pull", "--quiet", "--tags", "origin", "main")
         self[first].git("fetch", "--quiet")
         self[first].must("prepare", version, *more)
@@ -193,16 +189,54 @@ class Workshop:
         (self[taker].clone / file).write_bytes(signed)
 
 
+def first_files(registry: str) -> dict[str, bytes]:
+    """The product's files: the lab's sample stack, and how it is released."""
+    recipe = Recipe()
+    return {
+        **contents.deployed(recipe, 1, MigrationStyle.START),
+        **contents.undeployed(contents.first_migrations()),
+        "koprogo-release.toml": _settings(registry),
+    }
+
+
+def _settings(registry: str) -> bytes:
+    return f"""
+compose_files = {list(COMPOSE_FILES)!r}
+migrations = "{MIGRATIONS}"
+image_tag = "{{version}}"
+
+[images]
+backend = "{registry}/koprogo/backend"
+frontend = "{registry}/koprogo/frontend"
+
+[values]
+REGISTRY = "{registry}"
+""".encode()
+
+
 @contextmanager
-def workshop(engine: Engine, people: Mapping[str, Kind]) -> Iterator[Workshop]:
-    """A product without any release, and people with keys."""
+def workshop(
+    engine: Engine,
+    people: Mapping[str, Kind],
+    product: str = PRODUCT,
+    files: Callable[[str], Mapping[str, bytes]] = first_files,
+) -> Iterator[Workshop]:
+    """A product without any release, and people with keys.
+
+    Args:
+        engine: the docker engine.
+        people: name -> kind of their key.
+        product: the product's name.
+        files: gives the product's first files, by the address of the registry.
+    """
     with ExitStack() as exits:
         root = exits.enter_context(_short_folder())
         registry = exits.enter_context(Registry(root / "registry"))
         ours, stranger = (Authority.create(root / "ca", name) for name in ("lab", "stranger"))
         origin = exits.enter_context(Origin(root / "origin", ours, stranger))
-        _seed(origin, registry)
-        yield exits.enter_context(_seated(root, registry, origin, engine, people))
+        _seed(origin, files(registry.address))
+        seated = _seated(root, registry, origin, engine, people)
+        yield replace(exits.enter_context(seated), product=product)
 
 
 @contextmanager
@@ -241,34 +275,9 @@ def _seated(
         yield Workshop(root, registry, origin, desks, keys, online.file.with_suffix(".pub"))
 
 
-def first_files(registry: str) -> dict[str, bytes]:
-    """The product's files: the lab's sample stack, and how it is released."""
-    recipe = Recipe()
-    return {
-        **contents.deployed(recipe, 1, MigrationStyle.START),
-        **contents.undeployed(contents.first_migrations()),
-        "koprogo-release.toml": _settings(registry),
-    }
-
-
-def _settings(registry: str) -> bytes:
-    return f"""
-compose_files = {list(COMPOSE_FILES)!r}
-migrations = "{MIGRATIONS}"
-image_tag = "{{version}}"
-
-[images]
-backend = "{registry}/koprogo/backend"
-frontend = "{registry}/koprogo/frontend"
-
-[values]
-REGISTRY = "{registry}"
-""".encode()
-
-
-def _seed(origin: Origin, registry: Registry) -> None:
+def _seed(origin: Origin, files: Mapping[str, bytes]) -> None:
     repository = origin.repository
-    tree = repository.tree(first_files(registry.address))
+    tree = repository.tree(files)
     repository.point("refs/heads/main", repository.commit(tree, [], "Begin", 1_700_000_000))
 
 

@@ -21,6 +21,7 @@ from koprogo_agent.update.operation import Facts
 from koprogo_agent.wiring import open_agent
 from tests.lab.lab import Lab
 from tests.lab.stack import COMPOSE_FILES, MIGRATIONS
+from tests.lab.typist import type_in
 
 QUICK_GATE = {"samples": 2, "interval": 0.5, "deadline": 25, "max_deadline": 60}
 PATIENT_GATE = {**QUICK_GATE, "deadline": 90, "max_deadline": 120}
@@ -127,17 +128,9 @@ class Instance:
         with open_agent(self.settings, watcher or Seen(), lambda: False) as agent:
             yield agent.engine
 
-    def type(self, *words: str, seconds: float = 240) -> subprocess.CompletedProcess[str]:
+    def type(self, *words: str, seconds: int = 240) -> subprocess.CompletedProcess[str]:
         """What somebody types at a terminal: `koprogo-agent WORDS`."""
-        program = Path(sys.executable).parent / "koprogo-agent"
-        return subprocess.run(
-            [program, *words],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
+        return type_in(("koprogo-agent", *words), self.environment, self.lab.root, seconds)
 
 
 def _defaults(lab: Lab, root: Path, tree: Path) -> dict[str, dict[str, Any]]:

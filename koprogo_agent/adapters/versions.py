@@ -14,14 +14,14 @@ from pathlib import Path
 from koprogo_agent import process
 from koprogo_agent.domain.succession import Trial, is_name, read_trial
 from koprogo_agent.durable import Folder, disk_errors, sync_folder
-from koprogo_agent.errors import RetryLater, StepFailed
+from koprogo_agent.errors import StepFailed
 
 ASSEMBLE = Path("/usr/local/libexec/koprogo-agent/assemble")
 _PLACE = "versions"
 _CURRENT, _PREVIOUS, _TRIAL, _PUT_ASIDE = "current", "previous", "trial", "quarantined"
 _PROGRAM = "bin/koprogo-agent"
 _ASSEMBLE_SECONDS = 600.0
-_TRY_SECONDS = 180.0
+_TRY_SECONDS = 90.0
 _LAST_WORDS = 300
 _OF_THE_SERVICE = ("NOTIFY_", "WATCHDOG_", "_KOPROGO_")
 """Variables of the daemon's own process, which nobody else is to act on."""
@@ -80,14 +80,14 @@ class InstalledVersions:
         """Makes the version's environment out of the wheels in its folder.
 
         Raises:
-            StepFailed: they do not fit together, or not this machine (code `agent.assemble`).
-            RetryLater: it took too long (code `agent.slow`).
+            StepFailed: they do not fit together, or not this machine; or it took ten minutes, where
+                it takes half of one (code `agent.assemble`).
         """
         argv = (str(self._assemble), "version", str(self._of(version)))
         try:
             done = process.run(argv, env=_environment(), timeout=_ASSEMBLE_SECONDS)
         except process.Overrun as error:
-            raise RetryLater(f"{error}", code="agent.slow") from error
+            raise StepFailed(f"{error}", code="agent.assemble") from error
         if done.returncode:
             raise _failed("agent.assemble", "its parts cannot be put together", done)
 

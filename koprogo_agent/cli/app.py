@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -21,6 +22,8 @@ from koprogo_agent.cli import (
     why,
 )
 from koprogo_agent.cli.options import ConfigPath
+from koprogo_agent.settings.faults import CONFIG_VARIABLE
+from koprogo_agent.settings.places import configuration_of
 
 app = typer.Typer(
     help="Keeps a self-hosted KoproGo current and safe.",
@@ -66,8 +69,23 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _turn_to(instance: str | None) -> None:
+    """Every verb, and what it starts, reads that instance's configuration; `--config` wins."""
+    if instance is not None:
+        os.environ[CONFIG_VARIABLE] = str(configuration_of(instance))
+
+
 @app.callback()
 def _global_options(
+    _instance: Annotated[
+        str | None,
+        typer.Option(
+            "--instance",
+            metavar="NAME",
+            callback=_turn_to,
+            help="Of several stacks on this machine, the one of this name.",
+        ),
+    ] = None,
     _version: Annotated[
         bool,
         typer.Option(

@@ -1,4 +1,4 @@
-"""`koprogo-agent config`: write, check and show the configuration."""
+"""`koprogo-agent config`: write, check, show and carry forward the configuration."""
 
 from __future__ import annotations
 
@@ -9,21 +9,28 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from koprogo_agent import __version__
 from koprogo_agent.cli import render
 from koprogo_agent.cli.exits import code_of
 from koprogo_agent.cli.first import init
+from koprogo_agent.cli.migrate import migrate
 from koprogo_agent.cli.options import AsJson, ConfigPath
 from koprogo_agent.errors import NeedsOperator
-from koprogo_agent.settings import Settings, load, locate
+from koprogo_agent.settings import MIGRATE, Settings, find_older, load, locate, places
+from koprogo_agent.settings.changes import Edit
 
-app = typer.Typer(help="Write, check and show the configuration.", no_args_is_help=True)
+app = typer.Typer(
+    help="Write, check, show and carry forward the configuration.", no_args_is_help=True
+)
 app.command()(init)
+app.command()(migrate)
 
 
 @app.command()
 def check(config: ConfigPath = None, as_json: AsJson = False) -> None:
     """Say whether the configuration is right, and every fault in it."""
-    file = str(locate(config))
+    path = locate(config)
+    file = str(path)
     try:
         load(config)
     except NeedsOperator as error:
@@ -32,10 +39,20 @@ def check(config: ConfigPath = None, as_json: AsJson = False) -> None:
         said = {"valid": False, "file": file, "message": error.message, "advice": error.advice}
         render.as_json(said)
         raise typer.Exit(code_of(error)) from None
+    older = find_older(config)
     if as_json:
-        render.as_json({"valid": True, "file": file})
-    else:
-        render.line(f"the configuration in {file} is valid")
+        render.as_json({"valid": True, "file": file, "older": [_told(edit) for edit in older]})
+        return
+    render.line(f"the configuration in {file} is valid")
+    for edit in older:
+        render.line(f"  ! {edit.said}", "yellow")
+    if older:
+        render.line(f"  → to write it as {__version__} does: {places.command(path, MIGRATE)}")
+
+
+def _told(edit: Edit) -> dict[str, str | None]:
+    now = edit.now and str(edit.now)
+    return {"key": str(edit.key), "now": now, "since": edit.version, "said": edit.said}
 
 
 @app.command()

@@ -13,7 +13,7 @@ with lean.imports():
     from koprogo_agent.adapters.systemd import Systemd
     from koprogo_agent.cli.begin import begin
     from koprogo_agent.daemon import Daemon
-    from koprogo_agent.settings import faults
+    from koprogo_agent.settings import MIGRATE, faults, find_older, locate, places
 
 _AFRESH = "_KOPROGO_AGENT_AFRESH"
 """Set by the agent for itself; a leading underscore keeps it apart from the settings."""
@@ -26,6 +26,9 @@ def run(config: Path | None) -> None:
         os.environ[faults.CONFIG_VARIABLE] = str(config)
     settings = begin(config)
     logs.configure(settings.log.level, secrets=settings.secrets)
+    for edit in find_older(config):
+        advice = places.command(locate(config), MIGRATE)
+        logs.get_logger().warning("config.older", why=edit.said, advice=advice)
     daemon = Daemon(settings, Systemd(), just_ticked=bool(os.environ.pop(_AFRESH, "")))
     daemon.run()
     if daemon.afresh:

@@ -37,9 +37,7 @@ def try_out(
         )
     settings = begin(config)
     log.configure(settings)
-    # What the daemon imports late would fail late: on an update, with the stack stopped.
-    for module in pkgutil.walk_packages(koprogo_agent.__path__, "koprogo_agent."):
-        importlib.import_module(module.name)
+    _import_everything()
     now = datetime.now(UTC)
     with closing(Journal(journal, now)) as opened:
         if opened.set_aside is not None:
@@ -48,3 +46,14 @@ def try_out(
     # That it can look is what counts: what it finds is this machine's, whichever version looks.
     found = examine(patient_of(config, settings), lambda _name: None)
     render.line(f"{version} can work here; it looked at {len(found)} things")
+
+
+def _import_everything() -> None:
+    """What the daemon imports late would fail late: on an update, with the stack stopped."""
+    for module in pkgutil.walk_packages(koprogo_agent.__path__, "koprogo_agent."):
+        try:
+            importlib.import_module(module.name)
+        except Exception as error:
+            raise StepFailed(
+                f"{module.name} cannot be imported: {error!r}", code="agent.import"
+            ) from error

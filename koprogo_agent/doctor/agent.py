@@ -8,10 +8,9 @@ from datetime import timedelta
 from koprogo_agent.adapters.lock import agent_lock
 from koprogo_agent.doctor.finding import Finding, Patient, fault, good, warning
 from koprogo_agent.errors import NeedsOperator, RetryLater
+from koprogo_agent.settings import places
 from koprogo_agent.update.reading import JournalToRead
 from koprogo_agent.update.standing import Standing
-
-_START = "systemctl enable --now koprogo-agent; its log: journalctl -u koprogo-agent"
 
 
 def journal(patient: Patient) -> Iterator[Finding]:
@@ -39,13 +38,15 @@ def journal(patient: Patient) -> Iterator[Finding]:
 
 def _standing(patient: Patient, standing: Standing) -> Iterator[Finding]:
     held, polls = standing.held, standing.polls
+    service = places.service(patient.config)
+    start = f"systemctl enable --now {service}; its log: journalctl -u {service}"
     if held is not None:
         yield warning("held", held.reason, held.advice)
     stale = timedelta(seconds=patient.settings.policy.poll_stale_after)
     if polls.succeeded is None:
-        yield warning("polls", "there was none yet", _START)
+        yield warning("polls", "there was none yet", start)
     elif patient.now - polls.succeeded > stale:
-        yield fault("polls", f"the last good one was {polls.succeeded:%Y-%m-%d %H:%M} UTC", _START)
+        yield fault("polls", f"the last good one was {polls.succeeded:%Y-%m-%d %H:%M} UTC", start)
     elif polls.succeeded - patient.now > stale:
         said = f"the last one was in the future, {polls.succeeded:%Y-%m-%d %H:%M} UTC"
         yield fault("polls", said, "the clock was set back; look: timedatectl")

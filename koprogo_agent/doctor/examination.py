@@ -11,6 +11,7 @@ from koprogo_agent.errors import AgentError
 CHECKS: tuple[Check, ...] = (
     # A wrong clock makes certificates and keys look wrong: it is told before what follows from it.
     machine.clock,
+    machine.configuration,
     machine.folders,
     source.trust,
     source.programs,

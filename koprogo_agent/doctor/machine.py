@@ -1,4 +1,4 @@
-"""The machine: its clock, its folders and who may write to them, its disks, the Docker engine."""
+"""The machine: clock, configuration, folders and who may write to them, disks, Docker engine."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from koprogo_agent.adapters.compose import commands
 from koprogo_agent.doctor.finding import Finding, Patient, fault, good, warning
 from koprogo_agent.domain.chain import CLOCK_SKEW
 from koprogo_agent.errors import AgentError
+from koprogo_agent.settings import MIGRATE, find_older, places
 
 _SECONDS = 10.0
 _TIGHT = 2 * 10**9
@@ -77,6 +78,12 @@ def _date_of(url: str) -> datetime | None:
         return parsedate_to_datetime(date)
     except (OSError, http.client.HTTPException, ValueError):
         return None  # whether the source can be reached at all is another check's
+
+
+def configuration(patient: Patient) -> Iterator[Finding]:
+    """The configuration is written as this version writes it; what is not is read all the same."""
+    for edit in find_older(patient.config):
+        yield warning("configuration", edit.said, places.command(patient.config, MIGRATE))
 
 
 def folders(patient: Patient) -> Iterator[Finding]:

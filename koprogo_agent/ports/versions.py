@@ -38,7 +38,6 @@ class Versions(Protocol):
 
         Raises:
             StepFailed: they do not fit together, or not this machine (code `agent.assemble`).
-            RetryLater: it took too long (code `agent.slow`).
         """
 
     def try_out(self, version: str, journal: Path) -> None:

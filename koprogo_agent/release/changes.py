@@ -27,6 +27,11 @@ class Difference:
         """Whether everything is as it was."""
         return not (self.added or self.changed or self.removed)
 
+    @property
+    def is_none(self) -> bool:
+        """Whether there is nothing, and was nothing."""
+        return self.is_empty and not self.same
+
 
 @dataclass(frozen=True)
 class Changes:

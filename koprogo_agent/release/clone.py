@@ -139,6 +139,24 @@ class Clone:
         return done.stdout.decode().strip()
 
 
+def regular(entries: Mapping[str, Entry], path: str) -> Entry:
+    """What a tree says of a plain file.
+
+    Raises:
+        Refused: there is none of that path (codes `file.missing`, `file.kind`).
+    """
+    entry = entries.get(path)
+    if entry is None:
+        raise Refused(
+            f"the commit has no file {path!r}",
+            code="file.missing",
+            advice="commit it, or correct koprogo-release.toml",
+        )
+    if not entry.is_regular:
+        raise Refused(f"{path!r} is no plain file in the commit", code="file.kind")
+    return entry
+
+
 def irregular(entries: Mapping[str, Entry]) -> Iterable[str]:
     """The paths that are no plain files, which no agent would deploy."""
     return (path for path, entry in entries.items() if not entry.is_regular)

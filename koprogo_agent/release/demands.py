@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -9,12 +10,14 @@ from koprogo_agent.domain.chain import root_expiry
 from koprogo_agent.domain.root import Root
 from koprogo_agent.domain.versions import Version, parse_comparator, parse_version, permits
 from koprogo_agent.errors import NeedsOperator, Refused
-from koprogo_agent.release.clone import Clone
+from koprogo_agent.release.clone import Clone, regular
 from koprogo_agent.release.deployed import Deployed
 from koprogo_agent.release.images import Resolved
 from koprogo_agent.release.releases import Releases, Tagged
 
 _SHOWN = 3
+_TELLS = re.compile(r"""version\w*["']?\s*[:=]\s*["']([^"'\s]+)["']""", re.IGNORECASE)
+"""How Python, TOML and JSON tell a version: `__version__ = "1.2.0"`, `"version": "1.2.0"`."""
 
 
 def new_version(text: str, releases: Releases) -> Version:
@@ -50,6 +53,25 @@ def released_commit(clone: Clone, name: str | None) -> str:
             advice="commit them (git commit), or name the commit: --commit REF",
         )
     return clone.commit(name or "HEAD")
+
+
+def told_version(clone: Clone, commit: str, path: str, version: Version) -> Version:
+    """A file of the commit tells the version that is released: somebody has to set it there.
+
+    Raises:
+        Refused: it is missing, or tells another or none (codes `file.*`, `version.file`).
+    """
+    content = clone.contents({path: regular(clone.entries(commit, path), path)})[path]
+    told = _TELLS.search(content.decode(errors="replace"))
+    if told is None or told[1] != str(version):
+        raise Refused(
+            f"{path} says {told[1][:40]!r}, and not {version}"
+            if told
+            else f"{path} says no version",
+            code="version.file",
+            advice="set it there, commit it, and build the images from that commit",
+        )
+    return version
 
 
 def root_in_force(root: Root, product: str, now: datetime) -> Root:

@@ -1,10 +1,10 @@
-"""What a release deploys: the compose files, and what they mount by relative path."""
+"""What a release deploys: the compose files and what they mount, and files named beside them."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,7 @@ from koprogo_agent.domain.manifest import is_safe_path
 from koprogo_agent.domain.overlay import mounted_paths, repository, services
 from koprogo_agent.errors import Refused
 from koprogo_agent.ports import Project
-from koprogo_agent.release.clone import Clone, Entry, irregular
+from koprogo_agent.release.clone import Clone, Entry, irregular, regular
 from koprogo_agent.release.settings import ReleaseSettings
 
 _ANY = "1"
@@ -29,7 +29,7 @@ class Deployed:
 
     Attributes:
         hashes: path -> SHA-256 (hex) of each file.
-        images: repositories of the images that the services run.
+        images: repositories of the images that the services run; none where there is no stack.
     """
 
     hashes: Mapping[str, str]
@@ -37,14 +37,15 @@ class Deployed:
 
 
 def read_deployed(clone: Clone, commit: str, settings: ReleaseSettings, image_tag: str) -> Deployed:
-    """Renders the compose files of a commit, and gathers what they deploy.
+    """Renders the compose files of a commit, and gathers all that is deployed.
 
     Raises:
         Refused: a file is missing (code `file.missing`), or is no plain file (`file.kind`).
         StepFailed, NeedsOperator: compose cannot read them, or is not there.
     """
     entries = clone.entries(commit)
-    composed = {path: _regular(entries, path) for path in settings.compose_files}
+    composed = {path: regular(entries, path) for path in settings.compose_files}
+    named = _named(entries, settings.files)
     with TemporaryDirectory(prefix="koprogo-release-") as folder:
         top = Path(folder).resolve()
         _write(top, clone.contents(composed))
@@ -52,18 +53,20 @@ def read_deployed(clone: Clone, commit: str, settings: ReleaseSettings, image_ta
         mounts = {
             path for one in services(model).values() for path in mounted_paths(one, model, str(top))
         }
-    mounted = {path: entry for path, entry in entries.items() if _is_below(path, mounts)}
-    for path in irregular(mounted):
-        raise Refused(
-            f"{path[:80]!r} is mounted by the compose files and is no plain file",
-            code="file.kind",
-            advice="put the file itself there, not a link or a submodule",
-        )
-    contents = clone.contents(composed | mounted)
+    mounted = _below(entries, mounts, "mounted by the compose files")
     return Deployed(
-        {path: hashlib.sha256(content).hexdigest() for path, content in contents.items()},
+        _hashes(clone, composed | mounted | named),
         frozenset(repository(str(one.get("image", ""))) for one in services(model).values()),
     )
+
+
+def read_files(clone: Clone, commit: str, paths: Collection[str]) -> Deployed:
+    """Gathers what is deployed of a product without a stack: the files and folders of a commit.
+
+    Raises:
+        Refused: one is missing (code `file.missing`), or holds no plain file (`file.kind`).
+    """
+    return Deployed(_hashes(clone, _named(clone.entries(commit), paths)), frozenset())
 
 
 def require_same(clone: Clone, commit: str, files: Mapping[str, str]) -> None:
@@ -74,9 +77,9 @@ def require_same(clone: Clone, commit: str, files: Mapping[str, str]) -> None:
         NeedsOperator: this clone does not have the commit.
     """
     entries = clone.entries(clone.commit(commit))
-    contents = clone.contents({path: _regular(entries, path) for path in files})
-    for path, content in contents.items():
-        if hashlib.sha256(content).hexdigest() != files[path]:
+    found = _hashes(clone, {path: regular(entries, path) for path in files})
+    for path, sha256 in found.items():
+        if sha256 != files[path]:
             raise Refused(
                 f"{path} of commit {commit} is not the file that the draft names",
                 code="file.mismatch",
@@ -84,21 +87,39 @@ def require_same(clone: Clone, commit: str, files: Mapping[str, str]) -> None:
             )
 
 
-def _regular(entries: Mapping[str, Entry], path: str) -> Entry:
-    entry = entries.get(path)
-    if entry is None:
+def _hashes(clone: Clone, entries: Mapping[str, Entry]) -> dict[str, str]:
+    contents = clone.contents(entries)
+    return {path: hashlib.sha256(content).hexdigest() for path, content in contents.items()}
+
+
+def _named(entries: Mapping[str, Entry], paths: Collection[str]) -> dict[str, Entry]:
+    found: dict[str, Entry] = {}
+    for path in paths:
+        below = _below(entries, {path}, "named by files")
+        if not below:
+            raise Refused(
+                f"the commit has no file or folder {path!r}",
+                code="file.missing",
+                advice="commit it, or correct files in koprogo-release.toml",
+            )
+        found |= below
+    return found
+
+
+def _below(entries: Mapping[str, Entry], tops: Collection[str], why: str) -> dict[str, Entry]:
+    """The files that are, or lie below, one of some paths; `why` says how those come in."""
+    found = {
+        path: entry
+        for path, entry in entries.items()
+        if any(path == top or path.startswith(f"{top}/") for top in tops)
+    }
+    for path in irregular(found):
         raise Refused(
-            f"the commit has no file {path!r}",
-            code="file.missing",
-            advice="commit it, or correct compose_files in koprogo-release.toml",
+            f"{path[:80]!r} is {why} and is no plain file",
+            code="file.kind",
+            advice="put the file itself there, not a link or a submodule",
         )
-    if not entry.is_regular:
-        raise Refused(f"{path!r} is no plain file in the commit", code="file.kind")
-    return entry
-
-
-def _is_below(path: str, mounts: set[str]) -> bool:
-    return any(path == mount or path.startswith(f"{mount}/") for mount in mounts)
+    return found
 
 
 def _write(top: Path, files: Mapping[str, bytes]) -> None:

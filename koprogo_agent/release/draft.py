@@ -22,7 +22,8 @@ from koprogo_agent.domain.versions import tag_name
 TYPE = "koprogo-draft"
 FORM = Format("the draft", "draft.invalid")
 MAX_BYTES = 4 * 1024 * 1024
-TITLE = "KoproGo"
+_TITLES = {"koprogo": "KoproGo"}
+"""How products are written whose titles are not their names."""
 _KEYS = (
     *("type", "format", "manifest", "notes", "tagger"),
     *("cosignatures", "tag", "root", "since"),
@@ -79,7 +80,7 @@ class Draft:
         head = f"object {self.manifest.commit}\ntype commit\ntag {self.name}\ntagger {self.tagger}"
         notes = f"{self.notes}\n\n" if self.notes else ""
         block = f"{BEGIN}\n{self.manifest_bytes.decode()}\n{END}\n"
-        text = f"{head}\n\n{TITLE} {self.manifest.version}\n\n{notes}{block}"
+        text = f"{head}\n\n{self._title} {self.manifest.version}\n\n{notes}{block}"
         return f"{text}{write_cosignatures(self.cosignatures)}".encode()
 
     @property
@@ -108,7 +109,12 @@ class Draft:
     @property
     def file_name(self) -> str:
         """What its file is called."""
-        return f"koprogo-{self.name}.draft.json"
+        return f"{self.manifest.product}-{self.name}.draft.json"
+
+    @property
+    def _title(self) -> str:
+        product = self.manifest.product
+        return _TITLES.get(product, product)
 
     def cosigned(self, signature: str) -> Draft:
         """The same with one more co-signature."""

@@ -9,9 +9,14 @@ from koprogo_agent.errors import NeedsOperator, Refused
 from koprogo_agent.release import roots
 from koprogo_agent.release.draft import MAX_BYTES, Draft, read_draft
 
-PATTERN = "koprogo-*.draft.json"
 _ROOT_BEGINS = b'{"signatures":'
 """How the canonical text of a trust root's file begins, and no draft's."""
+
+
+def lying(folder: Path, product: str) -> list[Path]:
+    """The files of a product's drafts in a folder."""
+    kinds = (f"{product}-v*.draft.json", f"{product}-root-*.draft.json")
+    return sorted(path for kind in kinds for path in folder.glob(kind))
 
 
 def read(path: Path) -> Draft | Root:

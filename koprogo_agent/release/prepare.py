@@ -1,48 +1,24 @@
-"""Prepares a release: checks the tree, asks the registry, writes the manifest."""
+"""Prepares a release: checks the tree, asks the registry, makes the draft."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from koprogo_agent.domain.canonical import instant
-from koprogo_agent.domain.manifest import FORMAT
 from koprogo_agent.domain.versions import Version, tag_name
 from koprogo_agent.release import demands
 from koprogo_agent.release.changes import Changes, Difference, changes
 from koprogo_agent.release.checks import Checks, Outcome, Watcher
-from koprogo_agent.release.deployed import Deployed, read_deployed
+from koprogo_agent.release.deployed import Deployed, read_deployed, read_files
 from koprogo_agent.release.draft import Draft, tidy_notes
 from koprogo_agent.release.images import Resolved, resolve
+from koprogo_agent.release.manifest import Found, Wish, write_manifest
 from koprogo_agent.release.migrations import read_added
 from koprogo_agent.release.product import Product
 from koprogo_agent.release.releases import Releases, Tagged
 from koprogo_agent.release.trust import TrustState
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What the release manager asks for.
-
-    Attributes:
-        version: the version, as it was typed.
-        notes: what is new, for people.
-        severity: `routine` or `security`.
-        commit: what to release; None for what is checked out.
-        upgrade_from: comparators; None for those of the last release.
-        works_with: older versions that still work on the new schema.
-        strands: whether those who run the last release may be left behind.
-    """
-
-    version: str
-    notes: str = ""
-    severity: str = "routine"
-    commit: str | None = None
-    upgrade_from: Sequence[str] | None = None
-    works_with: Sequence[str] = ()
-    strands: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,20 +41,6 @@ def prepare(product: Product, wish: Wish, now: datetime, watcher: Watcher) -> Pr
     return _Preparation(product, wish, now, trust, Checks(watcher)).run()
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What the checks found, each by its name in the manifest."""
-
-    version: Outcome[Version]
-    commit: Outcome[str]
-    deployed: Outcome[Deployed]
-    images: Mapping[str, Outcome[Resolved]]
-    migrations: Outcome[Difference]
-    upgrade_from: Outcome[tuple[str, ...]]
-    works_with: Outcome[tuple[str, ...]]
-    counter: Outcome[int]
-
-
 class _Preparation:
     """One release on its way to a draft."""
 
@@ -99,11 +61,11 @@ class _Preparation:
     def run(self) -> Prepared:
         found = self._look()
         self._checks.require_all(f"v{self._wish.version.removeprefix('v')}")
-        draft = self._draft(self._manifest(found))
+        draft = self._draft(write_manifest(self._product.settings, self._wish, found, self._now))
         before = self._last.claimed if self._last else None
         return Prepared(draft, changes(before, draft.manifest), found.migrations.value)
 
-    def _look(self) -> _Found:
+    def _look(self) -> Found:
         wish, releases, make = self._wish, self._releases, self._checks.make
         version = make(
             "version", lambda: demands.new_version(wish.version, releases), self._after_last
@@ -111,12 +73,10 @@ class _Preparation:
         commit = make(
             "commit", lambda: demands.released_commit(self._product.clone, wish.commit), str
         )
+        self._check_version_file(version, commit)
         self._check_trust()
-        deployed = self._check_files(version, commit)
-        pinned = self._product.settings.images.items()
-        images = {name: self._check_image(name, where, version) for name, where in pinned}
-        self._check_use(images.values(), deployed)
-        return _Found(
+        deployed, images = self._look_at_parts(version, commit)
+        return Found(
             version=version,
             commit=commit,
             deployed=deployed,
@@ -131,6 +91,32 @@ class _Preparation:
             counter=make("counter", lambda: releases.next_counter(self._trust.freshness), str),
         )
 
+    def _look_at_parts(
+        self, version: Outcome[Version], commit: Outcome[str]
+    ) -> tuple[Outcome[Deployed], dict[str, Outcome[Resolved]]]:
+        """The files and the images; without a stack, no service has to run them."""
+        settings = self._product.settings
+        if settings.compose_files:
+            deployed = self._check_stack(version, commit)
+        else:
+            deployed = self._check_files(commit)
+        images = {
+            name: self._check_image(name, where, version) for name, where in settings.images.items()
+        }
+        if settings.compose_files:
+            self._check_use(images.values(), deployed)
+        return deployed, images
+
+    def _check_version_file(self, version: Outcome[Version], commit: Outcome[str]) -> None:
+        clone, path = self._product.clone, self._product.settings.version_file
+        if path is not None:
+            self._checks.make(
+                "version file",
+                lambda: demands.told_version(clone, commit.value, path, version.value),
+                lambda found: f"{path} says {found}",
+                needs=(version, commit),
+            )
+
     def _check_trust(self) -> None:
         product, root = self._product.settings.product, self._trust.root
         self._checks.make(
@@ -139,7 +125,7 @@ class _Preparation:
             lambda found: f"{found.version}, until {found.expires:%Y-%m-%d}",
         )
 
-    def _check_files(self, version: Outcome[Version], commit: Outcome[str]) -> Outcome[Deployed]:
+    def _check_stack(self, version: Outcome[Version], commit: Outcome[str]) -> Outcome[Deployed]:
         settings = self._product.settings
         return self._checks.make(
             "compose files",
@@ -148,6 +134,14 @@ class _Preparation:
             ),
             lambda found: f"valid; {len(found.hashes)} files are deployed",
             needs=(version, commit),
+        )
+
+    def _check_files(self, commit: Outcome[str]) -> Outcome[Deployed]:
+        return self._checks.make(
+            "files",
+            lambda: read_files(self._product.clone, commit.value, self._product.settings.files),
+            lambda found: f"{len(found.hashes)} are deployed",
+            needs=(commit,),
         )
 
     def _check_image(
@@ -176,7 +170,11 @@ class _Preparation:
         return self._checks.make(
             "migrations",
             lambda: read_added(clone, demands.commit_of(clone, self._last), commit.value, folder),
-            lambda found: f"{len(found.added)} added{since}, {found.same} as they were",
+            lambda found: (
+                f"none in {folder}"
+                if found.is_none
+                else f"{len(found.added)} added{since}, {found.same} as they were"
+            ),
             needs=(commit,),
         )
 
@@ -197,34 +195,6 @@ class _Preparation:
     def _image_tag(self, version: Version) -> str:
         form = self._product.settings.image_tag
         return form.format(tag=tag_name(version), version=version)
-
-    def _manifest(self, found: _Found) -> dict[str, Any]:
-        settings = self._product.settings
-        return {
-            "format": FORMAT,
-            "product": settings.product,
-            "channel": settings.channel,
-            "version": str(found.version.value),
-            "counter": found.counter.value,
-            "commit": found.commit.value,
-            "images": {
-                name: {
-                    "repository": one.value.image.repository,
-                    "digest": one.value.image.digest,
-                }
-                for name, one in found.images.items()
-            },
-            "files": dict(found.deployed.value.hashes),
-            "migrations": {
-                "path": settings.migrations,
-                "works_with": list(found.works_with.value),
-            },
-            "upgrade_from": list(found.upgrade_from.value),
-            "agent_min": settings.agent_min,
-            "severity": self._wish.severity,
-            "issued": instant(self._now),
-            "expires": instant(self._now + timedelta(days=settings.valid_for)),
-        }
 
     def _draft(self, document: dict[str, Any]) -> Draft:
         last = self._last

@@ -155,4 +155,4 @@ def signed(root: Root, signature: str) -> Root:
 
 def file_name(root: Root) -> str:
     """What the file of a trust root is called while it is being signed."""
-    return f"koprogo-root-{root.version}.draft.json"
+    return f"{root.product}-root-{root.version}.draft.json"

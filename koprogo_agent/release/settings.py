@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from koprogo_agent.errors import NeedsOperator
 from koprogo_agent.settings import faults
@@ -31,7 +31,17 @@ class ReleaseSettings(BaseModel):
     product: Name = Field(Trust().product, description="name of the product in every document")
     channel: Name = Field(Trust().channel, description="channel that releases are for")
     compose_files: tuple[RepositoryPath, ...] = Field(
-        _STACK.compose_files, min_length=1, description="compose files that instances run, in order"
+        _STACK.compose_files,
+        description="compose files that instances run, in order; none, where there is no stack",
+    )
+    files: tuple[RepositoryPath, ...] = Field(
+        (),
+        description="files and folders that are deployed besides what the compose files name and"
+        " mount",
+    )
+    version_file: RepositoryPath | None = Field(
+        None,
+        description="file that tells the product's version, which must be that of the release",
     )
     images: dict[Name, str] = Field(
         {
@@ -70,6 +80,12 @@ class ReleaseSettings(BaseModel):
         pattern=r"^\d+\.\d+\.\d+$",
         description="lowest version of koprogo-agent that understands the releases",
     )
+
+    @model_validator(mode="after")
+    def _deploys_something(self) -> Self:
+        if not (self.compose_files or self.files):
+            raise ValueError("nothing is deployed; name compose_files, files, or both")
+        return self
 
 
 def load(folder: Path) -> ReleaseSettings:

@@ -87,7 +87,7 @@ def _warnings(trust: TrustState, now: datetime) -> Iterator[str]:
 def _drafts(
     product: Product, folder: Path, trust: TrustState | None, now: datetime
 ) -> Iterator[Lying]:
-    for path in sorted(folder.glob(files.PATTERN)):
+    for path in files.lying(folder, product.settings.product):
         try:
             yield _draft(product, path, trust, now)
         except AgentError as error:

@@ -75,11 +75,12 @@ class Packages:
             self.contents.unpack(image.reference, FOLDER, room)
         finally:
             images.remove(image.reference)
-        # The image is bound by its digest; the lock by the tag as well, as the repository has it.
-        lock = room / LOCK
-        found = hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else ""
-        if found != manifest.files.get(LOCK):
-            raise StepFailed(f"its {LOCK} is not the one that was signed", code="agent.lock")
+        # The image is bound by its digest; what lies in the repository too by the tag itself.
+        for path, expected in {LOCK: "", **manifest.files}.items():
+            if _sha256(room / path) != expected:
+                raise StepFailed(
+                    f"{path} in its image is not the one that was signed", code="agent.files"
+                )
 
     def _try(self, version: str) -> None:
         self.watcher.goes_on("trying the agent", 0, 0)
@@ -88,3 +89,7 @@ class Packages:
             with closing(sqlite3.connect(copy)) as target:
                 self.journal.store.connection.backup(target)
             self.versions.try_out(version, copy)
+
+
+def _sha256(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None

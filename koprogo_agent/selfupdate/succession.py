@@ -75,7 +75,12 @@ class SelfUpdate:
     on_trial: bool = field(init=False, default=False)
 
     def begin(self) -> None:
-        """Finds out what this start is, and draws the consequences of a trial that is over."""
+        """Finds out what this start is, and draws the consequences of a trial that is over.
+
+        Of several agents on a machine only one does; the others follow it.
+        """
+        if not self.settings.agent.update:
+            return
         trial = self.versions.trial
         start = start_of(self.versions.own, trial)
         self.on_trial = start is Start.ON_TRIAL
@@ -134,9 +139,14 @@ class SelfUpdate:
         return True
 
     def bless(self) -> None:
-        """This version has proved itself: it stays, and the floor rises to it."""
+        """This version has proved itself: it stays, and the floor rises to it.
+
+        Not where the rescue has put it aside, and a power cut kept it from going back.
+        """
+        if self.versions.own in self.versions.put_aside:
+            return
         trial, self.on_trial = self.versions.trial, False
-        if start_of(self.versions.own, trial) is not Start.ON_TRIAL or trial is None:
+        if trial is None or start_of(self.versions.own, trial) is not Start.ON_TRIAL:
             return  # the rescue has just ended it
         self.versions.bless(trial.old)
         with self._journal() as journal:

@@ -3,7 +3,9 @@
 `/etc/koprogo-agent/config.toml` is read unless `--config` or `KOPROGO_AGENT_CONFIG` names another.
 `KOPROGO_AGENT_GATE__DEADLINE=300` sets `deadline` of `[gate]`; lists and tables are given as JSON.
 All durations are plain numbers of seconds and all sizes plain numbers of bytes: one way to write
-them, none to misread. `config.example.toml` shows every key.
+them, none to misread. `config.example.toml` shows every key. A file that was written for an older
+version is read as that version meant it (`changes`); where it lies says which of a machine's
+agents it is for (`places`).
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from koprogo_agent.settings import faults
+from koprogo_agent.settings import faults, places
+from koprogo_agent.settings.changes import Edit, carry
 from koprogo_agent.settings.itself import Itself, Log, State
 from koprogo_agent.settings.sections import (
     Backup,
@@ -37,7 +40,8 @@ from koprogo_agent.settings.sections import (
     Trust,
 )
 
-DEFAULT_PATH = Path("/etc/koprogo-agent/config.toml")
+MIGRATE = "config migrate"
+"""The verb for what `find_older` finds."""
 
 _HEALTH = Probe(
     name="health",
@@ -103,7 +107,7 @@ class Settings(BaseSettings):
 
 def locate(path: Path | None = None) -> Path:
     """The file that `load` reads: the given one, `KOPROGO_AGENT_CONFIG`, or the default."""
-    return path or Path(os.environ.get(faults.CONFIG_VARIABLE) or DEFAULT_PATH)
+    return path or Path(os.environ.get(faults.CONFIG_VARIABLE) or places.DEFAULT)
 
 
 def load(path: Path | None = None) -> Settings:
@@ -116,11 +120,14 @@ def load(path: Path | None = None) -> Settings:
         NeedsOperator: anything is wrong (code `config.invalid`); the message lists every fault.
     """
     file = locate(path)
-    document = faults.read_toml(file)
-    found = faults.find_unknown(Settings, document, os.environ)
+    carried = carry(faults.read_toml(file))
+    found = carried.conflicts + faults.find_unknown(Settings, carried.document, os.environ)
     known: dict[str, Any] = {
-        name: value for name, value in document.items() if name in Settings.model_fields
+        name: value for name, value in carried.document.items() if name in Settings.model_fields
     }
+    for section, defaults in places.defaults_of(file).items():
+        given = known.get(section, {})
+        known[section] = {**defaults, **given} if isinstance(given, dict) else given
     try:
         settings = Settings(**known)
     except ValidationError as error:
@@ -130,3 +137,12 @@ def load(path: Path | None = None) -> Settings:
     if found:
         raise faults.invalid(file, found)
     return settings
+
+
+def find_older(path: Path | None = None) -> list[Edit]:
+    """What in the file is of an older form, and how `load` reads it; empty for one of today.
+
+    Raises:
+        NeedsOperator: the file cannot be read (code `config.invalid`).
+    """
+    return carry(faults.read_toml(locate(path))).edits

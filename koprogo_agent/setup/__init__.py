@@ -1,1 +1,1 @@
-"""The first configuration: what runs here already, and what the operator says."""
+"""The configuration file: the first one, and an older one carried forward."""

@@ -1,9 +1,14 @@
-"""The SQLite file behind the journal: opening, checking, and setting aside what is corrupt."""
+"""The SQLite file behind the journal: opening, checking, and setting aside what is corrupt.
+
+The agent exchanges itself, and may have to go back. So each version reads the journal of the one
+before, and adds what that lacks; and that of the one after, in which it leaves be what it does not
+know. A schema may therefore add tables with their seals, and change or drop nothing that is there.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import cache
@@ -13,6 +18,8 @@ from koprogo_agent.errors import NeedsOperator
 from koprogo_agent.update import seals
 
 SCHEMA = 2
+_STEPS: Mapping[int, str] = {}
+"""Schema -> what makes the next one of it."""
 
 _TABLES = """
 CREATE TABLE value (name TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT;
@@ -153,6 +160,10 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA cache_size = -256")
         if not _version(connection) and not _objects(connection):
             connection.executescript(_SCRIPT)
+        while (version := _version(connection)) in _STEPS:
+            _check(connection, path)
+            step = f"{_STEPS[version]} PRAGMA user_version = {version + 1};"
+            connection.executescript(f"BEGIN; {step} COMMIT;")
         _check(connection, path)
     except BaseException:
         connection.close()
@@ -178,17 +189,19 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _check_content(connection: sqlite3.Connection, path: Path) -> None:
-    version = _version(connection)
-    as_made = _objects(connection) == _objects_as_made()
-    if version > SCHEMA and not as_made:
+    version, objects, known = _version(connection), _objects(connection), _objects_as_made()
+    if version > SCHEMA + 1 and objects != known:
         raise NeedsOperator(
             f"{path} was written by a newer koprogo-agent (schema {version})",
             code="journal.newer",
             advice="install that version of koprogo-agent again",
         )
-    if version != SCHEMA or not as_made:
+    before, after = version in _STEPS and objects < known, version == SCHEMA + 1 and objects > known
+    if not (before or after or (version == SCHEMA and objects == known)):
         raise sqlite3.DatabaseError("malformed: its tables are not as they were made")
-    if table := seals.broken(connection, _SEALED):
+    tables = {name for kind, name, _ in objects if kind == "table"}
+    sealed = {table: columns for table, columns in _SEALED.items() if table in tables}
+    if table := seals.broken(connection, sealed):
         raise sqlite3.DatabaseError(f"malformed: {table} holds what nobody wrote")
 
 

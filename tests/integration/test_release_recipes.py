@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import textwrap
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from koprogo_agent import __version__ as version
 from koprogo_agent.domain.armour import Kind
 from tests.desks import JOB, Workshop, workshop
 from tests.lab.engine import Engine
@@ -29,13 +31,18 @@ def shop(lab_engine: Engine) -> Iterator[Workshop]:
         yield made
 
 
-def run_step(shop: Workshop, recipe: str, name: str, **more: str) -> str:
-    """Runs a step as GitHub does, in a fresh clone of the job; what it printed."""
+def script_of(recipe: str, name: str) -> str:
+    """What a step types."""
     text = (RECIPES / f"{recipe}.yml").read_text()
     found = re.search(rf"- name: {name}\n(?:.*\n)*?        run: \|\n((?:          .*\n)+)", text)
     assert found is not None
+    return textwrap.dedent(found[1])
+
+
+def run_step(shop: Workshop, recipe: str, name: str, **more: str) -> str:
+    """Runs a step as GitHub does, in a fresh clone of the job; what it printed."""
     # the forge's own command is all that is not here
-    script = textwrap.dedent(found[1]).replace("gh release", "echo gh release")
+    script = script_of(recipe, name).replace("gh release", "echo gh release")
     known = {k: v for k, v in shop[JOB].environment.items() if k != "SSH_AUTH_SOCK"}
     key = (shop.root / "online/freshness").read_text().strip()
     done = subprocess.run(
@@ -72,6 +79,21 @@ def test_the_freshness_job_goes_on_from_what_the_remote_has(shop: Workshop) -> N
     """It carries over what somebody said meanwhile, in a clone that knows nothing of it."""
     shop["ann"].must("hold", "1.0.0", "--reason", "wait")
     assert "v1.0.0: wait" in run_step(shop, "freshness", "Renew")
+
+
+@pytest.mark.parametrize(("typed", "code"), [(version, 0), ("99.0.0", 1), (".*", 1)])
+def test_an_image_of_the_agent_is_built_for_the_version_that_its_commit_tells(
+    typed: str, code: int
+) -> None:
+    """Another one would be found by `prepare`, after it was pushed for everybody to see."""
+    done = subprocess.run(
+        ["bash", "-e", "-c", script_of("agent", "Look at the version")],
+        cwd=RECIPES.parents[1],
+        env={"PATH": os.environ["PATH"], "VERSION": typed},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stdout
 
 
 @pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.yml")), ids=lambda one: one.stem)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
+from fnmatch import fnmatch
 from pathlib import Path
 
 from tests.lab import oci
@@ -40,6 +41,7 @@ class Fault(StrEnum):
     NONE = "nothing"
     SYNTAX = "a syntax error"
     REQUIREMENT = "a requirement that is missing"
+    UNLOCKED = "a wheel that its image lacks"
     HANGS_AT_IMPORT = "hangs at import"
     SYNTAX_IN_THE_DAEMON = "a syntax error that shows when the daemon runs"
     DAEMON_HANGS_AT_IMPORT = "hangs at import of the daemon"
@@ -51,6 +53,7 @@ _PATCHES = {
     Fault.NONE: ("__init__.py", "", ""),
     Fault.SYNTAX: ("daemon.py", "", "\ndef (\n"),
     Fault.REQUIREMENT: ("daemon.py", "", "\nimport a_library_that_nobody_locked\n"),
+    Fault.UNLOCKED: ("__init__.py", "", ""),
     Fault.HANGS_AT_IMPORT: ("settings/__init__.py", "", "\nimport time\n\ntime.sleep(3600)\n"),
     Fault.SYNTAX_IN_THE_DAEMON: ("cli/run.py", "    settings = begin(", "    exec('def (')\n"),
     Fault.DAEMON_HANGS_AT_IMPORT: (
@@ -120,17 +123,12 @@ class Workshop:
 
 @dataclass
 class AgentPublisher:
-    """Publishes releases of the agent in an origin of its own.
-
-    Attributes:
-        missing: wheels that an image lacks, by the beginning of their names.
-    """
+    """Publishes releases of the agent in an origin of its own."""
 
     workshop: Workshop
     origin: Origin
     registry: Registry
     keys: Keys
-    association: Association
     _counter: int = field(default=0)
 
     def publish(self, version: str, fault: Fault = Fault.NONE) -> None:
@@ -140,8 +138,10 @@ class AgentPublisher:
         lock = (dist / LOCK).read_bytes()
         tree = Tree()
         tree.hosts[f"/dist/{wheel.name}"] = wheel
+        lacks = "structlog-*" if fault is Fault.UNLOCKED else ""
         for file in [dist / LOCK, *dist.glob("wheels/*")]:
-            tree.hosts[f"/dist/{file.relative_to(dist)}"] = file
+            if not fnmatch(file.name, lacks):
+                tree.hosts[f"/dist/{file.relative_to(dist)}"] = file
         image = oci.push(Image((tree.layer(),), Settings()), self.registry, PRODUCT, [version])
         files, repository = {LOCK: lock}, self.origin.repository
         commit = repository.commit(

@@ -19,7 +19,7 @@ from tests.machine.installing import (
     status,
 )
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
 PROMPT = 10.0
 POLL = 60.0
@@ -60,6 +60,23 @@ def test_a_second_run_changes_nothing(machine: Debian, running: Lab) -> None:
     said = install(machine, running)
     assert "was not restarted" in said
     assert (files_of(machine), running.stack.containers(), main_process(machine)) == before
+
+
+def test_a_configuration_of_an_older_form_is_carried_forward(machine: Debian, running: Lab) -> None:
+    """By the second run, which says so; the operator's words stay, and so do owner and mode."""
+    file = "/etc/koprogo-agent/config.toml"
+    before = machine.does("cat", file)
+    machine.does("cp", "-p", file, f"{file}.mine")
+    machine.does("sed", "-i", "s/^\\[source\\]/&\\n# Anne: often\\ninterval = 0.5 # s/", file)
+    said = install(machine, running)
+    assert "source.interval is read otherwise since 0.1.0" in said
+    assert machine.does("cat", file) == before.replace(
+        "[source]", "[source]\n# Anne: often\ninterval = 1 # s"
+    )
+    assert "interval = 0.5 # s" in machine.does("sh", "-c", f"cat {file}.before-*")
+    assert machine.does("stat", "-c", "%U:%G %a", file).strip() == "root:koprogo-agent 640"
+    assert "read otherwise" not in install(machine, running)
+    machine.does("mv", f"{file}.mine", file)
 
 
 def test_a_killed_daemon_is_back_at_once(machine: Debian) -> None:

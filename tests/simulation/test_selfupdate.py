@@ -56,7 +56,7 @@ def test_the_version_before_the_last_goes(succession: Succession) -> None:
     ("tries", "lock", "code"),
     [
         ("echo SyntaxError >&2; exit 1", LOCKED, "agent.unfit"),
-        ("exit 0", b"another==1.0\n", "agent.lock"),
+        ("exit 0", b"another==1.0\n", "agent.files"),
     ],
 )
 def test_a_version_that_cannot_work_here_never_runs(
@@ -118,6 +118,17 @@ def test_a_version_that_the_rescue_put_aside_is_not_tried_again(succession: Succ
     assert told(succession.instance, "v0.2.0 cannot be used here") == 1
     assert not agent.change()
     assert (succession.current, succession.versions) == (FIRST, {FIRST})
+
+
+def test_what_the_rescue_put_aside_does_not_bless_itself(succession: Succession) -> None:
+    """The power was cut between its two words; it says the second one later."""
+    succession.publish("0.2.0")
+    assert succession.start().change()
+    (succession.home / "quarantined").write_text("\n0.2.0\n")
+    new = succession.start()
+    new.bless()
+    assert new.on_trial
+    assert (succession.home / "trial").exists()
 
 
 def test_it_is_not_tried_again_either_where_the_agents_journal_was_lost(
@@ -192,6 +203,22 @@ def test_another_version_that_somebody_installed_is_made_way_for(succession: Suc
     (succession.home / "current").unlink()
     (succession.home / "current").symlink_to("versions/0.9.0")
     assert agent.is_superseded
+
+
+def test_an_agent_that_does_not_update_itself_leaves_a_trial_to_the_one_that_does(
+    succession: Succession,
+) -> None:
+    """One of several on a machine, which was started again meanwhile."""
+    succession.publish("0.2.0")
+    assert succession.start().change()
+    instance = succession.instance
+    own = instance.settings.agent.model_copy(update={"update": False})
+    instance.settings = instance.settings.model_copy(update={"agent": own})
+    other = succession.start()
+    assert (other.on_trial, other.is_due, other.is_superseded) == (False, False, False)
+    succession.rescue()
+    assert not (succession.home / "trial").exists()
+    assert other.is_superseded
 
 
 def drive(succession: Succession, proves_itself: Callable[[SelfUpdate], None]) -> None:

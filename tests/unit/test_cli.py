@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from koprogo_agent import __version__
 from koprogo_agent.cli import render
 from koprogo_agent.cli.exits import Exit, code_of, tell
 from koprogo_agent.cli.main import run
@@ -52,7 +53,26 @@ def test_check_says_yes(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"the configuration in {EXAMPLE} is valid\n"
 
     assert run(["config", "check", "--config", EXAMPLE, "--json"]) == Exit.DONE
-    assert json.loads(capsys.readouterr().out) == {"valid": True, "file": EXAMPLE}
+    said = {"valid": True, "file": EXAMPLE, "older": []}
+    assert json.loads(capsys.readouterr().out) == said
+
+
+def test_check_tells_what_is_of_an_older_form(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is valid, it is said how it is read, and what to type."""
+    file = tmp_path / "config.toml"
+    file.write_text("[source]\ninterval = 0.5\n")
+
+    assert run(["config", "check", "--config", str(file)]) == Exit.DONE
+    out = capsys.readouterr().out
+    assert "is valid" in out
+    assert "source.interval is read otherwise since 0.1.0" in out
+    assert "koprogo-agent config migrate" in out
+
+    assert run(["config", "check", "--config", str(file), "--json"]) == Exit.DONE
+    (older,) = json.loads(capsys.readouterr().out)["older"]
+    assert (older["key"], older["now"], older["since"]) == (*["source.interval"] * 2, "0.1.0")
 
 
 def test_check_tells_a_fault_and_leaves_with_2(
@@ -129,6 +149,15 @@ def test_what_is_printed_has_no_markup_and_no_effects(capsys: pytest.CaptureFixt
     assert "[red]v1\\u001b[2J[/red]" in out
     assert "[bold]v1\\nforged" in out
     assert "\\u009b[x]" in out
+
+
+@pytest.mark.parametrize("name", ["koprogo-agent", "koprogo-release"])
+def test_the_installed_program_starts(name: str) -> None:
+    """Most of what other tests type is forked from a process that has started long before."""
+    program = [str(Path(sys.executable).parent / name), "--version"]
+    printed = subprocess.run(program, capture_output=True, text=True, check=True).stdout
+
+    assert printed == f"{name} {__version__}\n"
 
 
 def test_starting_it_is_light() -> None:

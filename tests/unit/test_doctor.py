@@ -139,6 +139,16 @@ def test_a_service_that_the_stack_does_not_have(patient: Patient) -> None:
     )
 
 
+def test_a_configuration_of_an_older_form_is_a_notice(patient: Patient) -> None:
+    """The agent works with it; what to type makes it one of today."""
+    assert not list(machine.configuration(patient))
+    patient.config.write_text("[source]\ninterval = 0.5\n")
+    found = only(machine.configuration, patient)
+    assert found.level is Level.WARNING
+    assert "source.interval" in found.found
+    assert found.advice == f"koprogo-agent config migrate --config {patient.config}"
+
+
 def test_an_empty_trust_directory(patient: Patient, tmp_path: Path) -> None:
     """The agent can verify nothing, and the doctor passes on what the adapter advises."""
     empty = tmp_path / "trust"

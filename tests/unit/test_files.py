@@ -398,7 +398,7 @@ from pathlib import Path
 from koprogo_agent.adapters.files import LocalFiles
 import koprogo_agent.durable as durable
 
-left = int(sys.argv[2])
+left = 0
 ACTS = ("fsync", "rename", "unlink", "mkdir", "fchmod")
 
 def dying(real):
@@ -412,15 +412,41 @@ def dying(real):
 
 for name in ACTS:
     setattr(os, name, dying(getattr(os, name)))
-root = Path(sys.argv[1])
-files = LocalFiles(root / "state", root / "stack", root / "backups")
 two = {"compose.yml": b"two", "conf/proxy.cfg": b"proxy", "scripts/run.sh": b"#!/bin/sh\\n"}
-files.stage("v2.0.0", two)
-files.lay("v2.0.0")
+for point, place in enumerate(sys.stdin, 1):
+    child = os.fork()
+    if child == 0:
+        left, root = point, Path(place.rstrip())
+        files = LocalFiles(root / "state", root / "stack", root / "backups")
+        files.stage("v2.0.0", two)
+        files.lay("v2.0.0")
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
-def test_killed_anywhere_the_truth_is_told(tmp_path: Path) -> None:
+@pytest.fixture
+def killed() -> Iterator[Callable[[Path], int]]:
+    """Stages and lays in a process that gets one system call further each time; how that ended.
+
+    All are forked from one, because starting Python takes longer than all that they do.
+    """
+    command = [sys.executable, "-c", KILLED]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, bufsize=1) as parent:
+        assert parent.stdin
+        assert parent.stdout
+        written, heard = parent.stdin, parent.stdout
+
+        def go_on(root: Path) -> int:
+            written.write(f"{root}\n")
+            return int(heard.readline())
+
+        yield go_on
+    assert parent.returncode == 0
+
+
+def test_killed_anywhere_the_truth_is_told(tmp_path: Path, killed: Callable[[Path], int]) -> None:
     """Killed before each system call of stage and lay: never a mixture that counts as whole.
 
     And from every such point both ways on are open: forward to the new release, and back to the
@@ -435,9 +461,9 @@ def test_killed_anywhere_the_truth_is_told(tmp_path: Path) -> None:
         files = LocalFiles(root / "state", root / "stack", root / "backups")
         files.stage("v1.0.0", ONE)
         files.lay("v1.0.0")
-        done = subprocess.run([sys.executable, "-c", KILLED, root, str(point)], check=False)
-        ended = done.returncode == 0
-        assert ended or done.returncode == -signal.SIGKILL
+        code = killed(root)
+        ended = code == 0
+        assert ended or code == -signal.SIGKILL
         assert files.staged("v2.0.0") in (None, TWO)
         expected = {"v1.0.0": {**ONE, ".env": b"own"}, "v2.0.0": {**TWO, ".env": b"own"}}
         laid = files.laid()

@@ -7,6 +7,8 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +20,7 @@ from koprogo_agent.domain.machine import begin
 from koprogo_agent.domain.plan import Kind, Step, restore
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.errors import NeedsOperator
+from koprogo_agent.update import store
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.operation import Operation
 
@@ -120,6 +123,62 @@ def test_newer_schema_is_left_alone(path: Path) -> None:
     assert path.exists()
 
 
+ADDED = """
+CREATE TABLE report (number INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
+CREATE TRIGGER report_made AFTER INSERT ON report
+BEGIN INSERT INTO seal VALUES ('report', new.rowid, row_hash(new.number, new.body)); END;
+"""
+"""What the next version of the agent may need, with its seals."""
+
+
+@contextmanager
+def next_version(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The agent as it will be."""
+    number = store.SCHEMA
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "SCHEMA", number + 1)
+        patched.setattr(store, "_STEPS", {number: ADDED})
+        whole = f"{store._SCRIPT} {ADDED} PRAGMA user_version = {number + 1};"  # noqa: SLF001
+        patched.setattr(store, "_SCRIPT", whole)
+        patched.setattr(store, "_objects_as_made", store._objects_as_made.__wrapped__)  # noqa: SLF001
+        yield
+
+
+def test_the_next_version_reads_this_journal_and_this_one_reads_the_next_ones(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be put back after it has begun, and after it was blessed: nothing is forgotten."""
+    known = filled(path)
+    for _ in range(2):
+        with next_version(monkeypatch):
+            journal = Journal(path, NOW)
+            assert journal.set_aside is None
+            assert knowledge(journal) == known
+            with journal.store.transaction() as connection:
+                connection.execute("INSERT INTO report (body) VALUES ('x')")
+            journal.close()
+        journal = Journal(path, NOW)
+        assert journal.set_aside is None
+        assert knowledge(journal) == known
+        journal.put("mark", "x")
+        known = knowledge(journal)
+        journal.close()
+
+
+def test_what_the_next_version_would_not_do_is_damage(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It adds tables and changes none: what is not so is set aside as ever."""
+    filled(path)
+    with next_version(monkeypatch):
+        Journal(path, NOW).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP TABLE image")
+    journal = Journal(path, NOW)
+    assert journal.set_aside is not None
+    journal.close()
+
+
 def filled(path: Path) -> dict[str, object]:
     """A journal with a history, closed; returns what it knows."""
     journal = Journal(path, NOW)
@@ -199,6 +258,7 @@ _KILLED_IN_A_TRANSACTION = """
 import os, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
+from koprogo_agent.update import store
 from koprogo_agent.update.journal import Journal
 journal = Journal(Path(sys.argv[1]), datetime.now(UTC))
 journal.put("whole", "yes")

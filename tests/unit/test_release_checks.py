@@ -161,6 +161,7 @@ def test_what_changes_is_told_by_name() -> None:
     new = changes(first, second)
     assert (str(new.since), new.images.is_empty, new.files.same) == ("1.0.0", True, 1)
     assert changes(None, second).since is None
+    assert (compare({}, {}).is_none, compare({"a": 1}, {"a": 1}).is_none) == (True, False)
 
 
 def test_the_counter_has_an_end() -> None:

@@ -56,6 +56,14 @@ def test_a_release_without_notes_has_no_hole_in_its_place() -> None:
     assert b"KoproGo 1.2.0\n\n-----BEGIN" in replace(draft(), notes="").payload
 
 
+def test_another_product_has_its_own_name_in_title_and_file() -> None:
+    """Nobody who carries drafts of two products signs the one for the other."""
+    ours, other = draft(), draft(product="koprogo-agent")
+    assert ours.file_name == "koprogo-v1.2.0.draft.json"
+    assert other.file_name == "koprogo-agent-v1.2.0.draft.json"
+    assert b"\n\nkoprogo-agent 1.2.0\n\n" in other.payload
+
+
 def test_an_agent_accepts_what_a_draft_becomes() -> None:
     """Co-signature and tag together reach the threshold, by the agent's own rules."""
     made = signed(draft())

@@ -48,6 +48,8 @@ def test_people_sign_all_and_the_job_signs_freshness_alone() -> None:
     assert [FOUNDED.role(one).threshold for one in RoleName] == [2, 2, 1]
     assert (FOUNDED.version, FOUNDED.expires) == (1, NOW + VALID)
     assert file_name(FOUNDED) == "koprogo-root-1.draft.json"
+    other = first_root("koprogo-agent", Change(VALID, add=PEOPLE), NOW)
+    assert file_name(other) == "koprogo-agent-root-1.draft.json"
 
 
 def test_a_root_threshold_of_its_own_is_kept() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from koprogo_agent.errors import NeedsOperator
 from koprogo_agent.release.settings import FILE, ReleaseSettings, load
 from koprogo_agent.settings.sections import Stack
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_without_a_file_it_is_koprogo(tmp_path: Path) -> None:
@@ -41,6 +44,24 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     assert "must be at least 1 (days for which a release may be newly installed)" in (
         wrong.value.message
     )
+
+
+def test_something_is_deployed(tmp_path: Path) -> None:
+    """Compose files, or files beside them: a release of nothing would be no release."""
+    (tmp_path / FILE).write_text("compose_files = []\n")
+    with pytest.raises(NeedsOperator, match="taken together: nothing is deployed"):
+        load(tmp_path)
+    (tmp_path / FILE).write_text('compose_files = []\nfiles = ["requirements.lock"]\n')
+    assert load(tmp_path).files == ("requirements.lock",)
+
+
+def test_the_agent_is_released_with_what_lies_in_its_image() -> None:
+    """`make image` copies the files that the manifest names, so that an agent can compare them."""
+    settings = load(ROOT)
+    copied = re.search(r"\tcp -r (.+) \$\(1\)/\n", (ROOT / "Makefile").read_text())
+    assert settings.product == "koprogo-agent"
+    assert copied is not None
+    assert sorted(settings.files) == sorted(copied[1].split())
 
 
 @pytest.mark.parametrize("raw", [b"x = ", b"\xff"])

@@ -125,7 +125,7 @@ def test_a_misspelt_key_gets_the_nearest_right_one(file: Path, text: str, hint: 
         ("[migration]\nkind = 'command'", 'command must be given with kind = "command"'),
         ("[policy]\nautomatic = 'maybe'", "policy.automatic: 'maybe' is not true or false"),
         ("[policy]\npoll_stale_after = 60", "poll_stale_after must be longer than"),
-        ("[source]\ninterval = 0.5", "source.interval: 0.5 must be at least 1"),
+        ("[source]\ninterval = -1", "source.interval: -1 must be"),
         ("[source]\nurl = 'http://h/r.git'", "source.url: uses http, which allow_protocols"),
         ("[source]\nurl = '--upload-pack=x'", "source.url: not the address of a git repository"),
         ("[[probe]]\nname = 'a'", "probe (number 1): nothing to ask"),

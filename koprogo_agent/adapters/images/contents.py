@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import tarfile
 from collections.abc import Iterator
@@ -39,19 +38,22 @@ class EngineImageContents:
             RetryLater: the engine does not answer.
         """
         with docker_api.client(self._host) as api, _container(api, reference) as made:
-            stream, _ = api.get_archive(made, folder)
-            archive = io.BufferedReader(_Chunks(iter(stream)), _CHUNK)
-            try:
-                with tarfile.open(fileobj=archive, mode="r|") as tar:
-                    _write(tar, target)
-            except tarfile.TarError as error:
-                raise _unusable(f"it cannot be read: {error}") from error
+            path = f"/containers/{made}/archive"
+            with docker_api.streamed(self._host, path, path=folder) as stream:
+                if stream is None:
+                    raise _unusable(f"it has no {folder}")
+                try:
+                    # The engine keeps the container for as long as there is more to be read.
+                    with tarfile.open(fileobj=stream, mode="r|") as tar:
+                        _write(tar, target)
+                except tarfile.TarError as error:
+                    raise _unusable(f"it cannot be read: {error}") from error
 
 
 @contextmanager
 def _container(api: APIClient, reference: str) -> Iterator[str]:
     """A container of an image; its command is never run."""
-    from docker.errors import APIError, NotFound  # noqa: PLC0415 - not for an idle daemon
+    from docker.errors import NotFound  # noqa: PLC0415 - not for an idle daemon
 
     def remove() -> None:
         try:
@@ -63,35 +65,8 @@ def _container(api: APIClient, reference: str) -> Iterator[str]:
     try:
         made = api.create_container(reference, ["nothing"], name=_NAME, network_disabled=True)
         yield made["Id"]
-    except APIError as error:
-        if isinstance(error, NotFound):
-            raise _unusable(error.explanation or str(error)) from error
-        raise
     finally:
         remove()
-
-
-class _Chunks(io.RawIOBase):
-    """Chunks of bytes as a file to be read."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._rest = b""
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # as it is called
-        """Fills what it can."""
-        while not self._rest:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                return 0
-            self._rest = chunk
-        size = min(len(buffer), len(self._rest))
-        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
-        return size
 
 
 def _write(tar: tarfile.TarFile, target: Path) -> None:
@@ -108,10 +83,10 @@ def _write(tar: tarfile.TarFile, target: Path) -> None:
         if files > _MOST_FILES or size > _MOST_BYTES:
             raise _unusable(f"it has more than {_MOST_FILES} files, or {_MOST_BYTES} bytes")
         with disk_errors(f"write below {target}"):
-            _copy(source, target.joinpath(*inner), target)
+            _copy(source, target.joinpath(*inner), target, 0o755 if member.mode & 0o100 else 0o644)
 
 
-def _copy(source: IO[bytes], path: Path, top: Path) -> None:
+def _copy(source: IO[bytes], path: Path, top: Path, mode: int) -> None:
     for folder in reversed(path.relative_to(top).parents[:-1]):
         (top / folder).mkdir(exist_ok=True)
         (top / folder).chmod(0o755)
@@ -119,7 +94,7 @@ def _copy(source: IO[bytes], path: Path, top: Path) -> None:
         while piece := source.read(_CHUNK):
             file.write(piece)
         file.flush()
-        os.fchmod(file.fileno(), 0o644)  # not by the umask: a service's may be 0077
+        os.fchmod(file.fileno(), mode)  # not by the umask: a service's may be 0077
         os.fsync(file.fileno())
     sync_folder(path.parent)
 

@@ -26,7 +26,7 @@ from koprogo_agent.domain.root import Root
 from koprogo_agent.release import files
 from koprogo_agent.release.draft import Draft
 from koprogo_agent.release.endorse import Endorsed, endorse_alone, endorse_here, root_before, stand
-from koprogo_agent.release.prepare import Wish
+from koprogo_agent.release.manifest import Wish
 from koprogo_agent.release.prepare import prepare as prepare_release
 from koprogo_agent.release.product import Product, found_product, open_product, signing_tools
 from koprogo_agent.release.publish import publish_release, publish_root

@@ -38,7 +38,7 @@ def read_named(text: str) -> tuple[str, str]:
     return name, given
 
 
-DraftFile = Annotated[Path, typer.Argument(metavar="FILE", help="The draft: koprogo-….draft.json.")]
+DraftFile = Annotated[Path, typer.Argument(metavar="FILE", help="The draft: a .draft.json.")]
 KeyName = Annotated[
     str | None,
     typer.Option("--key", metavar="NAME", help="Name of the key, if several are at hand."),

@@ -16,18 +16,18 @@ chown 999:999 "$PGDATA" /run/postgresql
 chmod 700 "$PGDATA"
 
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
-  : "${POSTGRES_PASSWORD:?must be set}"
-  printf '%s\n' "$POSTGRES_PASSWORD" > /run/postgresql/initial
-  chown 999:999 /run/postgresql/initial
-  (as_postgres initdb -D "$PGDATA" --username="$user" --pwfile=/run/postgresql/initial \
-    --auth-local=trust --auth-host=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --no-sync)
-  rm /run/postgresql/initial
-  echo 'host all all all scram-sha-256' >> "$PGDATA/pg_hba.conf"
-  if [ "$database" != postgres ]; then
-    echo "CREATE DATABASE \"$database\"" |
-      (as_postgres postgres --single -j -D "$PGDATA" postgres)
-  fi
-  sync
+    : "${POSTGRES_PASSWORD:?must be set}"
+    printf '%s\n' "$POSTGRES_PASSWORD" >/run/postgresql/initial
+    chown 999:999 /run/postgresql/initial
+    (as_postgres initdb -D "$PGDATA" --username="$user" --pwfile=/run/postgresql/initial \
+        --auth-local=trust --auth-host=scram-sha-256 --encoding=UTF8 --locale=C.UTF-8 --no-sync)
+    rm /run/postgresql/initial
+    echo 'host all all all scram-sha-256' >>"$PGDATA/pg_hba.conf"
+    if [ "$database" != postgres ]; then
+        echo "CREATE DATABASE \"$database\"" |
+            (as_postgres postgres --single -j -D "$PGDATA" postgres)
+    fi
+    sync
 fi
 
 as_postgres "$@" -c listen_addresses='*'
