@@ -124,7 +124,7 @@ def _addresses(given: list[str] | None) -> list[str]:
             raise NeedsOperator(
                 f"{one} is no Apprise address",
                 code="config.address",
-                advice="such as mailto://user:password@example.org or ntfy://topic",
+                advice="there is :// in each of them, as in ntfy://topic",
             )
     return given or []
 

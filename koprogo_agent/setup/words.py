@@ -82,14 +82,10 @@ _WORDS: dict[Question, dict[Language, str]] = {
         " oder nichts",
     },
     Question.NO_ADDRESS: {
-        _E: "{given} is no such address. An e-mail goes out by mailto://user:password@example.org;"
-        " Enter alone is nobody.",
-        _F: "{given} n'est pas une telle adresse. Un courriel part par"
-        " mailto://utilisateur:motdepasse@example.org ; Entrée seule : personne.",
-        _N: "{given} is niet zo'n adres. Een e-mail gaat via"
-        " mailto://gebruiker:wachtwoord@example.org; enkel Enter is niemand.",
-        _D: "{given} ist keine solche Adresse. Eine E-Mail geht über"
-        " mailto://benutzer:passwort@example.org; Enter allein heißt: niemand.",
+        _E: "{given} is no such address: there is :// in each of them. Enter alone: nobody.",
+        _F: "{given} n'est pas une telle adresse : chacune contient ://. Entrée seule : personne.",
+        _N: "{given} is niet zo'n adres: in elk ervan staat ://. Enkel Enter: niemand.",
+        _D: "{given} ist keine solche Adresse: In jeder steht ://. Nur Enter: niemand.",
     },
 }
 
