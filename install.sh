@@ -389,6 +389,7 @@ carry_configuration() {
 # The agent asks the rest itself, in the operator's language.
 make_configuration() {
     if [[ -e $CONFIG_DIR/config.toml && -e $ETC_DIR/trust/root.json && ${#setup_words[@]} -eq 0 ]]; then
+        let_agent r "$CONFIG_DIR/config.toml" g+r # it may come from another machine
         done_ "$CONFIG_DIR/config.toml can be used"
         return
     fi
@@ -464,7 +465,7 @@ require_own_folder() { # folder
     *) getent passwd | cut -d : -f 6 | grep -qxF "$folder" || return 0 ;;
     esac
     fail "the stack's files lie directly in ${folder:-/}, which is not a folder of their own" \
-        "move them into one, start the stack from there, and type the same again" 2
+        "move them into one, start the stack from there, name it in $CONFIG_DIR/config.toml (directory below [stack]), and type the same again" 2
 }
 
 # Where the service may write besides its own folders: that is where the stack's files lie.

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from click import Choice
 
 from koprogo_agent.cli import render
+from koprogo_agent.cli.asking import Asker, is_address
 from koprogo_agent.cli.options import ConfigPath
 from koprogo_agent.cli.roots import show
 from koprogo_agent.docker_api import DEFAULT_HOST
 from koprogo_agent.domain.root import Root
 from koprogo_agent.durable import Folder, disk_errors
 from koprogo_agent.errors import NeedsOperator
-from koprogo_agent.settings import load, locate
+from koprogo_agent.settings import Settings, load, locate
 from koprogo_agent.settings.sections import Stack
 from koprogo_agent.setup import document, roots, stacks
-from koprogo_agent.setup.stacks import Running
 from koprogo_agent.setup.words import Language, Question, say
 
 Lang = Annotated[Language, typer.Option("--language", help="Of the questions.")]
@@ -59,7 +57,7 @@ def init(  # noqa: PLR0913, PLR0917 - one for each question
 ) -> None:
     """Write the first configuration and give this machine its trust root; overwrite neither."""
     file = locate(config)
-    ask = _Asker(language, quiet=yes)
+    ask = Asker(language, quiet=yes)
     given = {
         "project": project,
         "directory": directory and str(directory),
@@ -71,7 +69,7 @@ def init(  # noqa: PLR0913, PLR0917 - one for each question
         known = {key: value for key, value in given.items() if value}
         stack = {**_found(ask, known), **known}
         source = {"url": source_url, "ca_file": source_ca and str(source_ca)}
-        urls = notify or ask.address()
+        urls = _addresses(notify) or ask.addresses()
         text = document.write(
             {
                 "source": {key: value for key, value in source.items() if value},
@@ -79,8 +77,9 @@ def init(  # noqa: PLR0913, PLR0917 - one for each question
                 "notify": {"urls": urls} if urls else {},
             }
         )
-        _write(file, text.encode(), 0o640)
-    settings = load(file)
+        settings = _try(file, text)
+    else:
+        settings = load(file)
     pinned = settings.trust.directory / "root.json"
     if not pinned.exists():
         root = roots.from_file(trust_root) if trust_root else roots.from_source(settings.source)
@@ -89,9 +88,26 @@ def init(  # noqa: PLR0913, PLR0917 - one for each question
         if trust_sha256 or not (yes and trust_root):
             _compare(root, trust_sha256 or ask.sha256(root))
         _write(pinned, root.envelope.raw(), 0o644)
+        render.line(f"written: {pinned}")
 
 
-def _found(ask: _Asker, given: Mapping[str, Any]) -> dict[str, Any]:
+def _try(file: Path, text: str) -> Settings:
+    """Writes the configuration; takes it away again if it cannot be used, so that it is asked anew.
+
+    Raises:
+        NeedsOperator: what was answered cannot be used (code `config.invalid`).
+    """
+    _write(file, text.encode(), 0o640)
+    try:
+        settings = load(file)
+    except NeedsOperator:
+        file.unlink()
+        raise
+    render.line(f"written: {file}")
+    return settings
+
+
+def _found(ask: Asker, given: Mapping[str, Any]) -> dict[str, Any]:
     """The stack that runs and is meant, as the configuration describes it."""
     host = given.get("docker_host") or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
     found = [one for one in stacks.running(host) if given.get("project") in {None, one.project}]
@@ -102,63 +118,15 @@ def _found(ask: _Asker, given: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-@dataclass(frozen=True)
-class _Asker:
-    """Asks at the terminal, unless everything is to be known beforehand."""
-
-    language: Language
-    quiet: bool
-
-    def choose(self, found: Sequence[Running]) -> Running:
-        """Which of the stacks that run; the only one, where nothing is to be asked.
-
-        Raises:
-            NeedsOperator: nothing is to be asked, and there are several (code `setup.stacks`).
-        """
-        if self.quiet and len(found) > 1:
+def _addresses(given: list[str] | None) -> list[str]:
+    for one in given or []:
+        if not is_address(one):
             raise NeedsOperator(
-                f"several stacks run here: {', '.join(one.project for one in found)}",
-                code="setup.stacks",
-                advice="say which one: --project NAME",
+                f"{one} is no Apprise address",
+                code="config.address",
+                advice="there is :// in each of them, as in ntfy://topic",
             )
-        chosen = found[0]
-        if len(found) > 1:
-            render.line(say(Question.WHICH, self.language))
-            for one in found:
-                render.line(f"  {one.project}  {one.directory}")
-            names = Choice([one.project for one in found])
-            answer = typer.prompt(">", type=names, default=chosen.project)
-            chosen = next(one for one in found if one.project == answer)
-        elif not self.quiet:
-            words = {"name": chosen.project, "folder": str(chosen.directory)}
-            typer.confirm(say(Question.STACK, self.language, **words), default=True, abort=True)
-        render.line(say(Question.NOTHING_RESTARTS, self.language))
-        return chosen
-
-    def address(self) -> list[str]:
-        """Whom to tell; nobody, where nothing is to be asked."""
-        if self.quiet:
-            return []
-        words = say(Question.NOTIFY, self.language)
-        answer: str = typer.prompt(words, default="", show_default=False)
-        return answer.split()
-
-    def sha256(self, root: Root) -> str:
-        """What the association publishes of a trust root.
-
-        Raises:
-            NeedsOperator: nothing is to be asked (code `trust.unknown`).
-        """
-        if self.quiet:
-            raise NeedsOperator(
-                "nobody has said which trust root this machine is to believe",
-                code="trust.unknown",
-                advice="compare it with what the association publishes:"
-                f" --trust-sha256 {root.envelope.sha256}",
-            )
-        render.line(say(Question.TRUST, self.language))
-        answer: str = typer.prompt(say(Question.SHA256, self.language))
-        return answer
+    return given or []
 
 
 def _compare(root: Root, published: str) -> None:
@@ -175,4 +143,3 @@ def _write(path: Path, content: bytes, mode: int) -> None:
     with disk_errors(f"write {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         Folder(path.parent, 0o755).write(path.name, content, mode)
-    render.line(f"written: {path}")

@@ -98,7 +98,9 @@ def _lines(
         since = words.ago(status.drift.since, now)
         for difference in status.drift.differences:
             yield "changed", render.styled(f"{difference} (seen {since})", "yellow")
-    yield "go back to", f"{status.previous}: koprogo-agent rollback" if status.previous else ""
+    if status.previous:
+        how = "rollback" if status.goes_back else "backup list, as its data goes with it"
+        yield "go back to", f"{status.previous}: koprogo-agent {how}"
     yield "last backup", _backup(status, backups, now)
     if status.waiting or status.refusals:
         yield "", "why, one by one: koprogo-agent why"

@@ -20,6 +20,7 @@ CHECKS: tuple[Check, ...] = (
     machine.compose,
     machine.disk,
     stack.variables,
+    stack.services,
     stack.database,
     stack.health,
     itself.itself,

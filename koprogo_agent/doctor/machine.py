@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import http.client
 import os
 import ssl
@@ -26,7 +27,6 @@ _TIGHT = 2 * 10**9
 _FULL = 256 * 2**20
 _GIGA = 1e9
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-_OTHERS_READ = stat.S_IRWXG | stat.S_IRWXO
 
 
 def clock(patient: Patient) -> Iterator[Finding]:
@@ -100,15 +100,28 @@ def _guarded(path: Path, what: str, *, secret: bool) -> Iterator[Finding]:
     except FileNotFoundError:
         yield warning(what, f"{path} is not there yet", "the agent makes it when it first runs")
         return
-    mode = "700" if path.is_dir() else "600"
+    close = f"chmod 700 {path}" if path.is_dir() else _close(path)
     if status.st_uid not in {0, os.geteuid()}:
         yield fault(what, f"{path} belongs to another user", f"chown root: {path}")
     elif status.st_mode & _OTHERS_WRITE:
-        yield fault(what, f"others may write to {path}", f"chmod {mode} {path}")
-    elif secret and status.st_mode & _OTHERS_READ:
-        yield warning(what, f"others may read {path}", f"chmod {mode} {path}")
+        yield fault(what, f"others may write to {path}", close)
+    elif secret and status.st_mode & _others_read(status):
+        yield warning(what, f"others may read {path}", close)
     else:
         yield good(what, str(path))
+
+
+def _close(path: Path) -> str:
+    """How a file is kept from others, while the agent goes on reading it."""
+    if os.geteuid() == 0:
+        return f"chmod 600 {path}"
+    group = grp.getgrgid(os.getegid()).gr_name
+    return f"chown root:{group} {path}; chmod 640 {path}"
+
+
+def _others_read(status: os.stat_result) -> int:
+    """By its own group the agent reads what only root may write: that is nobody else."""
+    return stat.S_IRWXO if status.st_gid == os.getegid() else stat.S_IRWXG | stat.S_IRWXO
 
 
 def disk(patient: Patient) -> Iterator[Finding]:

@@ -47,6 +47,27 @@ def variables(patient: Patient) -> Iterator[Finding]:
         yield good("env file", f"{len(values)} variables in {where}")
 
 
+def services(patient: Patient) -> Iterator[Finding]:
+    """What is to be closed while the schema changes is there under the name that is configured.
+
+    A name that no service has would close nothing: users would write on while the data goes back.
+    """
+    stack = patient.settings.stack
+    running = patient.world.stack.containers(stack.project)
+    known = {one.service for one in running}
+    if not known:
+        return  # of which the check of the database tells
+    for key, names in (("ingress", stack.ingress), ("writers", stack.writers)):
+        missing = [name for name in names if name not in known]
+        if missing:
+            yield fault(
+                f"stack.{key}",
+                f"{stack.project} has no service {', '.join(missing)}",
+                f"name the right ones in the configuration: {key} = […] below [stack]; there are:"
+                f" {', '.join(sorted(known))}",
+            )
+
+
 def database(patient: Patient) -> Iterator[Finding]:
     """PostgreSQL answers, and its user may make and rename databases."""
     try:

@@ -105,3 +105,8 @@ def old_works_on(before: Deployment | None, after: Deployment) -> bool:
     """Whether the release declares that the deployment before it still works on its schema."""
     version = before.version if before is not None else None
     return version is not None and str(version) in after.works_with
+
+
+def can_go_back(before: Deployment, after: Deployment) -> bool:
+    """Whether the one before can run on the data of the one after it."""
+    return not changes_schema(before, after) or old_works_on(before, after)

@@ -18,12 +18,14 @@ class Question(StrEnum):
     """What is asked, or said before it is asked."""
 
     STACK = "stack"
+    YES_OR_NO = "yes or no"
     WHICH = "which"
     NO_STACK = "no stack"
     NOTHING_RESTARTS = "nothing restarts"
     TRUST = "trust"
     SHA256 = "sha256"
     NOTIFY = "notify"
+    NO_ADDRESS = "no address"
 
 
 _E, _F, _N, _D = Language.EN, Language.FR, Language.NL, Language.DE
@@ -35,6 +37,7 @@ _WORDS: dict[Question, dict[Language, str]] = {
         _N: "De stack {name} in {folder} bijhouden?",
         _D: "Den Stack {name} in {folder} aktuell halten?",
     },
+    Question.YES_OR_NO: {_E: "[Y/n]", _F: "[O/n]", _N: "[J/n]", _D: "[J/n]"},
     Question.WHICH: {
         _E: "Several stacks run here. Which one is to be kept current?",
         _F: "Plusieurs piles tournent ici. Laquelle faut-il tenir à jour ?",
@@ -77,6 +80,12 @@ _WORDS: dict[Question, dict[Language, str]] = {
         " ntfy://…, of niets",
         _D: "Wem etwas mitgeteilt wird: eine Apprise-Adresse wie mailto://… oder ntfy://…,"
         " oder nichts",
+    },
+    Question.NO_ADDRESS: {
+        _E: "{given} is no such address: there is :// in each of them. Enter alone: nobody.",
+        _F: "{given} n'est pas une telle adresse : chacune contient ://. Entrée seule : personne.",
+        _N: "{given} is niet zo'n adres: in elk ervan staat ://. Enkel Enter: niemand.",
+        _D: "{given} ist keine solche Adresse: In jeder steht ://. Nur Enter: niemand.",
     },
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from koprogo_agent.domain.deployment import Deployment, changes_schema, old_works_on
+from koprogo_agent.domain.deployment import Deployment, can_go_back
 from koprogo_agent.domain.plan import Migrates, Step, Terms, heal, restore, rollback, update
 from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.errors import Refused
@@ -44,7 +44,7 @@ def order_rollback(installed: Deployment | None, previous: Deployment | None) ->
     """
     if installed is None or previous is None:
         raise Refused("there is no earlier release to go back to", code="rollback.none")
-    if changes_schema(previous, installed) and not old_works_on(previous, installed):
+    if not can_go_back(previous, installed):
         raise Refused(
             f"{previous.tag} cannot run on the database of {installed.tag}, and going back with"
             " the data would lose what was written since",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from koprogo_agent.domain.deployment import Deployment
+from koprogo_agent.domain.deployment import Deployment, can_go_back
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.journal import Journal
@@ -47,6 +47,7 @@ class Status:
     """Everything that `status` shows.
 
     Attributes:
+        goes_back: whether `previous` can run on the data that is there.
         candidate: the release that the last poll would have installed.
         waiting: the other newer releases, newest first.
         refusals: tags that a rule of trust keeps out, newest first.
@@ -57,6 +58,7 @@ class Status:
     state: StateName
     installed: str | None
     previous: str | None
+    goes_back: bool
     floor: str | None
     live: Operation | None
     last: Last | None
@@ -96,6 +98,7 @@ def read_status(journal: Journal, settings: Settings, now: datetime) -> Status:
         state=state or _resting_state(last, installed),
         installed=installed.tag if installed else None,
         previous=previous.tag if previous else None,
+        goes_back=bool(installed and previous and can_go_back(previous, installed)),
         floor=floor.version if floor else None,
         live=live,
         last=last,

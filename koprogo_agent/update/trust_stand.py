@@ -12,6 +12,7 @@ from koprogo_agent.settings import Settings
 from koprogo_agent.update.authority import RefusedDocument, refused_documents, yanked
 from koprogo_agent.update.documents import Documents
 from koprogo_agent.update.journal import Journal
+from koprogo_agent.update.standing import Standing
 
 _SOON = timedelta(days=60)
 """A trust root that expires within it is worth a warning: people must come together to renew it."""
@@ -45,14 +46,21 @@ def read_trust_stand(journal: Journal, settings: Settings, now: datetime) -> Tru
         return None
     freshness = documents.freshness(root)
     required = settings.trust.require_freshness
+    stale = staleness(root, freshness, now) if required else root_expiry(root, now)
     return TrustStand(
         root=root,
         freshness=freshness,
-        stale=staleness(root, freshness, now) if required else root_expiry(root, now),
+        stale=stale if _has_polled(journal) else "",
         refused=refused_documents(journal),
         yanked=yanked(journal.installed, freshness),
         warnings=_warnings(root, settings, now),
     )
+
+
+def _has_polled(journal: Journal) -> bool:
+    """During the first poll the root is there, and what vouches for its time is not yet."""
+    polls = Standing(journal).polls
+    return polls.succeeded is not None or polls.failing_since is not None
 
 
 def quorum(root: Root, name: RoleName) -> str:

@@ -14,6 +14,7 @@ import pytest
 from koprogo_agent.cli.exits import Exit
 from koprogo_agent.cli.main import run
 from koprogo_agent.errors import RetryLater
+from koprogo_agent.update.standing import Polls
 from tests.simulation.instance import Instance
 from tests.simulation.origin import tag_object
 
@@ -174,6 +175,27 @@ def test_why_where_nothing_is_known(blank: Instance, said: Say) -> None:
     blank.scene.origin.failure = None
     blank.tick()
     assert "the source offers no release" in said(blank, "why")
+
+
+def test_status_names_the_verb_that_goes_back(instance: Instance, said: Say) -> None:
+    """Over a change of the schema `rollback` would only refuse."""
+    instance.scene.publisher.publish("1.0.1")
+    instance.settle()
+    assert "v1.0.0: koprogo-agent rollback" in said(instance, "status")
+    instance.scene.publisher.publish("1.1.0", schema=True)
+    instance.settle()
+    assert "v1.0.1: koprogo-agent backup list" in said(instance, "status")
+
+
+def test_during_the_first_poll_nothing_is_stale(instance: Instance, said: Say) -> None:
+    """The root is read before what vouches for its time: whoever looks meanwhile is not alarmed."""
+    journal = instance.engine.journal
+    with journal.store.transaction() as connection:
+        connection.execute("DELETE FROM document WHERE kind = 'freshness'")
+    journal.put("polls", None)
+    assert said(instance, "status", "--json")["trust"]["stale"] is None
+    journal.put("polls", Polls(succeeded=instance.scene.clock.now()))
+    assert "no freshness document" in said(instance, "status")
 
 
 def test_hold_is_told_with_its_reason(instance: Instance, said: Say) -> None:

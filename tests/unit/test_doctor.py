@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,13 +11,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from koprogo_agent.adapters.anchor import TrustDirectory
 from koprogo_agent.doctor import agent, machine, source, stack
 from koprogo_agent.doctor.examination import examine, is_well
 from koprogo_agent.doctor.finding import Check, Finding, Level, Patient
 from koprogo_agent.errors import RetryLater
-from koprogo_agent.settings.sections import Source
+from koprogo_agent.settings.sections import Notify, Source
 from koprogo_agent.update.standing import Held, HeldBy
 from tests.simulation.faults import Taps
 from tests.simulation.instance import Instance
@@ -111,6 +113,30 @@ def test_folders_that_others_can_get_at(patient: Patient) -> None:
     assert found["state"].level is Level.WARNING
     assert found["state"].advice == f"chmod 700 {state}"
     assert found["backups"].level is (Level.GOOD if backups.exists() else Level.WARNING)
+
+
+def test_the_agents_own_group_may_read_the_configuration(patient: Patient) -> None:
+    """So it is where root writes it and a service without rights reads it."""
+    ntfy = Notify(urls=(SecretStr("ntfy://topic"),))
+    settings = patient.settings.model_copy(update={"notify": ntfy})
+    for group, level in ((os.getegid(), Level.GOOD), (os.getegid() + 1, Level.WARNING)):
+        os.chown(patient.config, -1, group)
+        patient.config.chmod(0o640)
+        found = next(iter(machine.folders(replace(patient, settings=settings))))
+        assert found.level is level
+
+
+def test_a_service_that_the_stack_does_not_have(patient: Patient) -> None:
+    """Under a wrong name nothing would be closed, and users would write on meanwhile."""
+    assert list(stack.services(patient)) == []
+    wrong = patient.settings.stack.model_copy(update={"ingress": ("traefik",)})
+    settings = patient.settings.model_copy(update={"stack": wrong})
+    found = only(stack.services, replace(patient, settings=settings))
+    assert (found.level, "traefik" in found.found, "backend" in found.advice) == (
+        Level.FAULT,
+        True,
+        True,
+    )
 
 
 def test_a_configuration_of_an_older_form_is_a_notice(patient: Patient) -> None:
