@@ -11,6 +11,22 @@ from tests.lab.engine import Engine
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
 
+LONGEST = (
+    "machine",
+    *(f"test_{name}" for name in ("updates", "migrations", "crashes", "faults", "adoption")),
+)
+"""Folders and files that take minutes, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begins with what takes longest: a worker that came to it last would end long after all."""
+
+    def place(item: pytest.Item) -> int:
+        names = (item.path.parent.name, item.path.stem)
+        return min((LONGEST.index(name) for name in names if name in LONGEST), default=len(LONGEST))
+
+    items.sort(key=place)
+
 
 @pytest.fixture(scope="session")
 def lab_engine() -> Iterator[Engine]:

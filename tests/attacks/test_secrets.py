@@ -111,7 +111,7 @@ def words(field: Field, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str
     """Everything that the agent has left anywhere, once all of it has failed."""
     tags = publish_failing(field)
     with daemon(field.instance, tmp_path_factory.mktemp("wire")) as heard:
-        wait_until(lambda: tags <= ended(field).keys(), 200, "every release to fail")
+        wait_until(lambda: tags <= ended(field).keys(), 200, "every release to fail", 0.5)
         alive = _files(field.state)
     said = [field.types(*verb) for verb in VERBS]
     assert all(one.stdout for one in said)

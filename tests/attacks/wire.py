@@ -6,6 +6,7 @@ at /proc as often as this machine allows.
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -74,9 +75,10 @@ def daemon(instance: Instance, folder: Path, *words: str) -> Iterator[Heard]:
 def _look(ancestor: int, programs: set[str], ended: threading.Event) -> None:
     family = {ancestor}
     while not ended.wait(0.002):
-        for entry in Path("/proc").glob("[0-9]*"):
-            if int(entry.name) > ancestor or int(entry.name) in family:
-                _note(entry, family, programs)
+        # Not by pathlib, with which most of the looking would be at processes of others.
+        for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))):  # noqa: PTH208
+            if pid > ancestor or pid in family:
+                _note(Path("/proc", str(pid)), family, programs)
 
 
 def _note(entry: Path, family: set[int], programs: set[str]) -> None:

@@ -19,13 +19,18 @@ class LabError(RuntimeError):
     """Something in the lab itself did not work; never a finding about the agent."""
 
 
-def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> float:
-    """Ask `condition` until it holds, LabError after `seconds`; gives the time it took."""
+def wait_until(
+    condition: Callable[[], bool], seconds: float, what: str, pause: float = POLL_SECONDS
+) -> float:
+    """Ask `condition` until it holds, LabError after `seconds`; gives the time it took.
+
+    A `pause` of more seconds is for what costs the machine more to ask.
+    """
     started = time.monotonic()
     while not condition():
         if time.monotonic() - started > seconds:
             raise LabError(f"waited {seconds:g} s in vain for {what}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)
     return time.monotonic() - started
 
 
