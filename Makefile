@@ -57,11 +57,12 @@ check: venv ## the inner loop: lint, unit and simulation tests, in about a minut
 .PHONY: test
 test: setup ## everything, from a clean clone: under 20 minutes on 2 cores
 	@$(MAKE) --no-print-directory check
-	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests \
-		--ignore=tests/unit --ignore=tests/simulation --ignore=tests/machine
+# Three at a time on two cores, because one of them mostly waits: for versions that are on trial.
+	$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder tests \
+		--ignore=tests/unit --ignore=tests/simulation
 
 .PHONY: machine
-machine: setup ## install.sh on a bare Debian with systemd; not yet part of test
+machine: setup ## of these, what runs on a bare Debian with systemd: installing, self-update
 	@$(MAKE) --no-print-directory venv
 	$(BIN)/pytest -q tests/machine
 

@@ -11,19 +11,22 @@ from tests.lab.engine import Engine
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
 
-LONGEST = (
-    "machine",
-    *(f"test_{name}" for name in ("updates", "migrations", "crashes", "faults", "adoption")),
+LONGEST = tuple(
+    f"test_{name}"
+    for name in (
+        *("selfupdate", "updates", "migrations", "instances", "install"),
+        *("crashes", "faults", "adoption"),
+    )
 )
-"""Folders and files that take minutes, the longest first."""
+"""Files that take minutes, the longest first."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begins with what takes longest: a worker that came to it last would end long after all."""
 
     def place(item: pytest.Item) -> int:
-        names = (item.path.parent.name, item.path.stem)
-        return min((LONGEST.index(name) for name in names if name in LONGEST), default=len(LONGEST))
+        name = item.path.stem
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
     items.sort(key=place)
 
