@@ -14,7 +14,10 @@ case $* in
 show*ActiveState*) echo "$STATE" ;;
 show*Job*) echo "$JOB" ;;
 show*ExecMainStatus*) echo 1 ;;
+show*NRestarts*) echo 1 ;;
+show*Watchdog*) echo "${HEARD:-0}" ;;
 restart*) touch "$KOPROGO_AGENT_HOME/restarted" ;;
+kill*) touch "$KOPROGO_AGENT_HOME/killed" ;;
 esac
 """
 
@@ -35,17 +38,19 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def failed(home: Path, state: str, job: str) -> None:
-    """The service has failed, and systemd calls it."""
-    env = {"PATH": f"{home}:{os.environ['PATH']}", "KOPROGO_AGENT_HOME": str(home)}
-    subprocess.run(
-        ["sh", str(RESCUE), "failed"], env={**env, "STATE": state, "JOB": job}, check=True
-    )
+def called(home: Path, why: str, **told: str) -> None:
+    """Systemd calls it, and would tell it these things of the service."""
+    env = {
+        "PATH": f"{home}:{os.environ['PATH']}",
+        "KOPROGO_AGENT_HOME": str(home),
+        "KOPROGO_AGENT_PATIENCE": "0",
+    }
+    subprocess.run(["sh", str(RESCUE), why], env={**env, **told}, check=True)
 
 
 def test_what_systemd_has_given_up_makes_way(home: Path) -> None:
     """It has failed again and again; the one before takes its place."""
-    failed(home, "failed", "0")
+    called(home, "failed", STATE="failed", JOB="0")
     assert (home / "current").readlink() == Path("versions/0.1.0")
     assert (home / "quarantined").read_text().split() == ["0.2.0"]
     assert (home / "restarted").exists()
@@ -54,7 +59,38 @@ def test_what_systemd_has_given_up_makes_way(home: Path) -> None:
 @pytest.mark.parametrize(("state", "job"), [("activating", "7"), ("failed", "7"), ("active", "0")])
 def test_what_is_being_started_is_not_put_aside(home: Path, state: str, job: str) -> None:
     """A version on trial that fails while it is stopped is not the one that comes after it."""
-    failed(home, state, job)
+    called(home, "failed", STATE=state, JOB=job)
     assert (home / "current").readlink() == Path("versions/0.2.0")
     assert not (home / "quarantined").exists()
     assert not (home / "restarted").exists()
+
+
+@pytest.mark.parametrize(
+    ("state", "heard", "is_bad"),
+    [("active", True, False), ("active", False, True), ("x", True, True)],
+)
+def test_a_version_that_lives_is_put_back_and_not_aside(
+    home: Path, state: str, *, heard: bool, is_bad: bool
+) -> None:
+    """What tells its watchdog nothing hangs, and is killed: systemd would wait for minutes."""
+    (home / "trial").write_text("0.2.0 0.1.0\n")
+    uptime = float(Path("/proc/uptime").read_text().split()[0])
+    called(home, "trial", STATE=state, HEARD=str(int(uptime * 1e6)) if heard else "0")
+    assert (home / "current").readlink() == Path("versions/0.1.0")
+    assert not (home / "trial").exists()
+    assert (home / "restarted").exists()
+    assert ((home / "quarantined").exists(), (home / "killed").exists()) == (is_bad, is_bad)
+
+
+def test_a_trial_that_has_ended_is_left_alone(home: Path) -> None:
+    """The version has blessed itself just now."""
+    called(home, "trial", STATE="active")
+    assert (home / "current").readlink() == Path("versions/0.2.0")
+
+
+def test_a_trial_that_names_nothing_to_go_back_to_is_forgotten(home: Path) -> None:
+    """Whatever a power cut left in the file."""
+    (home / "trial").write_text("0.2.0\n")
+    called(home, "trial", STATE="active")
+    assert (home / "current").readlink() == Path("versions/0.2.0")
+    assert not (home / "trial").exists()
