@@ -137,7 +137,6 @@ def test_a_reboot_in_the_middle_of_an_update_is_made_up_for(machine: Debian, run
     found = status(machine)
     assert found["installed"] in {before, release.tag}
     assert found["held"] is None
-    machine.does("koprogo-agent", "doctor")
 
 
 def test_what_root_types_stays_the_agents(machine: Debian) -> None:
