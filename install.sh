@@ -270,6 +270,8 @@ make_folders() {
     install -d -m 0750 -o root -g "$AGENT" "$ETC_DIR" "$CONFIG_DIR"
     install -d -m 0755 -o "$AGENT" -g "$AGENT" "$HOME_DIR" "$HOME_DIR/versions" "$RUN_DIR"
     install -d -m 0700 -o "$AGENT" -g "$AGENT" "$STATE_DIR"
+    # What was carried here from another machine belongs to whoever has its number on this one.
+    find "$STATE_DIR" ! -user "$AGENT" \( -type d -o -type f -links 1 \) -exec chown -h "$AGENT:$AGENT" {} +
     put 644 root:root <(printf 'd %s 0755 %s %s\n' "$RUN_DIR" "$AGENT" "$AGENT") "$TMPFILES"
 }
 

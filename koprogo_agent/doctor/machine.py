@@ -5,6 +5,7 @@ from __future__ import annotations
 import grp
 import http.client
 import os
+import pwd
 import ssl
 import stat
 from collections.abc import Iterator
@@ -102,13 +103,19 @@ def _guarded(path: Path, what: str, *, secret: bool) -> Iterator[Finding]:
         return
     close = f"chmod 700 {path}" if path.is_dir() else _close(path)
     if status.st_uid not in {0, os.geteuid()}:
-        yield fault(what, f"{path} belongs to another user", f"chown root: {path}")
+        yield fault(what, f"{path} belongs to another user", _take(path))
     elif status.st_mode & _OTHERS_WRITE:
         yield fault(what, f"others may write to {path}", close)
     elif secret and status.st_mode & _others_read(status):
         yield warning(what, f"others may read {path}", close)
     else:
         yield good(what, str(path))
+
+
+def _take(path: Path) -> str:
+    """How a file or folder becomes the agent's, such as one that came from another machine."""
+    owner = "root" if path.is_file() else pwd.getpwuid(os.geteuid()).pw_name
+    return f"chown -R {owner}: {path}" if path.is_dir() else f"chown {owner} {path}"
 
 
 def _close(path: Path) -> str:

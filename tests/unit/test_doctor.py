@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -124,6 +125,16 @@ def test_the_agents_own_group_may_read_the_configuration(patient: Patient) -> No
         patient.config.chmod(0o640)
         found = next(iter(machine.folders(replace(patient, settings=settings))))
         assert found.level is level
+
+
+def test_a_folder_from_another_machine_is_given_to_the_agent(patient: Patient) -> None:
+    """Not to root, where the agent is another user: it could not write there."""
+    backups = patient.settings.backup.directory
+    backups.mkdir(parents=True, exist_ok=True)
+    os.chown(backups, os.geteuid() + 1, -1)
+    found = {one.what: one for one in machine.folders(patient)}["backups"]
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    assert (found.level, found.advice) == (Level.FAULT, f"chown -R {user}: {backups}")
 
 
 def test_a_service_that_the_stack_does_not_have(patient: Patient) -> None:
