@@ -15,6 +15,7 @@ _COMPOSE = "com.docker.compose."
 _PROJECT, _SERVICE = f"{_COMPOSE}project", f"{_COMPOSE}service"
 _FILES, _FOLDER = f"{_COMPOSE}project.config_files", f"{_COMPOSE}project.working_dir"
 _ENV_FILE = f"{_COMPOSE}project.environment_file"
+_LOOPBACK = ("127.", "::1")
 _USUAL: tuple[str, ...] = Stack.model_fields["compose_files"].default
 
 
@@ -25,6 +26,7 @@ class Running:
     Attributes:
         project: its name.
         services: what it consists of, in alphabetical order.
+        open: those of them that other machines can reach, in alphabetical order.
         directory: the folder that its files are laid in, as the repository has them.
         compose_files: those of them that make it up, relative to that folder, in order.
         env_files: where its values are.
@@ -32,6 +34,7 @@ class Running:
 
     project: str
     services: tuple[str, ...]
+    open: tuple[str, ...]
     directory: Path
     compose_files: tuple[str, ...]
     env_files: tuple[Path, ...]
@@ -50,32 +53,42 @@ def running(host: str) -> list[Running]:
         NeedsOperator: the agent may not talk to it.
     """
     listed = docker_api.read(host, "/containers/json")
-    found = projects(container["Labels"] or {} for container in listed)
+    found = projects(listed)
     return sorted(found, key=lambda one: (not one.is_koprogo, one.project))
 
 
-def projects(containers: Iterable[Mapping[str, str]]) -> list[Running]:
-    """The projects behind the labels of containers."""
-    by_name: dict[str, list[Mapping[str, str]]] = {}
-    for labels in containers:
+def projects(containers: Iterable[Mapping[str, Any]]) -> list[Running]:
+    """The projects behind containers, as the engine lists these."""
+    by_name: dict[str, list[Mapping[str, Any]]] = {}
+    for container in containers:
+        labels = container["Labels"] or {}
         if labels.get(_PROJECT) and labels.get(_FILES):
-            by_name.setdefault(labels[_PROJECT], []).append(labels)
+            by_name.setdefault(labels[_PROJECT], []).append(container)
     return [_project(name, members) for name, members in by_name.items()]
 
 
-def _project(name: str, members: list[Mapping[str, str]]) -> Running:
-    labels = members[0]
+def _project(name: str, members: list[Mapping[str, Any]]) -> Running:
+    labels = members[0]["Labels"]
     folder = PurePosixPath(labels.get(_FOLDER, "/"))
     files = [folder / one for one in labels[_FILES].split(",")]
     directory = _directory(files)
     env_files = [folder / one for one in labels.get(_ENV_FILE, ".env").split(",")]
     return Running(
         project=name,
-        services=tuple(sorted({one.get(_SERVICE, "") for one in members})),
+        services=_services(members),
+        open=_services(one for one in members if any(map(_is_open, one.get("Ports") or ()))),
         directory=Path(directory),
         compose_files=tuple(str(one.relative_to(directory)) for one in files),
         env_files=tuple(Path(one) for one in env_files),
     )
+
+
+def _services(containers: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(sorted({one["Labels"].get(_SERVICE, "") for one in containers}))
+
+
+def _is_open(port: Mapping[str, Any]) -> bool:
+    return "PublicPort" in port and not port.get("IP", "").startswith(_LOOPBACK)
 
 
 def _directory(files: list[PurePosixPath]) -> PurePosixPath:
@@ -94,4 +107,14 @@ def describe(found: Running) -> dict[str, Any]:
         "directory": str(found.directory),
         "compose_files": list(found.compose_files),
         "env_files": [str(one) for one in found.env_files if one.is_file()],
+        **_ingress(found),
     }
+
+
+def _ingress(found: Running) -> dict[str, list[str]]:
+    """The way in, where it is not KoproGo's own: what is open to others and writes nothing."""
+    usual = Stack()
+    if set(usual.ingress) <= set(found.services):
+        return {}
+    ways_in = [one for one in found.open if one not in usual.writers]
+    return {"ingress": ways_in} if ways_in else {}

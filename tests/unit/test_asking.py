@@ -23,7 +23,7 @@ Answer = TypeVar("Answer")
 
 def stack(name: str) -> Running:
     """One that runs."""
-    return Running(name, ("backend",), Path("/srv") / name, ("compose.yml",), ())
+    return Running(name, ("backend",), (), Path("/srv") / name, ("compose.yml",), ())
 
 
 def answering(text: str, ask: Callable[[], Answer]) -> tuple[Answer, str]:

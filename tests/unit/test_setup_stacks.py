@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from koprogo_agent.setup.stacks import Running, describe, projects
 
@@ -10,8 +13,10 @@ BASE = "infrastructure/_shared/docker-compose/docker-compose.base.yml"
 OVERRIDE = "infrastructure/monosite/vps/production/docker-compose.override.yml"
 
 
-def labels(service: str, files: str, folder: str = "/srv/koprogo", **more: str) -> dict[str, str]:
-    """What Compose writes on a container."""
+def container(
+    service: str, files: str, folder: str = "/srv/koprogo", address: str = "", **more: str
+) -> dict[str, Any]:
+    """A container as the engine lists it, with a port at an address of this machine, if given."""
     known = {
         "project": "koprogo",
         "service": service,
@@ -19,18 +24,23 @@ def labels(service: str, files: str, folder: str = "/srv/koprogo", **more: str) 
         "project.working_dir": folder,
         **more,
     }
-    return {f"com.docker.compose.{name}": value for name, value in known.items()}
+    published = {"IP": address, "PublicPort": 443} if address else {}
+    return {
+        "Labels": {f"com.docker.compose.{name}": value for name, value in known.items()},
+        "Ports": [{"PrivatePort": 443, "Type": "tcp", **published}],
+    }
 
 
 def test_koprogo_is_known_by_the_paths_of_its_repository() -> None:
     """Whatever folder it was started in, the stack's folder is the one above those paths."""
     files = f"/srv/koprogo/{BASE},/srv/koprogo/{OVERRIDE}"
     folder = "/srv/koprogo/infrastructure/_shared/docker-compose"
-    found = projects([labels("backend", files, folder), labels("postgres", files, folder)])
+    found = projects([container("backend", files, folder), container("postgres", files, folder)])
     assert found == [
         Running(
             project="koprogo",
             services=("backend", "postgres"),
+            open=(),
             directory=Path("/srv/koprogo"),
             compose_files=(BASE, OVERRIDE),
             env_files=(Path(folder) / ".env",),
@@ -42,7 +52,7 @@ def test_koprogo_is_known_by_the_paths_of_its_repository() -> None:
 def test_another_stack_lies_where_its_files_do() -> None:
     """Relative names are those of the folder that it was started in."""
     files = "docker-compose.yml,/srv/koprogo/ours/extra.yml"
-    (found,) = projects([labels("web", files)])
+    (found,) = projects([container("web", files)])
     assert found.directory == Path("/srv/koprogo")
     assert found.compose_files == ("docker-compose.yml", "ours/extra.yml")
     assert not found.is_koprogo
@@ -50,15 +60,32 @@ def test_another_stack_lies_where_its_files_do() -> None:
 
 def test_containers_without_compose_are_no_stack() -> None:
     """Nor those of a project that names no files, as Swarm's."""
-    assert projects([{}, {"com.docker.compose.project": "x"}]) == []
+    assert projects([{"Labels": None}, {"Labels": {"com.docker.compose.project": "x"}}]) == []
 
 
 def test_only_env_files_that_are_there_are_named(tmp_path: Path) -> None:
     """Those that were given at the start win over the folder's own."""
     (tmp_path / "there.env").touch()
-    given = labels(
+    given = container(
         "web", f"{tmp_path}/compose.yml", **{"project.environment_file": "there.env,gone.env"}
     )
-    given["com.docker.compose.project.working_dir"] = str(tmp_path)
+    given["Labels"]["com.docker.compose.project.working_dir"] = str(tmp_path)
     (found,) = projects([given])
     assert describe(found)["env_files"] == [str(tmp_path / "there.env")]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "expected"),
+    [
+        ({"traefik": "::"}, None),
+        ({"proxy": "::", "backend": "::", "postgres": "127.0.0.1"}, ["proxy"]),
+        ({"backend": "::"}, None),
+    ],
+)
+def test_the_way_in_is_found_where_it_has_another_name(
+    addresses: dict[str, str], expected: list[str] | None
+) -> None:
+    """A name that no service has would close nothing while the schema changes."""
+    made = [container(name, "compose.yml", address=one) for name, one in addresses.items()]
+    (found,) = projects(made)
+    assert describe(found).get("ingress") == expected
