@@ -589,7 +589,7 @@ uninstall_agent() {
     if [[ -z $instance ]]; then remove_program; fi
     systemctl daemon-reload
     done_ "the agent${instance:+ of $instance} is gone; your stack runs on"
-    if [[ -d $STATE_DIR || -d $CONFIG_DIR ]]; then
+    if [[ $action == uninstall && (-d $STATE_DIR || -d $CONFIG_DIR) ]]; then
         say "  kept: $CONFIG_DIR, and $STATE_DIR with your backups; --purge removes them"
     fi
 }
