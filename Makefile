@@ -55,10 +55,9 @@ check: venv ## the inner loop: lint, unit and simulation tests, in about a minut
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint unit
 
 .PHONY: test
-test: setup ## everything, from a clean clone: under 20 minutes on 2 cores
+test: setup ## everything, from a clean clone: about 20 minutes on 2 cores
 	@$(MAKE) --no-print-directory check
-# Three at a time on two cores, because one of them mostly waits: for versions that are on trial.
-	$(BIN)/pytest -q -n 3 --dist loadfile --no-loadscope-reorder tests \
+	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests \
 		--ignore=tests/unit --ignore=tests/simulation
 
 .PHONY: machine

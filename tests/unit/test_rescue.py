@@ -14,7 +14,7 @@ case $* in
 show*ActiveState*) echo "$STATE" ;;
 show*Job*) echo "$JOB" ;;
 show*ExecMainStatus*) echo 1 ;;
-show*NRestarts*) echo 1 ;;
+show*NRestarts*) echo "${RESTARTS:-1}" ;;
 show*Watchdog*) echo "${HEARD:-0}" ;;
 restart*) touch "$KOPROGO_AGENT_HOME/restarted" ;;
 kill*) touch "$KOPROGO_AGENT_HOME/killed" ;;
@@ -50,7 +50,7 @@ def called(home: Path, why: str, **told: str) -> None:
 
 def test_what_systemd_has_given_up_makes_way(home: Path) -> None:
     """It has failed again and again; the one before takes its place."""
-    called(home, "failed", STATE="failed", JOB="0")
+    called(home, "failed", STATE="failed", JOB="0", RESTARTS="5")
     assert (home / "current").readlink() == Path("versions/0.1.0")
     assert (home / "quarantined").read_text().split() == ["0.2.0"]
     assert (home / "restarted").exists()
@@ -59,9 +59,16 @@ def test_what_systemd_has_given_up_makes_way(home: Path) -> None:
 @pytest.mark.parametrize(("state", "job"), [("activating", "7"), ("failed", "7"), ("active", "0")])
 def test_what_is_being_started_is_not_put_aside(home: Path, state: str, job: str) -> None:
     """A version on trial that fails while it is stopped is not the one that comes after it."""
-    called(home, "failed", STATE=state, JOB=job)
+    called(home, "failed", STATE=state, JOB=job, RESTARTS="5")
     assert (home / "current").readlink() == Path("versions/0.2.0")
     assert not (home / "quarantined").exists()
+    assert not (home / "restarted").exists()
+
+
+def test_what_was_told_to_stop_and_ended_badly_stays_stopped(home: Path) -> None:
+    """An operator stops it, and it has to be killed in the end: no version is at fault."""
+    called(home, "failed", STATE="failed", JOB="0", RESTARTS="0")
+    assert (home / "current").readlink() == Path("versions/0.2.0")
     assert not (home / "restarted").exists()
 
 
