@@ -36,19 +36,10 @@ def test_what_is_written_can_be_read(tmp_path: Path) -> None:
 
 def test_every_question_is_asked_in_every_language() -> None:
     """A missing translation would be a fault in the middle of an installation."""
-<<<<<<< HEAD
-    values = {"name": "koprogo", "folder": "/srv/koprogo", "given": "me@example.org"}
-=======
     values = {"name": "koprogo", "folder": "/srv/koprogo", "given": "ann"}
->>>>>>> docs
     said = {
         question: {say(question, language, **values) for language in Language}
         for question in Question
     }
-<<<<<<< HEAD
-    # Dutch and German have the same letter for yes.
-    assert len(said.pop(Question.YES_OR_NO)) == len(Language) - 1
-=======
     assert len(said.pop(Question.YES_OR_NO)) == len(Language) - 1  # ja begins as in German
->>>>>>> docs
     assert all(len(words) == len(Language) for words in said.values())
