@@ -44,6 +44,7 @@ def called(home: Path, why: str, **told: str) -> None:
         "PATH": f"{home}:{os.environ['PATH']}",
         "KOPROGO_AGENT_HOME": str(home),
         "KOPROGO_AGENT_PATIENCE": "0",
+        "KOPROGO_AGENT_PAUSE": "0",
     }
     subprocess.run(["sh", str(RESCUE), why], env={**env, **told}, check=True)
 
@@ -87,6 +88,24 @@ def test_a_version_that_lives_is_put_back_and_not_aside(
     assert not (home / "trial").exists()
     assert (home / "restarted").exists()
     assert ((home / "quarantined").exists(), (home / "killed").exists()) == (is_bad, is_bad)
+
+
+def test_a_trial_that_ends_is_not_waited_for(home: Path) -> None:
+    """Another may begin, and has its own time; the test's own limit is shorter than this one's."""
+    (home / "trial").write_text("0.2.0 0.1.0\n")
+    env = {"PATH": f"{home}:{os.environ['PATH']}", "KOPROGO_AGENT_HOME": str(home)}
+    with subprocess.Popen(["sh", str(RESCUE), "trial"], env={**env, "STATE": "active"}) as watching:
+        (home / "trial").unlink()
+        assert watching.wait(30) == 0
+    assert (home / "current").readlink() == Path("versions/0.2.0")
+
+
+def test_with_nothing_to_go_back_to_it_is_started_again(home: Path) -> None:
+    """For ever, if it must be: nobody else would."""
+    (home / "previous").unlink()
+    called(home, "failed", STATE="failed", JOB="0", RESTARTS="5")
+    assert (home / "current").readlink() == Path("versions/0.2.0")
+    assert (home / "restarted").exists()
 
 
 def test_a_trial_that_has_ended_is_left_alone(home: Path) -> None:
