@@ -191,14 +191,14 @@ install_packages() {
     command -v setpriv >/dev/null || missing+=(util-linux)
     [[ -e /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
     # shellcheck disable=SC2207 # names of packages have no spaces
-    "$files/systemd/assemble" python >/dev/null 2>&1 || missing+=($(python_packages))
+    sh "$files/systemd/assemble" python >/dev/null 2>&1 || missing+=($(python_packages))
     if [[ ${#missing[@]} -gt 0 ]]; then
         command -v apt-get >/dev/null ||
             fail "these are missing, and there is no apt-get: ${missing[*]}" "install them by hand" 2
         agrees packages "${missing[*]}" || fail "cannot go on without: ${missing[*]}" "" 2
         apt_install "${missing[@]}"
     fi
-    done_ "git, OpenSSH, gpgv, $("$("$files/systemd/assemble" python)" --version)"
+    done_ "git, OpenSSH, gpgv, $("$(sh "$files/systemd/assemble" python)" --version)"
 }
 
 apt_install() {
@@ -313,7 +313,8 @@ fetch_files() {
     docker rmi "$image" >/dev/null
 }
 
-# An environment of its own for this version. It is whole once `complete` is in it.
+# An environment of its own for this version. The script is given to a shell, as files may lie where
+# nothing may be run (/tmp). It is whole once `complete` is in it.
 make_version() {
     local place=$HOME_DIR/versions/$version
     if [[ -e $place/complete && $(cat "$place/complete") == "$identity" ]]; then
@@ -324,7 +325,7 @@ make_version() {
     rm -rf "$place.before"
     # Typed from the version's own folder, its files are there.
     if ! [[ $files -ef $place ]]; then copy_files "$place"; fi
-    if ! "$files/systemd/assemble" version "$place"; then
+    if ! sh "$files/systemd/assemble" version "$place"; then
         if [[ -e $place.before ]]; then rm -rf "$place" && mv -T "$place.before" "$place"; fi
         fail "version $version cannot be put together" "see what is said above"
     fi
