@@ -62,8 +62,8 @@ class Verdict(StrEnum):
 
 
 PROOF_SECONDS = 40.0
-"""How long a version must stay up. The rescue waits until 100 s before it puts one back."""
-BLAMELESS_SECONDS = 75.0
+"""How long a version must stay up. The rescue waits until 90 s before it puts one back."""
+BLAMELESS_SECONDS = 60.0
 """When a version that cannot poll, and not by its own fault, gives way before it is put aside."""
 
 
