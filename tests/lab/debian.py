@@ -100,7 +100,7 @@ class Debian:
         self._container.wait()
 
     def _has_booted(self) -> bool:
-        # Not whether nothing is being started any more: a rescue that watches a trial takes minutes.
+        # It may still be starting things then: a rescue that watches a trial takes minutes.
         return self.types("systemctl", "is-active", "multi-user.target").text.strip() == "active"
 
     def types(self, *words: str, environment: Mapping[str, str] | None = None) -> Said:
