@@ -13,10 +13,10 @@ from rich.console import Console
 
 from tests.demo.association import PEOPLE, Association
 from tests.demo.story import Story
-from tests.desks import workshop_of
 from tests.instance import PATIENT_GATE, Instance
 from tests.lab.client import Client
 from tests.lab.lab import Lab
+from tests.offices import workshop_of
 
 _CACHE = "KOPROGO_LAB_CACHE"
 

@@ -14,12 +14,13 @@ import pytest
 from koprogo_agent.domain.armour import Kind as KeyKind
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.update.status import StateName, Status, read_status
-from tests.desks import JOB, Workshop, workshop_of
+from tests.desks import JOB, Workshop
 from tests.instance import Instance
 from tests.lab.keys import SshKey
 from tests.lab.lab import Lab
 from tests.lab.processes import wait_until
 from tests.lab.recipes import Kind
+from tests.offices import workshop_of
 from tests.scenes import installed, watch
 
 pytestmark = pytest.mark.real

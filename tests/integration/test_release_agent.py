@@ -25,10 +25,11 @@ from koprogo_agent.domain.rules import Memory, TrustPolicy
 from koprogo_agent.domain.tags import TagRef
 from koprogo_agent.update.court import Court
 from koprogo_agent.update.verdict import Verdict, judge
-from tests.desks import Desk, Workshop, workshop
+from tests.desks import Desk, Workshop
 from tests.lab import oci
 from tests.lab.engine import Engine
 from tests.lab.oci import Image, Settings, Tree
+from tests.offices import workshop
 
 pytestmark = pytest.mark.real
 

@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 
 from koprogo_agent.domain.armour import Kind
-from tests.desks import JOB, Workshop, workshop
+from tests.desks import JOB, Workshop
 from tests.lab.engine import Engine
 from tests.lab.keys import SshKey
+from tests.offices import workshop
 
 pytestmark = pytest.mark.real
 

@@ -10,9 +10,10 @@ import pytest
 from koprogo_agent.domain.armour import Kind
 from koprogo_agent.errors import NeedsOperator
 from koprogo_agent.release.keyring import read_public
-from tests.desks import JOB, Workshop, workshop
+from tests.desks import JOB, Workshop
 from tests.lab.engine import Engine
 from tests.lab.processes import run
+from tests.offices import workshop
 
 pytestmark = pytest.mark.real
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from koprogo_agent.domain.armour import Kind
-from tests.desks import Desk, Workshop, workshop
+from tests.desks import Desk, Workshop
 from tests.lab.engine import Engine
 from tests.lab.front import Refuse
 from tests.lab.stack import BASE_FILE, INGRESS_FILE
+from tests.offices import workshop
 
 pytestmark = pytest.mark.real
 

@@ -11,8 +11,9 @@ import pytest
 from koprogo_agent.domain.armour import Kind
 from koprogo_agent.errors import RetryLater
 from koprogo_agent.release.product import open_product
-from tests.desks import JOB, Desk, Workshop, workshop
+from tests.desks import JOB, Desk, Workshop
 from tests.lab.engine import Engine
+from tests.offices import workshop
 
 pytestmark = pytest.mark.real
 

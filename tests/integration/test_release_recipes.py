@@ -13,8 +13,9 @@ import pytest
 
 from koprogo_agent import __version__ as version
 from koprogo_agent.domain.armour import Kind
-from tests.desks import JOB, Workshop, workshop
+from tests.desks import JOB, Workshop
 from tests.lab.engine import Engine
+from tests.offices import workshop
 
 pytestmark = pytest.mark.real
 

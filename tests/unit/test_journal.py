@@ -7,44 +7,16 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from koprogo_agent.domain.deployment import Deployment, Floor, ServicePin
-from koprogo_agent.domain.machine import begin
-from koprogo_agent.domain.plan import Kind, Step, restore
+from koprogo_agent.domain.deployment import Floor
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.errors import NeedsOperator
-from koprogo_agent.update import store
 from koprogo_agent.update.journal import Journal
-from koprogo_agent.update.operation import Operation
-
-NOW = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)
-OLD = Deployment(
-    tag="v1.0.0",
-    fingerprint="f1",
-    oid="a" * 40,
-    commit="b" * 40,
-    counter=1,
-    image_tag="v1.0.0",
-    files={"compose.yml": "0" * 64},
-    compose_files=("compose.yml",),
-    pins={"backend": ServicePin("backend@sha256:1", "v1.0.0")},
-    migrations="c" * 40,
-)
-NEW = replace(OLD, tag="v1.1.0", fingerprint="f2", counter=2, works_with=("1.0.0",))
-
-
-def new_operation() -> Operation:
-    """An operation that is about to begin."""
-    state, _ = begin(restore())
-    facts = {Step.RESTORE: {"from": "/backups/1.dump"}}
-    return Operation(0, Kind.RESTORE, "v1.1.0", "f2", OLD, NEW, state, NOW, facts)
+from tests.journals import NEW, NOW, OLD, filled, new_operation, opened_or_set_aside
 
 
 @pytest.fixture
@@ -121,101 +93,6 @@ def test_newer_schema_is_left_alone(path: Path) -> None:
         Journal(path, NOW)
     assert raised.value.code == "journal.newer"
     assert path.exists()
-
-
-ADDED = """
-CREATE TABLE report (number INTEGER PRIMARY KEY, body TEXT NOT NULL) STRICT;
-CREATE TRIGGER report_made AFTER INSERT ON report
-BEGIN INSERT INTO seal VALUES ('report', new.rowid, row_hash(new.number, new.body)); END;
-"""
-"""What the next version of the agent may need, with its seals."""
-
-
-@contextmanager
-def next_version(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The agent as it will be."""
-    number = store.SCHEMA
-    with monkeypatch.context() as patched:
-        patched.setattr(store, "SCHEMA", number + 1)
-        patched.setattr(store, "_STEPS", {number: ADDED})
-        whole = f"{store._SCRIPT} {ADDED} PRAGMA user_version = {number + 1};"  # noqa: SLF001
-        patched.setattr(store, "_SCRIPT", whole)
-        patched.setattr(store, "_objects_as_made", store._objects_as_made.__wrapped__)  # noqa: SLF001
-        yield
-
-
-def test_the_next_version_reads_this_journal_and_this_one_reads_the_next_ones(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It may be put back after it has begun, and after it was blessed: nothing is forgotten."""
-    known = filled(path)
-    for _ in range(2):
-        with next_version(monkeypatch):
-            journal = Journal(path, NOW)
-            assert journal.set_aside is None
-            assert knowledge(journal) == known
-            with journal.store.transaction() as connection:
-                connection.execute("INSERT INTO report (body) VALUES ('x')")
-            journal.close()
-        journal = Journal(path, NOW)
-        assert journal.set_aside is None
-        assert knowledge(journal) == known
-        journal.put("mark", "x")
-        known = knowledge(journal)
-        journal.close()
-
-
-def test_what_the_next_version_would_not_do_is_damage(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It adds tables and changes none: what is not so is set aside as ever."""
-    filled(path)
-    with next_version(monkeypatch):
-        Journal(path, NOW).close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("DROP TABLE image")
-    journal = Journal(path, NOW)
-    assert journal.set_aside is not None
-    journal.close()
-
-
-def filled(path: Path) -> dict[str, object]:
-    """A journal with a history, closed; returns what it knows."""
-    journal = Journal(path, NOW)
-    journal.adopt(OLD)
-    for number in range(30):
-        journal.record("tag.seen", NOW, number=number, note="x" * 100)
-        journal.end(journal.begin(new_operation()), Outcome.COMMITTED, NOW)
-    journal.commit(NEW, OLD)
-    journal.begin(new_operation())
-    known = knowledge(journal)
-    journal.close()
-    return known
-
-
-def knowledge(journal: Journal) -> dict[str, object]:
-    """Everything on which the agent acts."""
-    return {
-        "installed": journal.installed,
-        "previous": journal.previous,
-        "floor": journal.floor,
-        "live": journal.live(),
-        "past": journal.past(99),
-    }
-
-
-def opened_or_set_aside(path: Path, known: dict[str, object]) -> bool:
-    """Whether a damaged file was set aside; one that was not must still tell the truth."""
-    journal = Journal(path, NOW)
-    try:
-        if journal.set_aside is None:
-            assert knowledge(journal) == known
-            return False
-        assert journal.set_aside.exists()
-        assert journal.installed is None
-        return True
-    finally:
-        journal.close()
 
 
 @pytest.fixture(scope="module")
