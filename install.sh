@@ -305,12 +305,13 @@ fetch_files() {
     say "  … fetching $image"
     fetched=$(mktemp -d)
     files=$fetched
-    local made
     docker pull --quiet "$image" >/dev/null
+    local made copied=yes
     made=$(docker create --network none "$image" nothing)
-    docker cp "$made:/dist/." "$files" >/dev/null
+    docker cp "$made:/dist/." "$files" >/dev/null || copied=''
     docker rm "$made" >/dev/null
     docker rmi "$image" >/dev/null
+    [[ -n $copied ]] || fail "$image holds no /dist" "take the reference that a release of the agent names"
 }
 
 # An environment of its own for this version. The script is given to a shell, as files may lie where

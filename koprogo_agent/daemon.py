@@ -32,13 +32,9 @@ from koprogo_agent.wiring import Agent, build_self_update, open_agent
 log = structlog.get_logger()
 
 _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
-
-
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _HEAVY = "docker"
 """What only operations and backups import; Python cannot give its memory back."""
-
-
 _PROVES_AGAIN = timedelta(seconds=10)
 """From one poll of a version on trial to the next."""
 

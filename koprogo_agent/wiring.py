@@ -131,7 +131,7 @@ def build_self_update(agent: Agent, watcher: Watcher) -> SelfUpdate | None:
     world = own_world(engine.world, source, anchor)
     versions = InstalledVersions(home, Path(sys.prefix).name)
     contents = EngineImageContents(engine_host(settings))
-    packages = Packages(world, versions, contents, home, engine.journal, watcher)
+    packages = Packages(world, versions, contents, engine.journal, watcher)
     return SelfUpdate(
         world=world,
         versions=versions,

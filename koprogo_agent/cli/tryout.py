@@ -19,7 +19,7 @@ from koprogo_agent.cli import log, render
 from koprogo_agent.cli.begin import begin
 from koprogo_agent.cli.doctor import patient_of
 from koprogo_agent.cli.options import ConfigPath
-from koprogo_agent.doctor.examination import examine
+from koprogo_agent.doctor.examination import HERE, examine
 from koprogo_agent.errors import StepFailed
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.status import read_status
@@ -43,8 +43,9 @@ def try_out(
         if opened.set_aside is not None:
             raise StepFailed("it cannot read the journal", code="agent.journal")
         read_status(opened, settings, now)
-    # That it can look is what counts: what it finds is this machine's, whichever version looks.
-    found = examine(patient_of(config, settings), lambda _name: None)
+    # That it can look is what counts: what it finds is this machine's, whichever version looks. And
+    # a source that does not answer today would keep a good version out for good.
+    found = examine(patient_of(config, settings), lambda _name: None, HERE)
     render.line(f"{version} can work here; it looked at {len(found)} things")
 
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from koprogo_agent.doctor import agent, itself, machine, source, stack
 from koprogo_agent.doctor.finding import Check, Finding, Level, Patient, fault
 from koprogo_agent.errors import AgentError
 
-CHECKS: tuple[Check, ...] = (
-    # A wrong clock makes certificates and keys look wrong: it is told before what follows from it.
-    machine.clock,
+HERE: tuple[Check, ...] = (
     machine.configuration,
     machine.folders,
     source.trust,
     source.programs,
-    source.source,
     machine.engine,
     machine.compose,
     machine.disk,
@@ -28,16 +25,23 @@ CHECKS: tuple[Check, ...] = (
     agent.journal,
     agent.lock,
 )
+"""What is looked at on this machine, however the network is."""
+
+# A wrong clock makes certificates and keys look wrong: it is told before what follows from it.
+CHECKS: tuple[Check, ...] = (machine.clock, source.source, *HERE)
 
 
-def examine(patient: Patient, tell: Callable[[str], None]) -> list[Finding]:
+def examine(
+    patient: Patient, tell: Callable[[str], None], checks: Sequence[Check] = CHECKS
+) -> list[Finding]:
     """What is found, worst first.
 
     Args:
         patient: the machine.
         tell: told the name of each check before it is made.
+        checks: those that are made.
     """
-    found = [finding for check in CHECKS for finding in _made(check, patient, tell)]
+    found = [finding for check in checks for finding in _made(check, patient, tell)]
     return sorted(dict.fromkeys(found), key=lambda finding: finding.level)
 
 

@@ -29,14 +29,12 @@ class Packages:
 
     Attributes:
         world: the machine, with the source of the agent's own releases.
-        home: the folder of the versions.
         journal: the one that versions have to get along with.
     """
 
     world: World
     versions: Versions
     contents: ImageContents
-    home: Path
     journal: Journal
     watcher: Watcher
 
@@ -54,13 +52,14 @@ class Packages:
         image = manifest.images.get(IMAGE) if manifest else None
         if manifest is None or image is None:
             raise StepFailed(f"{release.tag} names no image {IMAGE!r}", code="agent.manifest")
-        if self.world.files.free_bytes(self.home) < _ROOM:
+        room = self.versions.room(version)
+        if self.world.files.free_bytes(room) < _ROOM:
             raise NeedsOperator(
-                f"there is no room in {self.home} for another version of the agent",
+                f"there is no room in {room.parent} for another version of the agent",
                 code="disk.full",
                 advice="free some; what takes it: du -xh / | sort -h, docker system df",
             )
-        self._unpack(manifest, image, self.versions.room(version))
+        self._unpack(manifest, image, room)
         self.versions.assemble(version)
         self._try(version)
         return version

@@ -106,9 +106,7 @@ class Succession:
         started = SelfUpdate(
             world=world,
             versions=versions,
-            packages=Packages(
-                world, versions, self.contents, self.home, instance.journal, instance.watcher
-            ),
+            packages=Packages(world, versions, self.contents, instance.journal, instance.watcher),
             settings=instance.settings,
             running=parse_version(self.current),
             instance="one",
