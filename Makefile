@@ -10,6 +10,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHONS ?= 3.11 3.12 3.13
+FILES_APART := -n 2 --dist loadfile --no-loadscope-reorder
 SCRIPTS = $(shell git grep --untracked -lE '^#!.*sh$$')
 MACHINE ?= $(shell uname -m)
 # Universal: one file for every platform and every CPython from 3.11 on, told apart by markers.
@@ -57,13 +58,19 @@ check: venv ## the inner loop: lint, unit and simulation tests, in about a minut
 .PHONY: test
 test: setup ## everything, from a clean clone: about 20 minutes on 2 cores
 	@$(MAKE) --no-print-directory check
-	$(BIN)/pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests \
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync real machine
+
+.PHONY: real
+real: setup ## tests on real parts
+	@$(MAKE) --no-print-directory venv
+	$(BIN)/pytest -q $(FILES_APART) tests \
 		--ignore=tests/unit --ignore=tests/simulation --ignore=tests/machine
 
+# Side by side with those: it waits most of the time, for systemd and for trials to end.
 .PHONY: machine
-machine: setup ## on a bare Debian with systemd: installing, self-update; not yet part of test
+machine: setup ## tests on a bare Debian with systemd: installing, self-update, power cuts
 	@$(MAKE) --no-print-directory venv
-	$(BIN)/pytest -q tests/machine
+	$(BIN)/pytest -q $(FILES_APART) tests/machine
 
 .PHONY: crash
 crash: setup ## kill -9 at length: 50 random instants, and each boundary of a step by itself

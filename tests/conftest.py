@@ -14,8 +14,8 @@ from tests.lab.recipes import Kind
 LONGEST = tuple(
     f"test_{name}"
     for name in (
-        *("selfupdate", "updates", "migrations", "instances", "install"),
-        *("crashes", "faults", "adoption"),
+        *("trials", "power_cuts", "selfupdate", "install"),
+        *("updates", "migrations", "crashes", "faults", "adoption"),
     )
 )
 """Files that take minutes, the longest first."""

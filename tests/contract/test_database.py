@@ -14,15 +14,22 @@ from tests.contract.ground import Ground
 POINT, ASIDE = "koprogo_agent_point_contract", "koprogo_agent_aside_contract"
 
 
+@pytest.fixture(scope="module")
+def fenced(ground: Ground) -> Iterator[Ground]:
+    """The ground; users come in again when all is over."""
+    stack = ground.engine.world.stack
+    stack.stop(ground.project.name, ["ingress", "backend"])
+    yield ground
+    stack.start(ground.project.name, ["backend", "ingress"])
+
+
 @pytest.fixture
-def database(ground: Ground) -> Iterator[Database]:
-    """The port; afterwards the scratch databases are gone, and users come in again."""
-    world = ground.engine.world
-    world.stack.stop(ground.project.name, ["ingress", "backend"])
-    yield world.database
+def database(fenced: Ground) -> Iterator[Database]:
+    """The port; afterwards the scratch databases are gone."""
+    port = fenced.engine.world.database
+    yield port
     for name in (POINT, ASIDE):
-        world.database.drop(ground.at, name)
-    world.stack.start(ground.project.name, ["backend", "ingress"])
+        port.drop(fenced.at, name)
 
 
 def unseen(_size: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 BOOT_SECONDS = 60.0
+ASK_AGAIN_SECONDS = 1.0
+"""A question typed there costs the engine a process and a namespace, or a Python's whole start."""
 _GROUPS = Path("/sys/fs/cgroup")
 
 
@@ -88,7 +90,7 @@ class Debian:
         """Starts it, on its disk as it was, and waits until systemd has started everything."""
         assert self._container is not None
         self._container.start()
-        wait_until(self._has_booted, BOOT_SECONDS, f"{self._name} to boot")
+        self.wait_until(self._has_booted, BOOT_SECONDS, "the machine to boot")
 
     def cut_power(self) -> None:
         """Kills all that runs on it at once, and nothing on it can write any more.
@@ -98,6 +100,10 @@ class Debian:
         assert self._container is not None
         self._container.kill()
         self._container.wait()
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
+        """Asks something of the machine until it holds; LabError after so many seconds."""
+        wait_until(condition, seconds, f"{what} on {self._name}", ASK_AGAIN_SECONDS)
 
     def _has_booted(self) -> bool:
         # It may still be starting things then: a rescue that watches a trial takes minutes.

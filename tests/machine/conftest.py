@@ -11,6 +11,7 @@ from tests.lab.agent import Workshop
 from tests.lab.engine import Engine
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
+from tests.machine.site import Site, founded_site
 
 
 @pytest.fixture(scope="session")
@@ -35,3 +36,10 @@ def running(lab_engine: Engine) -> Iterator[Lab]:
         lab.stack.write_env(release.tag)
         lab.install(release)
         yield lab
+
+
+@pytest.fixture(scope="module")
+def site(running: Lab, workshop: Workshop) -> Iterator[Site]:
+    """A machine beside that stack, whose agent looks for versions of itself."""
+    with founded_site(running, workshop) as made:
+        yield made

@@ -12,7 +12,6 @@ import pytest
 from tests.lab.agent import Workshop
 from tests.lab.debian import Debian
 from tests.lab.lab import Lab
-from tests.lab.processes import wait_until
 from tests.lab.recipes import Kind
 from tests.machine.installing import (
     NOWHERE,
@@ -69,7 +68,7 @@ def test_it_is_installed_polls_and_restarts_nothing(machine: Debian, running: La
         "PostgreSQL does not start on a folder that others may write to"
     )
     assert machine.does("systemctl", "is-active", SERVICE).strip() == "active"
-    wait_until(lambda: status(machine)["installed"] is not None, POLL, "the first poll")
+    machine.wait_until(lambda: status(machine)["installed"] is not None, POLL, "the first poll")
     assert running.stack.containers() == before
 
 
@@ -102,8 +101,10 @@ def test_a_killed_daemon_is_back_at_once(machine: Debian) -> None:
     """Whatever killed it."""
     before = main_process(machine)
     machine.does("systemctl", "kill", "--signal=KILL", SERVICE)
-    wait_until(lambda: main_process(machine) not in {"0", before}, PROMPT, "the daemon to be back")
-    wait_until(
+    machine.wait_until(
+        lambda: main_process(machine) not in {"0", before}, PROMPT, "the daemon to be back"
+    )
+    machine.wait_until(
         lambda: machine.types("systemctl", "is-active", SERVICE).text.strip() == "active",
         PROMPT,
         "the daemon to be ready",
@@ -115,7 +116,9 @@ def test_a_tick_that_hangs_is_ended_and_begun_anew(machine: Debian) -> None:
     with dropped_in(machine, "[Service]\nWatchdogSec=5\nTimeoutAbortSec=1\n"):
         before = main_process(machine)
         machine.does("systemctl", "kill", "--kill-whom=main", "--signal=STOP", SERVICE)
-        wait_until(lambda: main_process(machine) not in {"0", before}, 60, "the watchdog to end it")
+        machine.wait_until(
+            lambda: main_process(machine) not in {"0", before}, 60, "the watchdog to end it"
+        )
         result = machine.does("journalctl", "-u", SERVICE, "--grep", "Watchdog timeout")
         assert "Watchdog timeout" in result
 
@@ -130,10 +133,10 @@ def test_a_reboot_in_the_middle_of_an_update_is_made_up_for(machine: Debian, run
         operation = status(machine)["operation"]
         return str(operation["step"]) if isinstance(operation, dict) else ""
 
-    wait_until(lambda: step() in {"fence", "point", "migrate", "switch"}, 120, "the switch")
+    machine.wait_until(lambda: step() in {"fence", "point", "migrate", "switch"}, 120, "the switch")
     machine.cut_power()
     machine.boot()
-    wait_until(lambda: step() in {"", "soak"}, 180, "the update to be finished or undone")
+    machine.wait_until(lambda: step() in {"", "soak"}, 180, "the update to be finished or undone")
     found = status(machine)
     assert found["installed"] in {before, release.tag}
     assert found["held"] is None

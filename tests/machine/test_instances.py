@@ -11,7 +11,7 @@ import pytest
 
 from tests.lab.debian import Debian
 from tests.lab.lab import Lab
-from tests.lab.processes import free_port, wait_until
+from tests.lab.processes import free_port
 from tests.lab.recipes import Kind
 from tests.lab.stack import MIGRATIONS, Stack
 from tests.machine.installing import NOWHERE, bare, install, make_docker_group
@@ -84,7 +84,7 @@ def wait_until_installed(machine: Debian, tag: str, *instance: str) -> None:
         said = json.loads(machine.does("koprogo-agent", *instance, "status", "--json"))
         return bool(said["installed"] == tag)
 
-    wait_until(is_there, UPDATE_SECONDS, f"{tag} {' '.join(instance)}")
+    machine.wait_until(is_there, UPDATE_SECONDS, f"{tag} {' '.join(instance)}")
 
 
 def properties(machine: Debian, service: str) -> str:
