@@ -16,7 +16,7 @@ from typing import IO, Any, Literal
 
 import structlog
 
-from koprogo_agent import redact
+from koprogo_agent import places, redact
 
 Level = Literal["debug", "info", "warning", "error"]
 Logger = structlog.typing.FilteringBoundLogger
@@ -97,7 +97,7 @@ class _Cleaner:
         return self._text(str(value))  # a SecretStr says asterisks here, by itself
 
     def _text(self, value: str) -> str:
-        return redact.printable(self._redact(value))
+        return redact.printable(places.typed_here(self._redact(value)))
 
     def _redact(self, value: str) -> str:
         # Looks at twice of what it keeps: a secret that the first cut halves falls to the second.

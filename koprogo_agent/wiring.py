@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from socket import gethostname
 
 from koprogo_agent import __version__
 from koprogo_agent.adapters.anchor import TrustDirectory
@@ -91,6 +92,7 @@ def engine_host(settings: Settings) -> str:
 def build_world(settings: Settings) -> World:
     """The real outside systems."""
     state, host = settings.state.directory, engine_host(settings)
+    about = f"{settings.stack.project} on {gethostname()}"
     return World(
         source=Git(settings.source, state),
         anchor=TrustDirectory(settings.trust.directory),
@@ -101,7 +103,7 @@ def build_world(settings: Settings) -> World:
         prober=HttpProber(),
         files=LocalFiles(state, settings.stack.directory, settings.backup.directory),
         clock=SystemClock(),
-        notifier=AppriseNotifier(settings.notify.urls),
+        notifier=AppriseNotifier(settings.notify.urls, about),
     )
 
 

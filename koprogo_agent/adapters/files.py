@@ -208,8 +208,10 @@ class LocalFiles:
         """The backups that are kept, oldest first; a file of another size than recorded is none."""
         found: list[tuple[int, Dump]] = []
         with disk_errors("list the backups"):
-            for path in self._backups.glob("*.dump"):
-                name, record = _DUMP.fullmatch(path.name), read_record(path)
+            # Unlike a glob, this does not take a folder that it may not read for an empty one.
+            for path in self._backups.iterdir() if self._backups.exists() else ():
+                name = _DUMP.fullmatch(path.name)
+                record = read_record(path) if name else None
                 if name and record and path.stat().st_size == record.size:
                     found.append((int(name[1]), Dump(path, record.size, record.sha256)))
         return tuple(dump for _, dump in sorted(found, key=lambda pair: pair[0]))

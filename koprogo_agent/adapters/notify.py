@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import structlog
 from pydantic import SecretStr
 
-from koprogo_agent import process, redact
+from koprogo_agent import places, process, redact
 from koprogo_agent.errors import AgentError
 
 _SECONDS = 60.0
@@ -27,14 +27,16 @@ _log = structlog.get_logger(__name__)
 class AppriseNotifier:
     """Implements `ports.Notifier`."""
 
-    def __init__(self, urls: Sequence[SecretStr], seconds: float = _SECONDS) -> None:
+    def __init__(self, urls: Sequence[SecretStr], about: str, seconds: float = _SECONDS) -> None:
         """Nothing is sent yet.
 
         Args:
             urls: apprise's addresses.
+            about: which stack of which machine; the last line of every message.
             seconds: within which all of them must be told; what takes longer is given up.
         """
         self._urls = urls
+        self._about = about
         self._seconds = seconds
 
     def tell(self, title: str, body: str) -> None:
@@ -42,7 +44,8 @@ class AppriseNotifier:
         if not self._urls:
             return
         urls = [url.get_secret_value() for url in self._urls]
-        told = {"title": _harmless(title), "body": _harmless(body)}
+        whole = f"{body}\n\n{self._about}".strip()
+        told = {"title": _harmless(title), "body": _harmless(whole)}
         message = json.dumps({"urls": urls, **told})
         argv = (sys.executable, "-m", _SENDER)
         try:
@@ -58,7 +61,7 @@ class AppriseNotifier:
 
 def _harmless(text: str) -> str:
     """What a registry or a container said may be part of it, and goes where a person reads."""
-    return redact.printable(redact.text(text), keep_lines=True)
+    return redact.printable(places.typed_here(redact.text(text)), keep_lines=True)
 
 
 def _failed(printed: bytes) -> str:

@@ -17,9 +17,7 @@ def main() -> int:
     failed = []
     for number, url in enumerate(message["urls"], start=1):
         channel = apprise.Apprise()
-        # Apprise sends nothing that has no body: "v1.2.3 is installed and healthy" has none.
-        body = message["body"] or message["title"]
-        if not (channel.add(url) and channel.notify(body, message["title"])):
+        if not (channel.add(url) and channel.notify(message["body"], message["title"])):
             failed.append(str(number))
     sys.stdout.write(" ".join(failed))
     return bool(failed)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from koprogo_agent import __version__
+from koprogo_agent import __version__, places
 from koprogo_agent.cli import (
     backup,
     config,
@@ -22,8 +22,6 @@ from koprogo_agent.cli import (
     why,
 )
 from koprogo_agent.cli.options import ConfigPath
-from koprogo_agent.settings.faults import CONFIG_VARIABLE
-from koprogo_agent.settings.places import configuration_of
 
 app = typer.Typer(
     help="Keeps a self-hosted KoproGo current and safe.",
@@ -72,7 +70,7 @@ def _print_version(asked: bool) -> None:
 def _turn_to(instance: str | None) -> None:
     """Every verb, and what it starts, reads that instance's configuration; `--config` wins."""
     if instance is not None:
-        os.environ[CONFIG_VARIABLE] = str(configuration_of(instance))
+        os.environ[places.VARIABLE] = str(places.configuration_of(instance))
 
 
 @app.callback()

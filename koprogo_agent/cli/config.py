@@ -9,14 +9,14 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from koprogo_agent import __version__
+from koprogo_agent import __version__, places
 from koprogo_agent.cli import render
 from koprogo_agent.cli.exits import code_of
 from koprogo_agent.cli.first import init
 from koprogo_agent.cli.migrate import migrate
 from koprogo_agent.cli.options import AsJson, ConfigPath
 from koprogo_agent.errors import NeedsOperator
-from koprogo_agent.settings import MIGRATE, Settings, find_older, load, locate, places
+from koprogo_agent.settings import MIGRATE, Settings, find_older, load
 from koprogo_agent.settings.changes import Edit
 
 app = typer.Typer(
@@ -29,7 +29,7 @@ app.command()(migrate)
 @app.command()
 def check(config: ConfigPath = None, as_json: AsJson = False) -> None:
     """Say whether the configuration is right, and every fault in it."""
-    path = locate(config)
+    path = places.locate(config)
     file = str(path)
     try:
         load(config)
@@ -62,7 +62,7 @@ def show(config: ConfigPath = None, as_json: AsJson = False) -> None:
     if as_json:
         render.as_json(document)
     else:
-        title = f"{locate(config)} (* differs from the default)"
+        title = f"{places.locate(config)} (* differs from the default)"
         render.table(title, ("key", "value", "meaning"), _rows(document))
 
 

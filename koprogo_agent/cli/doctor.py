@@ -7,13 +7,14 @@ from pathlib import Path
 
 import typer
 
+from koprogo_agent import places
 from koprogo_agent.cli import log, render
 from koprogo_agent.cli.begin import begin
 from koprogo_agent.cli.exits import Exit
 from koprogo_agent.cli.options import AsJson, ConfigPath
 from koprogo_agent.doctor.examination import examine, is_well
 from koprogo_agent.doctor.finding import Finding, Level, Patient
-from koprogo_agent.settings import Settings, locate
+from koprogo_agent.settings import Settings
 from koprogo_agent.wiring import JOURNAL, build_world, engine_host
 
 _MARKS = {Level.FAULT: ("✗", "bold red"), Level.WARNING: ("!", "yellow"), Level.GOOD: ("✓", "")}
@@ -49,7 +50,7 @@ def patient_of(config: Path | None, settings: Settings) -> Patient:
     world = build_world(settings)
     return Patient(
         settings=settings,
-        config=locate(config),
+        config=places.locate(config),
         journal=settings.state.directory / JOURNAL,
         world=world,
         host=engine_host(settings),

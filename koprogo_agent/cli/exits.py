@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Sequence
 from enum import IntEnum
 
-from koprogo_agent import redact
+from koprogo_agent import places, redact
 from koprogo_agent.errors import AgentError, NeedsOperator, Refused, RetryLater
 
 
@@ -66,4 +66,4 @@ def tell_fault(program: str = AGENT) -> None:
 
 
 def _write(text: str) -> None:
-    sys.stderr.write(redact.printable(redact.text(text), keep_lines=True) + "\n")
+    sys.stderr.write(redact.printable(places.typed_here(redact.text(text)), keep_lines=True) + "\n")

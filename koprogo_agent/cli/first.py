@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from koprogo_agent import places
 from koprogo_agent.cli import render
 from koprogo_agent.cli.asking import Asker, is_address
 from koprogo_agent.cli.options import ConfigPath
@@ -17,7 +18,7 @@ from koprogo_agent.docker_api import DEFAULT_HOST
 from koprogo_agent.domain.root import Root
 from koprogo_agent.durable import Folder, disk_errors
 from koprogo_agent.errors import NeedsOperator
-from koprogo_agent.settings import Settings, load, locate
+from koprogo_agent.settings import Settings, load
 from koprogo_agent.settings.sections import Stack
 from koprogo_agent.setup import document, roots, stacks
 from koprogo_agent.setup.words import Language, Question, say
@@ -56,7 +57,7 @@ def init(  # noqa: PLR0913, PLR0917 - one for each question
     notify: Addresses = None,
 ) -> None:
     """Write the first configuration and give this machine its trust root; overwrite neither."""
-    file = locate(config)
+    file = places.locate(config)
     ask = Asker(language, quiet=yes)
     given = {
         "project": project,

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 
-from koprogo_agent import __version__
+from koprogo_agent import __version__, places
 from koprogo_agent.cli import render
 from koprogo_agent.cli.exits import NOT_ROOT
 from koprogo_agent.cli.options import ConfigPath
 from koprogo_agent.errors import NeedsOperator
-from koprogo_agent.settings import locate
 
 
 def migrate(config: ConfigPath = None) -> None:
     """Write what is of an older version as this one writes it; comments and order stay."""
     from koprogo_agent.setup.forward import carry_forward  # noqa: PLC0415 - tomlkit, for once
 
-    file = locate(config)
+    file = places.locate(config)
     folder = file.resolve().parent
     if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
         raise NeedsOperator(

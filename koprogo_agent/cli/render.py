@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from koprogo_agent import redact
+from koprogo_agent import places, redact
 
 # Programs that read a table in a pipe want whole lines.
 _PIPE_WIDTH = 400
@@ -82,7 +82,7 @@ def value(of: object) -> str:
 
 def styled(text: str, style: str = "") -> Text:
     """A text made harmless, in a style of ours."""
-    return Text(redact.printable(redact.text(text)), style)
+    return Text(redact.printable(places.typed_here(redact.text(text))), style)
 
 
 def console(*, stderr: bool = False) -> Console:

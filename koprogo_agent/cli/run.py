@@ -9,11 +9,11 @@ from pathlib import Path
 from koprogo_agent import lean
 
 with lean.imports():
-    from koprogo_agent import logs
+    from koprogo_agent import logs, places
     from koprogo_agent.adapters.systemd import Systemd
     from koprogo_agent.cli.begin import begin
     from koprogo_agent.daemon import Daemon
-    from koprogo_agent.settings import MIGRATE, faults, find_older, locate, places
+    from koprogo_agent.settings import MIGRATE, find_older
 
 _AFRESH = "_KOPROGO_AGENT_AFRESH"
 """Set by the agent for itself; a leading underscore keeps it apart from the settings."""
@@ -23,11 +23,11 @@ def run(config: Path | None) -> None:
     """Runs until SIGTERM."""
     if config is not None:
         # A newer version that is tried out reads the same file.
-        os.environ[faults.CONFIG_VARIABLE] = str(config)
+        os.environ[places.VARIABLE] = str(config)
     settings = begin(config)
     logs.configure(settings.log.level, secrets=settings.secrets)
     for edit in find_older(config):
-        advice = places.command(locate(config), MIGRATE)
+        advice = places.command(places.locate(config), MIGRATE)
         logs.get_logger().warning("config.older", why=edit.said, advice=advice)
     daemon = Daemon(settings, Systemd(), just_ticked=bool(os.environ.pop(_AFRESH, "")))
     daemon.run()

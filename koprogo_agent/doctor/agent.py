@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from koprogo_agent import places
 from koprogo_agent.adapters.lock import agent_lock
 from koprogo_agent.doctor.finding import Finding, Patient, fault, good, warning
 from koprogo_agent.errors import NeedsOperator, RetryLater
-from koprogo_agent.settings import places
 from koprogo_agent.update.reading import JournalToRead
 from koprogo_agent.update.standing import Standing
 

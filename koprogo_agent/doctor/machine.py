@@ -16,12 +16,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import koprogo_agent
-from koprogo_agent import docker_api, process
+from koprogo_agent import docker_api, places, process
 from koprogo_agent.adapters.compose import commands
 from koprogo_agent.doctor.finding import Finding, Patient, fault, good, warning
 from koprogo_agent.domain.chain import CLOCK_SKEW
 from koprogo_agent.errors import AgentError
-from koprogo_agent.settings import MIGRATE, find_older, places
+from koprogo_agent.settings import MIGRATE, find_older
 
 _SECONDS = 10.0
 _TIGHT = 2 * 10**9

@@ -22,7 +22,8 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from koprogo_agent.settings import faults, places
+from koprogo_agent import places
+from koprogo_agent.settings import faults
 from koprogo_agent.settings.changes import Edit, carry
 from koprogo_agent.settings.itself import Itself, Log, State
 from koprogo_agent.settings.sections import (
@@ -105,21 +106,16 @@ class Settings(BaseSettings):
         return tuple(url.get_secret_value() for url in self.notify.urls)
 
 
-def locate(path: Path | None = None) -> Path:
-    """The file that `load` reads: the given one, `KOPROGO_AGENT_CONFIG`, or the default."""
-    return path or Path(os.environ.get(faults.CONFIG_VARIABLE) or places.DEFAULT)
-
-
 def load(path: Path | None = None) -> Settings:
     """Reads the settings.
 
     Args:
-        path: the file; None means the one that `locate` finds.
+        path: the file; None means the one that `places.locate` finds.
 
     Raises:
         NeedsOperator: anything is wrong (code `config.invalid`); the message lists every fault.
     """
-    file = locate(path)
+    file = places.locate(path)
     carried = carry(faults.read_toml(file))
     found = carried.conflicts + faults.find_unknown(Settings, carried.document, os.environ)
     known: dict[str, Any] = {
@@ -145,4 +141,4 @@ def find_older(path: Path | None = None) -> list[Edit]:
     Raises:
         NeedsOperator: the file cannot be read (code `config.invalid`).
     """
-    return carry(faults.read_toml(locate(path))).edits
+    return carry(faults.read_toml(places.locate(path))).edits

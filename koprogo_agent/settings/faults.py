@@ -19,14 +19,13 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
-from koprogo_agent import redact
+from koprogo_agent import places, redact
 from koprogo_agent.errors import NeedsOperator
 
 ENV_PREFIX = "KOPROGO_AGENT_"
 ENV_DELIMITER = "__"
-CONFIG_VARIABLE = f"{ENV_PREFIX}CONFIG"
 # Variables with the prefix that are no settings.
-_OTHER_VARIABLES = frozenset({CONFIG_VARIABLE})
+_OTHER_VARIABLES = frozenset({places.VARIABLE})
 _MAX_BYTES = 1024 * 1024
 _MAX_SHOWN = 60
 

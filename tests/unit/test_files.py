@@ -339,6 +339,14 @@ class TestBackups:
         """Before the first backup there are none."""
         assert files.backups() == ()
 
+    def test_a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one(
+        self, files: LocalFiles, tmp_path: Path
+    ) -> None:
+        """Who wants to restore would believe that there is nothing."""
+        (tmp_path / "backups").touch()
+        with pytest.raises(NeedsOperator, match="cannot list the backups"):
+            files.backups()
+
 
 def test_free_space_of_a_folder_still_to_come(files: LocalFiles, tmp_path: Path) -> None:
     """Free space is told of the file system that will hold a path."""

@@ -7,12 +7,15 @@ import os
 from pathlib import Path
 
 import pytest
+import typer
 
+from koprogo_agent import places
+from koprogo_agent.cli.app import app
 from koprogo_agent.cli.exits import Exit
 from koprogo_agent.cli.main import run
 from koprogo_agent.errors import NeedsOperator
-from koprogo_agent.settings import Settings, load, places
-from koprogo_agent.settings.places import command, configuration_of, instance_of, service
+from koprogo_agent.places import command, configuration_of, instance_of, service, typed_here
+from koprogo_agent.settings import Settings, load
 
 FAUBOURG = Path("/etc/koprogo-agent/faubourg/config.toml")
 
@@ -120,3 +123,21 @@ def test_what_to_type_and_which_service_it_is() -> None:
     assert command(Path("/x.toml"), "doctor") == "koprogo-agent doctor --config /x.toml"
     assert service(places.DEFAULT) == "koprogo-agent"
     assert service(FAUBOURG) == "koprogo-agent@faubourg"
+
+
+def test_advice_is_for_the_instance_that_gives_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Typed as it stands elsewhere, it would reach another stack."""
+    said = "koprogo-agent rollback, or `koprogo-agent why`: koprogo-agent again"
+    assert typed_here(said) == said
+    monkeypatch.setenv(places.VARIABLE, str(folder / "faubourg/config.toml"))
+    mine = "koprogo-agent --instance faubourg"
+    assert typed_here(said) == f"{mine} rollback, or `{mine} why`: koprogo-agent again"
+    assert typed_here(typed_here(said)) == typed_here(said)
+
+
+def test_every_verb_is_known_in_advice() -> None:
+    """One that is added to the command line is added there."""
+    verbs = typer.main.get_group(app).commands
+    assert set(places.VERBS) == {name for name, one in verbs.items() if not one.hidden}

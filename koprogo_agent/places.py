@@ -16,11 +16,24 @@ from koprogo_agent.errors import NeedsOperator
 FOLDER = Path("/etc/koprogo-agent")
 FILE = "config.toml"
 DEFAULT = FOLDER / FILE
+VARIABLE = "KOPROGO_AGENT_CONFIG"
+"""Environment variable that names the configuration, where it is not the default one."""
+VERBS = (
+    *("backup", "check", "config", "demo", "doctor", "history", "hold", "plan", "resume", "retry"),
+    *("rollback", "run", "status", "update", "verify", "why"),
+)
+"""What people type after the program's name."""
 
 _AGENT = "koprogo-agent"
+_TYPED = re.compile(rf"\b{_AGENT} (?=(?:{'|'.join(VERBS)})\b)")
 # systemd takes these as they are, and they are folders' names.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _TRUST = "trust"
+
+
+def locate(path: Path | None = None) -> Path:
+    """The configuration of this process: the given one, that of the environment, or the default."""
+    return path or Path(os.environ.get(VARIABLE) or DEFAULT)
 
 
 def configuration_of(instance: str) -> Path:
@@ -69,6 +82,16 @@ def command(file: Path, words: str) -> str:
     if instance is not None:
         return f"{_AGENT} --instance {instance} {words}"
     return f"{_AGENT} {words}" + ("" if file == DEFAULT else f" --config {file}")
+
+
+def typed_here(text: str) -> str:
+    """A text in which every command is one for the instance that this process is of.
+
+    Most words come from where nobody knows that a machine has several; typed as they stand, they
+    would reach the agent without a name, and another stack.
+    """
+    instance = instance_of(locate())
+    return text if instance is None else _TYPED.sub(f"{_AGENT} --instance {instance} ", text)
 
 
 def service(file: Path) -> str:
