@@ -13,6 +13,7 @@ PYTHONS ?= 3.11 3.12 3.13
 FILES_APART := -n 2 --dist loadfile --no-loadscope-reorder
 SCRIPTS = $(shell git grep --untracked -lE '^#!.*sh$$')
 MACHINE ?= $(shell uname -m)
+SUITE ?= bookworm
 # Universal: one file for every platform and every CPython from 3.11 on, told apart by markers.
 LOCK := .lock-venv/bin/uv pip compile --quiet --universal --python-version 3.11 --upgrade \
 	--generate-hashes --no-emit-index-url --no-header
@@ -58,7 +59,7 @@ check: venv ## the inner loop: lint, unit and simulation tests, in about a minut
 .PHONY: test
 test: setup ## everything, from a clean clone: about 20 minutes on 2 cores
 	@$(MAKE) --no-print-directory check
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync real machine
+	@$(MAKE) --no-print-directory --jobs 2 real machine
 
 .PHONY: real
 real: setup ## tests on real parts
@@ -68,9 +69,9 @@ real: setup ## tests on real parts
 
 # Side by side with those: it waits most of the time, for systemd and for trials to end.
 .PHONY: machine
-machine: setup ## tests on a bare Debian with systemd: installing, self-update, power cuts
+machine: setup ## tests on a bare Debian with systemd: installing, self-update, power cuts; SUITE=trixie
 	@$(MAKE) --no-print-directory venv
-	$(BIN)/pytest -q $(FILES_APART) tests/machine
+	KOPROGO_SUITE=$(SUITE) $(BIN)/pytest -q $(FILES_APART) tests/machine
 
 .PHONY: crash
 crash: setup ## kill -9 at length: 50 random instants, and each boundary of a step by itself

@@ -90,14 +90,14 @@ class Workshop:
         """What the present version is installed from."""
         return self._checkout / "dist"
 
-    def build(self) -> None:
-        """`make dist` for the present version and the Python of the bare machine."""
+    def build(self, python: str) -> None:
+        """`make dist` for the present version and one Python, such as 3.11."""
         listed = run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=CHECKOUT).decode()
         for name in filter(None, listed.split("\0")):
             (self._checkout / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(CHECKOUT / name, self._checkout / name)
         (self._checkout / ".venv").symlink_to(Path(sys.executable).parents[1])
-        run(["make", "-o", "venv", "dist", "PYTHONS=3.11"], cwd=self._checkout, seconds=300)
+        run(["make", "-o", "venv", "dist", f"PYTHONS={python}"], cwd=self._checkout, seconds=300)
 
     def wheel(self, version: str, fault: Fault) -> Path:
         """The wheel of a version with something wrong in it."""

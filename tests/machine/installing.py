@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,10 @@ from tests.lab.lab import Lab
 from tests.lab.stack import compose_program
 
 SERVICE = "koprogo-agent.service"
+SUITE = os.environ.get("KOPROGO_SUITE", "bookworm")
+"""Which Debian: `make machine SUITE=trixie` says so."""
+PYTHON = {"bookworm": "3.11", "trixie": "3.13"}[SUITE]
+"""The one that this Debian has."""
 NOWHERE = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
 """What would go out of the machine fails."""
 
@@ -26,7 +31,7 @@ def bare(lab: Lab, dist: Path, name: str) -> Debian:
         Path(compose_program()): "/usr/local/bin/docker-compose",
         Path(shutil.which("docker") or ""): "/usr/local/bin/docker",
     }
-    return Debian(lab.engine, f"{lab.name}-{name}", shared)
+    return Debian(lab.engine, f"{lab.name}-{name}", shared, SUITE)
 
 
 def make_docker_group(machine: Debian, lab: Lab) -> None:
