@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHONS ?= 3.11 3.12 3.13
-FILES_APART := -n 2 --dist loadfile --no-loadscope-reorder
+FILES_APART := --dist loadfile --no-loadscope-reorder
 SCRIPTS = $(shell git grep --untracked -lE '^#!.*sh$$')
 MACHINE ?= $(shell uname -m)
 SUITE ?= bookworm
@@ -56,22 +56,16 @@ unit: venv ## unit and simulation tests
 check: venv ## the inner loop: lint, unit and simulation tests, in about a minute
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint unit
 
+# Four workers for two processors: the tests on a bare machine mostly wait.
 .PHONY: test
 test: setup ## everything, from a clean clone: about 20 minutes on 2 cores
 	@$(MAKE) --no-print-directory check
-	@$(MAKE) --no-print-directory --jobs 2 real machine
+	$(BIN)/pytest -q -n 4 $(FILES_APART) tests --ignore=tests/unit --ignore=tests/simulation
 
-.PHONY: real
-real: setup ## tests on real parts
-	@$(MAKE) --no-print-directory venv
-	$(BIN)/pytest -q $(FILES_APART) tests \
-		--ignore=tests/unit --ignore=tests/simulation --ignore=tests/machine
-
-# Side by side with those: it waits most of the time, for systemd and for trials to end.
 .PHONY: machine
-machine: setup ## tests on a bare Debian with systemd: installing, self-update, power cuts; SUITE=trixie
+machine: setup ## installing, self-update and power cuts on a bare Debian with systemd; or on SUITE=noble
 	@$(MAKE) --no-print-directory venv
-	KOPROGO_SUITE=$(SUITE) $(BIN)/pytest -q $(FILES_APART) tests/machine
+	KOPROGO_SUITE=$(SUITE) $(BIN)/pytest -q -n 3 $(FILES_APART) tests/machine
 
 .PHONY: crash
 crash: setup ## kill -9 at length: 50 random instants, and each boundary of a step by itself

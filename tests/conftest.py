@@ -14,11 +14,11 @@ from tests.lab.recipes import Kind
 LONGEST = tuple(
     f"test_{name}"
     for name in (
-        *("trials", "power_cuts", "selfupdate", "install"),
-        *("updates", "migrations", "crashes", "faults", "adoption"),
+        *("trials", "power_cuts", "updates", "migrations", "selfupdate", "crashes"),
+        *("faults", "install", "adoption", "instances"),
     )
 )
-"""Files that take minutes, the longest first."""
+"""Files that take minutes, the longest first; the first two and some others mostly wait."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

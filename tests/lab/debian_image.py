@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,39 @@ if TYPE_CHECKING:
 
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "ca-certificates"),
-    *("python3", "python3-venv", "git", "openssh-client", "gpgv"),
+    *("python3", "git", "openssh-client", "gpgv"),
 )
 """systemd, and what the agent needs: all that this machine can do without a network."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A release of Debian, or of Ubuntu.
+
+    Attributes:
+        python: the one that the agent takes there.
+        packages: what has it.
+        origin: options of debootstrap that say where it comes from.
+        words: the same, behind the folder: mirror and script.
+    """
+
+    python: str
+    packages: tuple[str, ...] = ("python3-venv",)
+    origin: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+
+
+_UBUNTU = (
+    ("--components=main,universe", "--keyring=/usr/share/keyrings/ubuntu-archive-keyring.gpg"),
+    ("http://archive.ubuntu.com/ubuntu", "/usr/share/debootstrap/scripts/gutsy"),
+)
+SUITES = {
+    "bookworm": Suite("3.11"),
+    "trixie": Suite("3.13"),
+    "jammy": Suite("3.11", ("python3.11", "python3.11-venv"), *_UBUNTU),
+    "noble": Suite("3.12", ("python3-venv",), *_UBUNTU),
+}
+"""Those that install.sh knows: Debian 12 and 13, Ubuntu 22.04 and 24.04."""
 NAME = "koprogo-lab-debian"
 MAKE_SECONDS = 600.0
 _LEFT_OUT = (
@@ -91,9 +122,12 @@ def _make(suite: str, tar: Path) -> None:
     settings.mkdir(parents=True)
     # What is cut short is made anew, so no file need have reached the disk before the next.
     (settings / "unsafe").write_text("force-unsafe-io\n")
-    options = ("--force-check-gpg", "--variant=minbase", f"--include={','.join(PACKAGES)}")
+    release = SUITES[suite]
+    include = f"--include={','.join((*PACKAGES, *release.packages))}"
+    options = ("--force-check-gpg", "--variant=minbase", include, *release.origin)
     # What it mounts there goes with its own namespace, even if it is killed.
-    run(("unshare", "--mount", "--", debootstrap, *options, suite, str(root)), seconds=MAKE_SECONDS)
+    command = ("unshare", "--mount", "--", debootstrap, *options, suite, str(root), *release.words)
+    run(command, seconds=MAKE_SECONDS)
     (settings / "unsafe").unlink()
     # systemd gives each machine an identity of its own when it first boots.
     (root / "etc/machine-id").write_bytes(b"")

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.lab.agent import Workshop
+from tests.lab.debian_image import SUITES
 from tests.lab.engine import Engine
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
-from tests.machine.installing import PYTHON
+from tests.machine.installing import SUITE
 from tests.machine.site import Site, founded_site
 
 
@@ -19,7 +20,7 @@ from tests.machine.site import Site, founded_site
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     """What `make dist` makes, and versions of it with something wrong in them."""
     made = Workshop(tmp_path_factory.mktemp("workshop"))
-    made.build(PYTHON)
+    made.build(SUITES[SUITE].python)
     return made
 
 

@@ -14,9 +14,7 @@ from tests.lab.stack import compose_program
 
 SERVICE = "koprogo-agent.service"
 SUITE = os.environ.get("KOPROGO_SUITE", "bookworm")
-"""Which Debian: `make machine SUITE=trixie` says so."""
-PYTHON = {"bookworm": "3.11", "trixie": "3.13"}[SUITE]
-"""The one that this Debian has."""
+"""Which Debian or Ubuntu: `make machine SUITE=noble` says so."""
 NOWHERE = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
 """What would go out of the machine fails."""
 

@@ -72,7 +72,7 @@ def test_a_power_cut_while_a_version_is_put_together_is_made_up_for(site: Site) 
 def test_it_survives_another_python(site: Site) -> None:
     """An upgrade of the system takes away the one that its environment was made with."""
     folder = f"{HOME}/versions/0.4.0/bin"
-    gone = "-exec ln -sfn /usr/bin/python3.10 {} ;"
+    gone = "-exec ln -sfn /usr/bin/python3.9 {} ;"
     site.machine.does("find", folder, "-lname", "/usr/bin/python3*", *gone.split())
     python = f"{folder}/python"
     assert site.machine.types(python, "-c", "").code
