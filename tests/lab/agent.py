@@ -80,30 +80,32 @@ class Workshop:
     """Builds versions of the agent from the files of this checkout.
 
     Attributes:
-        folder: for anything; what `make dist` makes is below it.
+        folder: for the versions with something wrong in them.
+        checkout: a copy of this one, in which `build` is at work; others may share what it makes.
     """
 
     folder: Path
+    checkout: Path
 
     @property
     def dist(self) -> Path:
         """What the present version is installed from."""
-        return self._checkout / "dist"
+        return self.checkout / "dist"
 
     def build(self, python: str) -> None:
         """`make dist` for the present version and one Python, such as 3.11."""
         listed = run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=CHECKOUT).decode()
         for name in filter(None, listed.split("\0")):
-            (self._checkout / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(CHECKOUT / name, self._checkout / name)
-        (self._checkout / ".venv").symlink_to(Path(sys.executable).parents[1])
-        run(["make", "-o", "venv", "dist", f"PYTHONS={python}"], cwd=self._checkout, seconds=300)
+            (self.checkout / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(CHECKOUT / name, self.checkout / name)
+        (self.checkout / ".venv").symlink_to(Path(sys.executable).parents[1])
+        run(["make", "-o", "venv", "dist", f"PYTHONS={python}"], cwd=self.checkout, seconds=300)
 
     def wheel(self, version: str, fault: Fault) -> Path:
         """The wheel of a version with something wrong in it."""
         place = self.folder / f"{version}-{fault.name.lower()}"
         package = place / "koprogo_agent"
-        shutil.copytree(self._checkout, place, ignore=shutil.ignore_patterns("dist", ".venv"))
+        shutil.copytree(self.checkout, place, ignore=shutil.ignore_patterns("dist", ".venv"))
         init = package / "__init__.py"
         head, _, _ = init.read_text().partition("__version__")
         init.write_text(f'{head}__version__ = "{version}"\n')
@@ -133,10 +135,6 @@ class Workshop:
             if file.is_file() and wanted:
                 tree.hosts[f"/dist/{inner}"] = file
         return oci.push(Image((tree.layer(),), Settings()), registry, PRODUCT, [tag])
-
-    @property
-    def _checkout(self) -> Path:
-        return self.folder / "checkout"
 
 
 @dataclass

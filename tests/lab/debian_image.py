@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "ca-certificates"),
-    *("python3", "git", "openssh-client", "gpgv"),
+    *("python3", "python3-venv", "git", "openssh-client", "gpgv"),
 )
 """systemd, and what the agent needs: all that this machine can do without a network."""
 
@@ -33,15 +33,15 @@ class Suite:
 
     Attributes:
         python: the one that the agent takes there.
-        packages: what has it.
-        origin: options of debootstrap that say where it comes from.
+        options: of debootstrap, that say where it comes from.
         words: the same, behind the folder: mirror and script.
+        updates: packages that came into it later.
     """
 
     python: str
-    packages: tuple[str, ...] = ("python3-venv",)
-    origin: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    updates: tuple[str, ...] = ()
 
 
 _UBUNTU = (
@@ -51,8 +51,8 @@ _UBUNTU = (
 SUITES = {
     "bookworm": Suite("3.11"),
     "trixie": Suite("3.13"),
-    "jammy": Suite("3.11", ("python3.11", "python3.11-venv"), *_UBUNTU),
-    "noble": Suite("3.12", ("python3-venv",), *_UBUNTU),
+    "jammy": Suite("3.11", *_UBUNTU, updates=("python3.11", "python3.11-venv")),
+    "noble": Suite("3.12", *_UBUNTU),
 }
 """Those that install.sh knows: Debian 12 and 13, Ubuntu 22.04 and 24.04."""
 NAME = "koprogo-lab-debian"
@@ -62,6 +62,15 @@ _LEFT_OUT = (
     *("./var/cache/apt/*", "./var/lib/apt/lists/*"),
 )
 """What no test reads, and is nearly half of it."""
+_UPDATE = """
+root=$1
+shift
+mount -t proc proc "$root/proc"
+sed "s/ $0 / $0-updates /" "$root/etc/apt/sources.list" >"$root/etc/apt/sources.list.d/updates.list"
+chroot "$root" apt-get update -qq
+DEBIAN_FRONTEND=noninteractive chroot "$root" apt-get install -qq -y --no-install-recommends "$@"
+"""
+"""`sh -ec … SUITE ROOT PACKAGE…`"""
 _RECIPE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]
 """What is kept was made as this file says now, or is made anew."""
 
@@ -123,11 +132,15 @@ def _make(suite: str, tar: Path) -> None:
     # What is cut short is made anew, so no file need have reached the disk before the next.
     (settings / "unsafe").write_text("force-unsafe-io\n")
     release = SUITES[suite]
-    include = f"--include={','.join((*PACKAGES, *release.packages))}"
-    options = ("--force-check-gpg", "--variant=minbase", include, *release.origin)
+    include = f"--include={','.join(PACKAGES)}"
+    options = ("--force-check-gpg", "--variant=minbase", include, *release.options)
     # What it mounts there goes with its own namespace, even if it is killed.
-    command = ("unshare", "--mount", "--", debootstrap, *options, suite, str(root), *release.words)
-    run(command, seconds=MAKE_SECONDS)
+    apart = ("unshare", "--mount", "--")
+    run((*apart, debootstrap, *options, suite, str(root), *release.words), seconds=MAKE_SECONDS)
+    if release.updates:
+        run(
+            (*apart, "sh", "-ec", _UPDATE, suite, str(root), *release.updates), seconds=MAKE_SECONDS
+        )
     (settings / "unsafe").unlink()
     # systemd gives each machine an identity of its own when it first boots.
     (root / "etc/machine-id").write_bytes(b"")

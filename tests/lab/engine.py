@@ -17,10 +17,9 @@ from tests.lab.processes import Daemon, LabError, run, wait_until
 
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 SLOTS = 16
-STARTING = "starting"
-"""The lock of the one engine that starts."""
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
+PROGRAMS = Path(__file__).parent / "programs"
 UNFILTERED = Path(__file__).parent / "templates/seccomp.json"
 """Lets containers make every system call.
 
@@ -40,7 +39,6 @@ def forget_cache() -> None:
     """Remove all that engines and images left below the cache root, but for what is in use."""
     root = cache_root()
     shutil.rmtree(root / "layers", ignore_errors=True)
-    (root / "engines" / STARTING).unlink(missing_ok=True)
     for locked in (*root.glob("engines/[0-9]*"), *root.glob("debian")):
         with (locked / "lock").open("wb") as lock, suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -118,12 +116,9 @@ class Engine:
         if not self.owned:
             raise LabError("cannot start an engine that the lab found running")
         self._forget_the_killed()
-        with (self._root / STARTING).open("wb") as one_at_a_time:
-            # Two engines that make their firewall's chains at once disturb each other.
-            fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
-            command, log = self._command(), self._slot / "dockerd.log"
-            self._daemon = Daemon(command, log, _engine_environment())
-            self._daemon.wait_ready(self.answers, START_SECONDS)
+        command, log = self._command(), self._slot / "dockerd.log"
+        self._daemon = Daemon(command, log, _engine_environment(self._slot.name))
+        self._daemon.wait_ready(self.answers, START_SECONDS)
 
     def stop(self) -> None:
         """Stop the own engine in an orderly way; its containers stop with it."""
@@ -234,10 +229,10 @@ def _is_containerd(pid: str) -> bool:
         return False
 
 
-def _engine_environment() -> dict[str, str]:
+def _engine_environment(slot: str) -> dict[str, str]:
     """Without proxies: everything that a lab engine talks to is on this machine."""
     kept = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-    return kept | {"PATH": _path()}
+    return kept | {"PATH": f"{PROGRAMS}:{_path()}", "KOPROGO_LAB_CHAINS": f"KPLAB{slot}"}
 
 
 def _path() -> str:

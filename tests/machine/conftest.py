@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,10 +18,15 @@ from tests.machine.site import Site, founded_site
 
 
 @pytest.fixture(scope="session")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    """What `make dist` makes, and versions of it with something wrong in them."""
-    made = Workshop(tmp_path_factory.mktemp("workshop"))
-    made.build(SUITES[SUITE].python)
+def workshop(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Workshop:
+    """What `make dist` makes, once for all workers, and versions of it with something wrong."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+    made = Workshop(tmp_path_factory.mktemp("workshop"), shared / "checkout")
+    with (shared / "checkout.lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.dist.exists():
+            made.build(SUITES[SUITE].python)
     return made
 
 
@@ -32,10 +38,13 @@ def dist(workshop: Workshop) -> Path:
 
 @pytest.fixture(scope="module")
 def running(lab_engine: Engine) -> Iterator[Lab]:
-    """A stack of KoproGo's kind that somebody started by hand."""
+    """A stack of KoproGo's kind that somebody started by hand.
+
+    It is adopted and mostly left alone; so its engine need not ask it often how it is.
+    """
     with Lab(lab_engine) as lab:
         release = lab.publisher.publish(Kind.GOOD)
-        lab.stack.write_env(release.tag)
+        lab.stack.write_env(release.tag, HEALTH_INTERVAL="10s")
         lab.install(release)
         yield lab
 

@@ -45,12 +45,20 @@ def files_of(machine: Debian) -> str:
     return machine.does("sh", "-c", f"{listed}; readlink /opt/koprogo-agent/current")
 
 
+def is_active(machine: Debian) -> bool:
+    """Whether the daemon runs and is ready."""
+    return machine.types("systemctl", "is-active", SERVICE).text.strip() == "active"
+
+
 @contextmanager
 def dropped_in(machine: Debian, text: str) -> Iterator[None]:
     """The service, started with these words in a drop-in of its unit; afterwards as it was."""
     folder = f"/run/systemd/system/{SERVICE}.d"
     write = f"mkdir -p {folder}; cat > {folder}/test.conf <<'END'\n{text}END\n"
-    start = f"systemctl daemon-reload; systemctl restart {SERVICE}"
+    # It is started more often here than people do.
+    start = (
+        f"systemctl daemon-reload; systemctl reset-failed {SERVICE}; systemctl restart {SERVICE}"
+    )
     machine.does("sh", "-ec", f"{write}{start}")
     try:
         yield
@@ -104,11 +112,7 @@ def test_a_killed_daemon_is_back_at_once(machine: Debian) -> None:
     machine.wait_until(
         lambda: main_process(machine) not in {"0", before}, PROMPT, "the daemon to be back"
     )
-    machine.wait_until(
-        lambda: machine.types("systemctl", "is-active", SERVICE).text.strip() == "active",
-        PROMPT,
-        "the daemon to be ready",
-    )
+    machine.wait_until(lambda: is_active(machine), PROMPT, "the daemon to be ready")
 
 
 def test_a_tick_that_hangs_is_ended_and_begun_anew(machine: Debian) -> None:
@@ -121,6 +125,16 @@ def test_a_tick_that_hangs_is_ended_and_begun_anew(machine: Debian) -> None:
         )
         result = machine.does("journalctl", "-u", SERVICE, "--grep", "Watchdog timeout")
         assert "Watchdog timeout" in result
+
+
+def test_it_comes_back_when_systemd_refuses_another_start(machine: Debian) -> None:
+    """As after somebody has tried out a configuration, again and again; no visit is needed."""
+    machine.wait_until(
+        lambda: machine.types("systemctl", "restart", SERVICE).code != 0, 60, "a start too many"
+    )
+    machine.wait_until(lambda: is_active(machine), 60, "the rescue to start it again")
+    said = machine.does("journalctl", "-u", "koprogo-agent-rescue@failed", "-o", "cat")
+    assert "started by hand too often" in said
 
 
 def test_a_reboot_in_the_middle_of_an_update_is_made_up_for(machine: Debian, running: Lab) -> None:

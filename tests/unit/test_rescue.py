@@ -12,6 +12,7 @@ RESCUE = Path(__file__).parents[2] / "systemd/rescue"
 SYSTEMCTL = """#!/bin/sh
 case $* in
 show*ActiveState*) echo "$STATE" ;;
+show*Result*) echo "${RESULT:-exit-code}" ;;
 show*Job*) echo "$JOB" ;;
 show*ExecMainStatus*) echo 1 ;;
 show*NRestarts*) echo "${RESTARTS:-1}" ;;
@@ -71,6 +72,14 @@ def test_what_was_told_to_stop_and_ended_badly_stays_stopped(home: Path) -> None
     called(home, "failed", STATE="failed", JOB="0", RESTARTS="0")
     assert (home / "current").readlink() == Path("versions/0.2.0")
     assert not (home / "restarted").exists()
+
+
+def test_what_was_started_by_hand_too_often_is_started_again(home: Path) -> None:
+    """Somebody tries out a configuration, and systemd refuses the sixth start; nothing is bad."""
+    called(home, "failed", STATE="failed", JOB="0", RESTARTS="0", RESULT="start-limit-hit")
+    assert (home / "current").readlink() == Path("versions/0.2.0")
+    assert not (home / "quarantined").exists()
+    assert (home / "restarted").exists()
 
 
 @pytest.mark.parametrize(
