@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from koprogo_agent.adapters.postgres.channel import Program
+from koprogo_agent.adapters.postgres.channel import run as run_in
 from tests.lab import debian_image
 from tests.lab.engine import Engine
 from tests.lab.processes import LabError, wait_until
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 BOOT_SECONDS = 60.0
+SILENCE_SECONDS = 300.0
 ASK_AGAIN_SECONDS = 1.0
 """A question typed there costs the engine a process and a namespace, or a Python's whole start."""
 _GROUPS = Path("/sys/fs/cgroup")
@@ -22,7 +25,7 @@ _GROUPS = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True)
 class Said:
-    """What a command printed, and how it ended."""
+    """What a command printed, then what it complained of; and how it ended."""
 
     code: int
     text: str
@@ -111,11 +114,10 @@ class Debian:
 
     def types(self, *words: str, environment: Mapping[str, str] | None = None) -> Said:
         """What somebody types as root."""
-        assert self._container is not None
-        done = self._container.exec_run(list(words), environment=dict(environment or {}))
-        assert isinstance(done.output, bytes)
-        assert done.exit_code is not None
-        return Said(done.exit_code, done.output.decode(errors="replace"))
+        # Not the SDK's `exec_run`: what a quick program prints first can vanish in it.
+        program, printed = Program(words, environment or {}, SILENCE_SECONDS), bytearray()
+        ended = run_in(self._engine.host, self._name, program, (), printed.extend)
+        return Said(ended.exit_code, printed.decode(errors="replace") + ended.complaints)
 
     def does(self, *words: str, environment: Mapping[str, str] | None = None) -> str:
         """The same, where it must end well; what it printed."""
