@@ -55,7 +55,7 @@ def instance_of(file: Path) -> str | None:
     """The instance that a configuration makes; None: the one without a name."""
     # However it is named, and also where the file there is a symlink to somewhere else.
     as_named = Path(os.path.abspath(file))  # noqa: PTH100 - `absolute` leaves .. in it
-    for path in (as_named, file.resolve()):
+    for path in (as_named, Path(os.path.realpath(file))):  # unlike resolve, never raises
         name = path.parent.name
         if _is_name(name) and path == FOLDER / name / FILE:
             return name

@@ -5,16 +5,12 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from koprogo_agent.adapters.files import LocalFiles
-from koprogo_agent.backup_record import record_path, write_record
-from koprogo_agent.durable import Folder
 from koprogo_agent.errors import NeedsOperator, Refused, RetryLater
 from tests.trees import ONE, TWO, displaced, tree
 
@@ -239,113 +235,6 @@ class TestLaying:
         assert files.write_override("pins.yml", b"a").stat().st_ino == inode
         assert files.write_override("pins.yml", b"b") == path
         assert path.read_bytes() == b"b"
-
-
-COMPONENT = st.sampled_from(["..", ".", "", "a", "up", "\0", "~", "x\n", ".git", "é", "/"])
-
-
-class TestPathSafety:
-    """No path from outside reaches a file out of the folder."""
-
-    @given(st.one_of(st.lists(COMPONENT, max_size=6).map("/".join), st.text(max_size=30)))
-    @settings(
-        max_examples=150,
-        deadline=None,
-        suppress_health_check=[HealthCheck.function_scoped_fixture],
-    )
-    def test_no_path_leaves_the_folder(self, tmp_path: Path, path: str) -> None:
-        """Write, read and remove of any path change nothing outside, symlink upwards included."""
-        root = tmp_path / "outer/root"
-        root.mkdir(parents=True, exist_ok=True)
-        up = root / "up"
-        if not up.is_symlink() and not up.exists():
-            up.symlink_to("..")
-        folder = Folder(root, 0o755)
-        acts: tuple[Callable[[], object], ...] = (
-            lambda: folder.write(path, b"new", 0o644),
-            lambda: folder.read(path),
-            lambda: folder.remove(path),
-        )
-        for act in acts:
-            try:
-                act()
-            except (NeedsOperator, OSError, UnicodeEncodeError):
-                continue
-        assert [child.name for child in (tmp_path / "outer").iterdir()] == ["root"]
-
-    @given(path=st.lists(COMPONENT, max_size=5).map("/".join))
-    @settings(
-        max_examples=100,
-        deadline=None,
-        suppress_health_check=[HealthCheck.function_scoped_fixture],
-    )
-    def test_staging_refuses_or_stays_inside(
-        self, files: LocalFiles, tmp_path: Path, path: str
-    ) -> None:
-        """A release's path is refused, or its file is below the release's own folder."""
-        try:
-            files.stage("v1.0.0", {path: b"x"})
-        except Refused:
-            return
-        inside = tmp_path / "state/releases/v1.0.0/files"
-        assert (inside / path).resolve().is_relative_to(inside.resolve())
-
-
-class TestBackups:
-    """Backups are found in the order in which they were made."""
-
-    def keep(self, files: LocalFiles, label: str) -> Path:
-        """A backup as the database adapter leaves it."""
-        path = files.backup_path(label)
-        write_record(path, "0" * 64, 4, ())
-        path.write_bytes(b"dump")
-        return path
-
-    def test_order_does_not_depend_on_the_clock(self, files: LocalFiles) -> None:
-        """The oldest is the one made first, even when the clock went backwards since."""
-        made = [self.keep(files, label) for label in ("b", "c", "a")]
-        os.utime(made[2], (0, 0))
-        assert [dump.path for dump in files.backups()] == made
-
-    def test_a_label_has_one_path(self, files: LocalFiles) -> None:
-        """Before and after the dump, the same label gives the same path; another one does not."""
-        first = files.backup_path("before-v1.0.0")
-        assert files.backup_path("before-v1.0.0") == first
-        self.keep(files, "before-v1.0.0")
-        assert files.backup_path("before-v1.0.0") == first
-        assert files.backup_path("other") != first
-
-    def test_only_whole_backups_count(self, files: LocalFiles) -> None:
-        """A truncated dump, one without a record and a record without a dump are not backups."""
-        whole, short = self.keep(files, "whole"), self.keep(files, "short")
-        short.write_bytes(b"du")
-        (whole.parent / "0009-foreign.dump").write_bytes(b"dump")
-        write_record(whole.parent / "0010-gone.dump", "0" * 64, 4, ())
-        assert [dump.path for dump in files.backups()] == [whole]
-        assert mode(whole.parent) == 0o700
-
-    def test_forgetting(self, files: LocalFiles, tmp_path: Path) -> None:
-        """A forgotten backup is gone with its record; what is not a backup is never removed."""
-        path = self.keep(files, "a")
-        files.forget_backup(path)
-        files.forget_backup(path)
-        assert not path.exists()
-        assert not record_path(path).exists()
-        for other in (tmp_path / "stack/0001-a.dump", path.parent / "../stack/0001-a.dump"):
-            with pytest.raises(Refused):
-                files.forget_backup(other)
-
-    def test_no_folder_is_no_backups(self, files: LocalFiles) -> None:
-        """Before the first backup there are none."""
-        assert files.backups() == ()
-
-    def test_a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one(
-        self, files: LocalFiles, tmp_path: Path
-    ) -> None:
-        """Who wants to restore would believe that there is nothing."""
-        (tmp_path / "backups").touch()
-        with pytest.raises(NeedsOperator, match="cannot list the backups"):
-            files.backups()
 
 
 def test_free_space_of_a_folder_still_to_come(files: LocalFiles, tmp_path: Path) -> None:

@@ -141,3 +141,13 @@ def test_every_verb_is_known_in_advice() -> None:
     """One that is added to the command line is added there."""
     verbs = typer.main.get_group(app).commands
     assert set(places.VERBS) == {name for name, one in verbs.items() if not one.hidden}
+
+
+def test_a_configuration_that_leads_nowhere_breaks_no_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A symlink to itself: what tells of it must be able to speak."""
+    loop = tmp_path / "config.toml"
+    loop.symlink_to(loop)
+    monkeypatch.setenv(places.VARIABLE, str(loop))
+    assert typed_here("koprogo-agent doctor") == "koprogo-agent doctor"
