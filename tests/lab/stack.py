@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import docker
 
+from koprogo_agent import docker_api
 from koprogo_agent.adapters.postgres.channel import Program
 from koprogo_agent.adapters.postgres.channel import run as run_in
 from tests.lab.processes import LabError, run
@@ -108,21 +110,19 @@ class Stack:
 
     def containers(self) -> dict[str, str]:
         """The id of each service's container, stopped ones included."""
-        with self._client() as client:
-            found = client.containers.list(all=True, filters={"label": self._label()})
-            return {each.labels["com.docker.compose.service"]: str(each.id) for each in found}
+        filters = json.dumps({"label": [f"com.docker.compose.project={self.name}"]})
+        listed = docker_api.read(self.docker_host, "/containers/json", all="1", filters=filters)
+        return {each["Labels"]["com.docker.compose.service"]: each["Id"] for each in listed}
 
     def state(self, service: str) -> dict[str, object]:
         """What `docker inspect` says of the state of a service's container."""
-        with self._client() as client:
-            state: dict[str, object] = client.api.inspect_container(f"{self.name}-{service}")[
-                "State"
-            ]
-            return state
+        found = docker_api.read(self.docker_host, f"/containers/{self.name}-{service}/json")
+        state: dict[str, object] = found["State"]
+        return state
 
     def logs(self, service: str) -> str:
         """What a service's container has printed."""
-        with self._client() as client:
+        with closing(docker.DockerClient(base_url=self.docker_host, timeout=60)) as client:
             container = client.containers.get(f"{self.name}-{service}")
             return b"".join(container.logs(stream=True, follow=False)).decode(errors="replace")
 
@@ -140,11 +140,3 @@ class Stack:
         """The versions of the migrations that the database holds."""
         rows = self.psql("SELECT version FROM _sqlx_migrations ORDER BY version")
         return [int(row) for row in rows.splitlines()]
-
-    @contextmanager
-    def _client(self) -> Iterator[docker.DockerClient]:
-        with closing(docker.DockerClient(base_url=self.docker_host, timeout=60)) as client:
-            yield client
-
-    def _label(self) -> str:
-        return f"com.docker.compose.project={self.name}"
