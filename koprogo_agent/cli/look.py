@@ -19,8 +19,9 @@ from koprogo_agent.ports import Dump
 from koprogo_agent.selfupdate.standing import OwnStanding
 from koprogo_agent.update.journal import PastOperation
 from koprogo_agent.update.outlook import Waiting
-from koprogo_agent.update.status import StateName, Status
+from koprogo_agent.update.status import Status
 from koprogo_agent.update.trust_stand import quorum
+from koprogo_agent.wire.report import StateName
 from koprogo_agent.wiring import build_world
 
 _STATES = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from koprogo_agent.domain.deployment import Deployment, can_go_back
 from koprogo_agent.domain.states import Outcome
@@ -15,18 +14,7 @@ from koprogo_agent.update.operation import Operation
 from koprogo_agent.update.outlook import Outlook, Waiting
 from koprogo_agent.update.standing import Drift, Held, HeldBy, Polls, Standing
 from koprogo_agent.update.trust_stand import TrustStand, read_trust_stand
-
-
-class StateName(StrEnum):
-    """The state of an instance in one word."""
-
-    CURRENT = "current"
-    UPDATING = "updating"
-    ROLLED_BACK = "rolled_back"
-    HELD = "held"
-    STALE = "stale"
-    PAUSED = "paused"
-    EMPTY = "empty"
+from koprogo_agent.wire.report import StateName
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from pathlib import Path
 from rich.console import Console
 
 from koprogo_agent.domain.armour import Kind as KeyKind
-from koprogo_agent.update.status import StateName, read_status
+from koprogo_agent.update.status import read_status
+from koprogo_agent.wire.report import StateName
 from tests.demo.terminal import DONE, terminal
 from tests.desks import JOB, Workshop
 from tests.instance import Instance

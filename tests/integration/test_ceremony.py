@@ -13,7 +13,8 @@ import pytest
 
 from koprogo_agent.domain.armour import Kind as KeyKind
 from koprogo_agent.domain.states import Outcome
-from koprogo_agent.update.status import StateName, Status, read_status
+from koprogo_agent.update.status import Status, read_status
+from koprogo_agent.wire.report import StateName
 from tests.desks import JOB, Workshop
 from tests.instance import Instance
 from tests.lab.keys import SshKey

@@ -10,7 +10,8 @@ import pytest
 
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.errors import RetryLater
-from koprogo_agent.update.status import StateName, read_status
+from koprogo_agent.update.status import read_status
+from koprogo_agent.wire.report import StateName
 from tests.simulation.instance import Instance
 
 DECADE = timedelta(days=3653)

@@ -11,7 +11,7 @@ from koprogo_agent.domain.canonical import instant
 from koprogo_agent.domain.freshness import place
 from koprogo_agent.errors import Refused, RetryLater
 from koprogo_agent.update.requests import Requests
-from koprogo_agent.update.status import StateName
+from koprogo_agent.wire.report import StateName
 from tests.simulation.clock import EPOCH
 from tests.simulation.instance import TICK, Instance
 from tests.simulation.origin import KEY
