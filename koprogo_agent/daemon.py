@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
+from functools import partial
 from types import FrameType
 
 import structlog
@@ -22,12 +23,13 @@ from apscheduler.triggers.interval import IntervalTrigger
 from koprogo_agent.domain.succession import Verdict, verdict
 from koprogo_agent.errors import AgentError, RetryLater
 from koprogo_agent.ports import Supervisor
+from koprogo_agent.reporting.reporter import Reporter
 from koprogo_agent.schedule import SteadyScheduler
 from koprogo_agent.selfupdate.succession import SelfUpdate
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.leaving import may_leave
 from koprogo_agent.watching import DaemonWatcher
-from koprogo_agent.wiring import Agent, build_self_update, open_agent
+from koprogo_agent.wiring import Agent, build_reporter, build_self_update, open_agent
 
 log = structlog.get_logger()
 
@@ -66,6 +68,7 @@ class Daemon:
         self._stopping = False
         self._makes_way = False
         self._own: SelfUpdate | None = None
+        self._reporter: Reporter | None = None
         self._ready_at = 0.0
         self._not_before = 0.0
         self._look_is_due = False
@@ -85,7 +88,8 @@ class Daemon:
             # Behind the fence users wait, perhaps for ever if nobody starts the agent again.
             return self._stopping and may_leave(watcher.last)
 
-        with open_agent(self._settings, watcher, leaves) as agent:
+        with open_agent(self._settings, watcher, leaves) as agent, self._reports(agent):
+            watcher.notice = lambda: self._notice(agent)
             phase = phase_of(agent.instance, self._settings.source.interval)
             self._scheduler.add_job(
                 lambda: self._tick(agent),
@@ -98,7 +102,7 @@ class Daemon:
             )
             self._own = build_self_update(agent, watcher)
             if self._own is not None:
-                with self._of_itself():
+                with _aside("agent.update"):
                     self._own.begin()
             self._beat()
             self._supervisor.ready()
@@ -160,10 +164,10 @@ class Daemon:
         seconds = time.monotonic() - self._ready_at
         match verdict(seconds, polled=ended is _Ended.WELL, blameless=ended is _Ended.LATER):
             case Verdict.BLESS:
-                with self._of_itself():
+                with _aside("agent.update"):
                     own.bless()
             case Verdict.STEP_BACK:
-                with self._of_itself():
+                with _aside("agent.update"):
                     own.step_back()
                 self._make_way()
                 return
@@ -176,7 +180,7 @@ class Daemon:
         """Makes way for another version of the agent, if there is one to make way for."""
         makes_way = own.is_superseded
         if not makes_way and own.is_due:
-            with self._of_itself(), agent.lock():
+            with _aside("agent.update"), agent.lock():
                 makes_way = own.change()
         if makes_way:
             self._make_way()
@@ -186,14 +190,29 @@ class Daemon:
         self._end_schedule()
 
     @contextmanager
-    def _of_itself(self) -> Iterator[None]:
-        """What goes wrong in here must not keep KoproGo from its updates."""
+    def _reports(self, agent: Agent) -> Iterator[None]:
+        """Meanwhile the fleet hears of this instance, if the operator wants it to."""
+        poll = partial(self._soon, agent)
+        self._reporter = build_reporter(self._settings, poll)
+        if self._reporter is None:
+            yield
+            return
+        with _aside("report"):
+            self._reporter.start()
         try:
             yield
-        except AgentError as error:
-            log.warning("agent.update.postponed", code=error.code, why=error.message)
-        except Exception:  # as for a tick
-            log.exception("agent.update.bug")
+        finally:
+            self._reporter.stop()
+
+    def _notice(self, agent: Agent) -> None:
+        if self._reporter is not None:
+            with _aside("report"):
+                self._reporter.notice(agent.snapshot())
+
+    def _soon(self, agent: Agent) -> None:
+        """Somebody says that there is something new: that is looked at as at every tick."""
+        due = DateTrigger(agent.now())
+        self._scheduler.add_job(lambda: self._tick(agent), due, misfire_grace_time=None)
 
     def _act(self, agent: Agent, act: Callable[[], object]) -> _Ended:
         ended = _Ended.BADLY
@@ -214,6 +233,7 @@ class Daemon:
             log.exception("tick.bug")
             self._supervisor.status("a fault of the agent; see its log")
         self._supervisor.alive()
+        self._notice(agent)
         # Whatever came in between: what is watched must not be forgotten over a dead source.
         if agent.watches and not self._look_is_due:
             self._look_again(agent)
@@ -240,6 +260,18 @@ class Daemon:
         """
         if error.after:
             self._not_before = time.monotonic() + error.after
+
+
+@contextmanager
+def _aside(what: str) -> Iterator[None]:
+    """What goes wrong in here must not keep KoproGo from its updates."""
+    postponed, bug = f"{what}.postponed", f"{what}.bug"
+    try:
+        yield
+    except AgentError as error:
+        log.warning(postponed, code=error.code, why=error.message)
+    except Exception:  # as for a tick
+        log.exception(bug)
 
 
 def phase_of(instance: str, interval: float) -> timedelta:

@@ -19,8 +19,8 @@ DEFAULT = FOLDER / FILE
 VARIABLE = "KOPROGO_AGENT_CONFIG"
 """Environment variable that names the configuration, where it is not the default one."""
 VERBS = (
-    *("backup", "check", "config", "demo", "doctor", "history", "hold", "plan", "resume", "retry"),
-    *("rollback", "run", "status", "update", "verify", "why"),
+    *("backup", "check", "config", "demo", "doctor", "history", "hold", "plan", "report", "resume"),
+    *("retry", "rollback", "run", "status", "update", "verify", "why"),
 )
 """What people type after the program's name."""
 

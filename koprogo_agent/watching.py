@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from koprogo_agent.domain.plan import Action
@@ -17,17 +19,20 @@ class DaemonWatcher:
 
     Attributes:
         last: the action that was carried out last.
+        notice: called when an action begins: whoever reports may want to know.
     """
 
     def __init__(self, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         self.last: Action | None = None
+        self.notice: Callable[[], None] = _nobody
 
     def begins(self, action: Action, tag: str) -> None:
         """Shows the step in `systemctl status`."""
         self._supervisor.status(f"{tag}: {action}")
         self._supervisor.alive()
         log.info("step.begins", step=str(action), tag=tag)
+        self.notice()
 
     def goes_on(self, note: str, done: int, total: int) -> None:
         """Feeds the watchdog."""
@@ -46,6 +51,10 @@ class DaemonWatcher:
         """Logs why the step failed."""
         self._supervisor.alive()
         log.error("step.failed", step=str(action), code=failure.code, why=failure.message)
+
+
+def _nobody() -> None:
+    """Nobody wants to know."""
 
 
 def _brief(facts: Facts) -> dict[str, object]:

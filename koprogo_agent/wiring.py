@@ -17,6 +17,7 @@ from koprogo_agent.adapters.anchor import TrustDirectory
 from koprogo_agent.adapters.clock import SystemClock
 from koprogo_agent.adapters.compose.stack import ComposeStack
 from koprogo_agent.adapters.files import LocalFiles
+from koprogo_agent.adapters.fleet import FleetServer
 from koprogo_agent.adapters.git import Git
 from koprogo_agent.adapters.images import EngineImageContents, RegistryImages
 from koprogo_agent.adapters.lock import agent_lock
@@ -27,6 +28,10 @@ from koprogo_agent.adapters.signatures import SigningTools
 from koprogo_agent.adapters.versions import InstalledVersions, home_of
 from koprogo_agent.docker_api import DEFAULT_HOST
 from koprogo_agent.domain.versions import parse_version
+from koprogo_agent.reporting.outbox import Outbox
+from koprogo_agent.reporting.reporter import Reporter
+from koprogo_agent.reporting.snapshot import Snapshot, read_snapshot
+from koprogo_agent.reporting.teller import Teller
 from koprogo_agent.selfupdate.own import own_settings, own_world
 from koprogo_agent.selfupdate.package import Packages
 from koprogo_agent.selfupdate.succession import SelfUpdate
@@ -37,6 +42,8 @@ from koprogo_agent.update.status import read_status
 from koprogo_agent.update.world import Watcher, World
 
 JOURNAL = "state.db"
+REPORTS = "reports.db"
+IDENTITY = "identity"
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,10 @@ class Agent:
     def summary(self) -> str:
         """Where this instance stands, in one line."""
         return read_status(self.engine.journal, self.settings, self.now()).summary
+
+    def snapshot(self) -> Snapshot:
+        """Where this instance stands, in the words of a report."""
+        return read_snapshot(self.engine.journal, self.settings, self.now())
 
 
 def engine_host(settings: Settings) -> str:
@@ -143,3 +154,21 @@ def build_self_update(agent: Agent, watcher: Watcher) -> SelfUpdate | None:
         instance=agent.instance,
         main=engine.journal,
     )
+
+
+def build_teller(settings: Settings) -> Teller:
+    """Who speaks to the fleet for this instance."""
+    state, fleet = settings.state.directory, settings.fleet
+    return Teller(
+        fleet=FleetServer(fleet.url, state / IDENTITY),
+        outbox=Outbox(state / REPORTS),
+        agent=__version__,
+        token=fleet.token.get_secret_value() if fleet.token else None,
+    )
+
+
+def build_reporter(settings: Settings, poll: Callable[[], None]) -> Reporter | None:
+    """Who reports by itself; None where the operator did not choose it."""
+    if not settings.fleet.reports:
+        return None
+    return Reporter(build_teller(settings), settings.source.interval, poll)

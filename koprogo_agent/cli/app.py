@@ -17,6 +17,7 @@ from koprogo_agent.cli import (
     look,
     offers,
     plan,
+    report,
     tryout,
     update,
     why,
@@ -58,6 +59,7 @@ for verb in (
     app.command()(verb)
 app.command("try", hidden=True)(tryout.try_out)
 app.add_typer(backup.app, name="backup")
+app.add_typer(report.app, name="report")
 app.add_typer(config.app, name="config")
 
 

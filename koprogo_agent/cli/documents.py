@@ -10,6 +10,7 @@ from koprogo_agent import __version__
 from koprogo_agent.cli.words import iso
 from koprogo_agent.domain.plan import Step
 from koprogo_agent.ports import Dump
+from koprogo_agent.reporting.outbox import Heard
 from koprogo_agent.selfupdate.standing import OwnStanding
 from koprogo_agent.update.journal import PastOperation
 from koprogo_agent.update.memory import Quarantined, Refusal
@@ -58,6 +59,19 @@ def of_agent(own: OwnStanding | None) -> dict[str, Any]:
         "waiting": [of_waiting(one) for one in own.waiting] if own else [],
         "quarantined": [of_quarantined(one) for one in own.put_aside] if own else [],
         "stale": (own.stale or None) if own else None,
+    }
+
+
+def of_reports(heard: Heard | None) -> dict[str, Any] | None:
+    """How it goes with the reports; null where nobody wants any."""
+    if heard is None:
+        return None
+    return {
+        "taken": iso(heard.taken),
+        "failing_since": iso(heard.failing_since),
+        "failure": heard.failure or None,
+        "verified": heard.verified,
+        "notice": heard.notice or None,
     }
 
 

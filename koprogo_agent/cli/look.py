@@ -16,6 +16,7 @@ from koprogo_agent.cli.session import Reading, reading
 from koprogo_agent.domain.root import RoleName
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.ports import Dump
+from koprogo_agent.reporting.outbox import Heard
 from koprogo_agent.selfupdate.standing import OwnStanding
 from koprogo_agent.update.journal import PastOperation
 from koprogo_agent.update.outlook import Waiting
@@ -52,13 +53,20 @@ def status(config: ConfigPath = None, as_json: AsJson = False) -> None:
         backups = _backups(read)
         if as_json:
             document = documents.of_status(found, backups)
-            render.as_json({**document, "agent": documents.of_agent(read.agent)})
+            reports, agent = documents.of_reports(read.heard), documents.of_agent(read.agent)
+            render.as_json({**document, "reports": reports, "agent": agent})
             return
         said, style = _STATES[found.state]
         if found.state is StateName.CURRENT and (found.candidate or found.waiting):
             said = "healthy; a newer release waits"
         render.line(f"KoproGo {found.installed or ''}  {said}", style)
-        render.pairs((*_lines(found, backups, read.now), *_agent(read.agent, read.now)))
+        render.pairs(
+            (
+                *_lines(found, backups, read.now),
+                *_reports(read.heard, read.now),
+                *_agent(read.agent, read.now),
+            )
+        )
 
 
 def history(limit: Limit = 20, config: ConfigPath = None, as_json: AsJson = False) -> None:
@@ -105,6 +113,18 @@ def _lines(
     yield "last backup", _backup(status, backups, now)
     if status.waiting or status.refusals:
         yield "", "why, one by one: koprogo-agent why"
+
+
+def _reports(heard: Heard | None, now: datetime) -> Iterator[tuple[str, str | Text]]:
+    """How the association hears of this instance, where it does."""
+    if heard is None:
+        return
+    if heard.failing_since:
+        since = words.ago(heard.failing_since, now)
+        yield "reports", render.styled(f"not taken since {since}: {heard.failure}", "yellow")
+    else:
+        yield "reports", words.when(heard.taken, now) if heard.taken else "none yet"
+    yield "notice", heard.notice
 
 
 def _agent(own: OwnStanding | None, now: datetime) -> Iterator[tuple[str, str | Text]]:

@@ -15,6 +15,7 @@ from koprogo_agent.cli.begin import begin
 from koprogo_agent.cli.exits import NOT_ROOT
 from koprogo_agent.domain.plan import Action
 from koprogo_agent.errors import Failure, NeedsOperator, RetryLater
+from koprogo_agent.reporting.outbox import Heard
 from koprogo_agent.selfupdate.standing import OwnStanding, read_own_standing
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.memory import Memory
@@ -22,7 +23,7 @@ from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.reading import JournalToRead
 from koprogo_agent.update.status import Status, read_status
 from koprogo_agent.update.world import Watcher
-from koprogo_agent.wiring import JOURNAL, Agent, open_agent
+from koprogo_agent.wiring import JOURNAL, Agent, build_teller, open_agent
 
 _PATIENCE = 8.0
 """Seconds that a verb waits for a poll of the daemon to end; an update takes longer."""
@@ -71,6 +72,11 @@ class Reading:
     def agent(self) -> OwnStanding | None:
         """Where the agent itself stands."""
         return read_own_standing(self.settings, self.now)
+
+    @property
+    def heard(self) -> Heard | None:
+        """How it goes with the reports; None where nobody wants any."""
+        return build_teller(self.settings).outbox.heard if self.settings.fleet.reports else None
 
 
 @contextmanager

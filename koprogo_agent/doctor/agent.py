@@ -11,6 +11,7 @@ from koprogo_agent.doctor.finding import Finding, Patient, fault, good, warning
 from koprogo_agent.errors import NeedsOperator, RetryLater
 from koprogo_agent.update.reading import JournalToRead
 from koprogo_agent.update.standing import Standing
+from koprogo_agent.wiring import build_teller
 
 
 def journal(patient: Patient) -> Iterator[Finding]:
@@ -52,6 +53,22 @@ def _standing(patient: Patient, standing: Standing) -> Iterator[Finding]:
         yield fault("polls", said, "the clock was set back; look: timedatectl")
     else:
         yield good("polls", f"the last good one was {polls.succeeded:%Y-%m-%d %H:%M} UTC")
+
+
+def reports(patient: Patient) -> Iterator[Finding]:
+    """The fleet hears of this instance, or nobody wants it to."""
+    settings = patient.settings
+    if not settings.fleet.reports:
+        return
+    heard = build_teller(settings).outbox.heard
+    if heard.failing_since:
+        said = f"none was taken since {heard.failing_since:%Y-%m-%d %H:%M} UTC: {heard.failure}"
+        yield warning("reports", said, f"updates need it not; look: curl -I {settings.fleet.url}")
+    elif heard.taken:
+        yield good("reports", f"the last was taken {heard.taken:%Y-%m-%d %H:%M} UTC")
+    else:
+        start = "the agent reports once it is started: koprogo-agent report send does it now"
+        yield warning("reports", "none was sent yet", start)
 
 
 def lock(patient: Patient) -> Iterator[Finding]:

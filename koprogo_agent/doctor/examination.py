@@ -23,6 +23,7 @@ HERE: tuple[Check, ...] = (
     itself.itself,
     itself.units,
     agent.journal,
+    agent.reports,
     agent.lock,
 )
 """What is looked at on this machine, however the network is."""

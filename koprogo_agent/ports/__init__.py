@@ -9,6 +9,7 @@ as their names say. No method leaves a half-made result that a second call would
 from __future__ import annotations
 
 from koprogo_agent.ports.database import Database, DatabaseAt, Dump
+from koprogo_agent.ports.fleet import Fleet
 from koprogo_agent.ports.images import Images, LocalImage, PullProgress
 from koprogo_agent.ports.machine import Clock, Files, Notifier, Supervisor
 from koprogo_agent.ports.stack import HttpProbe, Prober, Project, RunResult, Stack, Variable
@@ -22,6 +23,7 @@ __all__ = [
     "DatabaseAt",
     "Dump",
     "Files",
+    "Fleet",
     "HttpProbe",
     "ImageContents",
     "Images",

@@ -25,7 +25,7 @@ from pydantic_settings import (
 from koprogo_agent import places
 from koprogo_agent.settings import faults
 from koprogo_agent.settings.changes import Edit, carry
-from koprogo_agent.settings.itself import Itself, Log, State
+from koprogo_agent.settings.itself import Fleet, Itself, Log, State
 from koprogo_agent.settings.sections import (
     Backup,
     Database,
@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     backup: Backup = Field(Backup(), description="dumps of the database")
     policy: Policy = Field(Policy(), description="when the agent acts by itself")
     notify: Notify = Field(Notify(), description="whom to tell")
+    fleet: Fleet = Field(Fleet(), description="whether the association hears of it")
     agent: Itself = Field(Itself(), description="how the agent keeps itself current")
     state: State = Field(State(), description="where the agent keeps what it knows")
     log: Log = Field(Log(), description="what is written to the journal")
@@ -103,7 +104,8 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """The values that must never be seen in a log or a message."""
-        return tuple(url.get_secret_value() for url in self.notify.urls)
+        token = [self.fleet.token] if self.fleet.token else []
+        return tuple(one.get_secret_value() for one in (*self.notify.urls, *token))
 
 
 def load(path: Path | None = None) -> Settings:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from koprogo_agent.settings.sections import Section
 from koprogo_agent.settings.values import AbsolutePath, Name, Seconds
@@ -29,6 +29,24 @@ class Itself(Section):
     interval: Seconds = Field(3600, ge=1, description="seconds from one look for them to the next")
     home: AbsolutePath = Field(
         Path("/opt/koprogo-agent"), description="folder in which its versions are installed"
+    )
+
+
+class Fleet(Section):
+    """Whether the association hears how this instance stands."""
+
+    reports: bool = Field(
+        default=False,
+        description="true reports versions and state; `koprogo-agent report show` shows all of it",
+    )
+    url: str = Field(
+        "https://fleet.koprogo.com",
+        pattern=r"^(https://[^\s@/?#]+|http://(127\.0\.0\.1|localhost)(:\d{1,5})?)/?$",
+        description="the association's fleet server",
+    )
+    token: SecretStr | None = Field(
+        None,
+        description="from the association, single-use: counts this instance as known to it",
     )
 
 

@@ -1,22 +1,28 @@
-"""The fleet's answer to a report that it has taken."""
+"""The fleet's answer to a report: taken, with what follows, or not taken, and why."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from koprogo_agent.errors import Refused
 from koprogo_agent.wire import LIMIT, checks
 
-NOTICE = 300
-"""Most characters of a notice."""
+LINE = 300
+"""Most characters of a line for a person."""
+BEHIND = "sequence.behind"
+"""Code of the rejection of a report that is not newer than the last one."""
+UNKNOWN = "instance.unknown"
+"""Code of the rejection where the server keeps nothing of an instance."""
+
+_FAULTS = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+"""What reading and building something else than a message may raise."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What the fleet says.
+    """The report was taken.
 
     Attributes:
         acknowledged: numbers of the transitions that are kept for good.
@@ -37,13 +43,35 @@ class Answer:
         for number in (*self.acknowledged, self.interval):
             checks.numbers(number=number)
         checks.tags(highest=self.highest)
-        if len(self.notice) > NOTICE or not self.notice.isprintable():
-            raise ValueError("notice is too long, or not one printable line")
+        checks.line(LINE, notice=self.notice)
 
 
-def encode(answer: Answer) -> bytes:
-    """The bytes of an answer."""
-    return json.dumps(asdict(answer), separators=(",", ":")).encode()
+@dataclass(frozen=True, kw_only=True)
+class Rejection:
+    """The report was not taken.
+
+    Attributes:
+        code: short, stable name of the reason.
+        message: the reason, for a person.
+        sequence: of the last report that was taken, where that is why (`BEHIND`).
+        after: seconds after which another try is welcome, where the server says so.
+    """
+
+    code: str
+    message: str
+    sequence: int | None = None
+    after: int | None = None
+
+    def __post_init__(self) -> None:
+        """Checks what the types do not say."""
+        checks.words(code=self.code)
+        checks.line(LINE, message=self.message)
+        checks.moments(sequence=self.sequence, after=self.after)
+
+
+def encode(message: Answer | Rejection) -> bytes:
+    """The bytes of an answer or a rejection."""
+    return json.dumps(asdict(message), separators=(",", ":")).encode()
 
 
 def decode(raw: bytes) -> Answer:
@@ -53,20 +81,42 @@ def decode(raw: bytes) -> Answer:
         Refused: it is not an answer (code `answer.malformed`).
     """
     try:
-        return _built(json.loads(raw if len(raw) <= LIMIT else b""))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise Refused(
-            "what the fleet server says is not an answer to a report", code="answer.malformed"
-        ) from error
+        told = _members(raw)
+        return Answer(
+            acknowledged=tuple(_of(list, told["acknowledged"])),
+            interval=told["interval"],
+            verified=_of(bool, told["verified"]),
+            highest=told.get("highest"),
+            notice=told.get("notice", ""),
+        )
+    except _FAULTS as error:
+        raise _malformed() from error
 
 
-def _built(told: Mapping[str, Any]) -> Answer:
-    if not (isinstance(told["acknowledged"], list) and isinstance(told["verified"], bool)):
-        raise TypeError("of another type")
-    return Answer(
-        acknowledged=tuple(told["acknowledged"]),
-        interval=told["interval"],
-        verified=told["verified"],
-        highest=told.get("highest"),
-        notice=told.get("notice", ""),
-    )
+def decode_rejection(raw: bytes) -> Rejection:
+    """Reads a rejection, as `decode` does an answer."""
+    try:
+        told = _members(raw)
+        return Rejection(
+            code=told["code"],
+            message=told["message"],
+            sequence=told.get("sequence"),
+            after=told.get("after"),
+        )
+    except _FAULTS as error:
+        raise _malformed() from error
+
+
+def _members(raw: bytes) -> dict[str, Any]:
+    told: dict[str, Any] = _of(dict, json.loads(raw if len(raw) <= LIMIT else b""))
+    return told
+
+
+def _of(kind: type, value: object) -> Any:  # noqa: ANN401 - of that kind
+    if not isinstance(value, kind):
+        raise TypeError(f"{type(value).__name__} instead of {kind.__name__}")
+    return value
+
+
+def _malformed() -> Refused:
+    return Refused("what the server says is no answer to a report", code="answer.malformed")

@@ -54,6 +54,13 @@ def versions(**values: str) -> None:
         _parsed(name, value, parse_version)
 
 
+def line(longest: int, **values: str) -> None:
+    """One line for a person, perhaps empty."""
+    for name, value in values.items():
+        if len(value) > longest or not value.isprintable():
+            raise ValueError(f"{name} is too long, or not one printable line")
+
+
 def _parsed(name: str, value: str, parse: Callable[[str], object]) -> None:
     try:
         parse(value)

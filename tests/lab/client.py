@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from tests.lab.stack import Stack
 
-TIMEOUT_SECONDS = 2.0
+TIMEOUT_SECONDS = 5.0
 PATIENCE_SECONDS = 0.5
 BODY = "a row of ordinary length, as people write them " * 3
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from koprogo_agent.errors import Refused
 from koprogo_agent.wire import LIMIT, answer
-from koprogo_agent.wire.answer import NOTICE, Answer
+from koprogo_agent.wire.answer import LINE, Answer
 from koprogo_agent.wire.report import (
     Operation,
     Pending,
@@ -190,12 +190,12 @@ def test_members_of_a_later_version_are_ignored() -> None:
         b'{"acknowledged": [], "interval": 180, "verified": false, "highest": 1}',
         b'{"acknowledged": [], "interval": 180, "verified": false, "notice": "\\u001b[2J"}',
         b'{"acknowledged": [], "interval": 180, "verified": false, "notice": "%s"}'
-        % (b"x" * (NOTICE + 1)),
+        % (b"x" * (LINE + 1)),
     ],
 )
 def test_what_is_no_answer_is_refused(raw: bytes) -> None:
     """Whatever stands at that address."""
-    with pytest.raises(Refused, match="not an answer") as caught:
+    with pytest.raises(Refused, match="no answer") as caught:
         answer.decode(raw)
     assert caught.value.code == "answer.malformed"
 
