@@ -44,7 +44,7 @@ usage: install.sh [--from FOLDER | --image REFERENCE] [--yes] [--language en|fr|
 
 QUESTIONS, which are otherwise asked (koprogo-agent config init --help says more):
   --project NAME --directory FOLDER --compose-file PATH --env-file FILE --docker-host URL
-  --source-url URL --source-ca FILE --trust-root FILE --trust-sha256 HEX --notify URL
+  --source-url URL --source-ca FILE --trust-root FILE --trust-sha256 HEX --notify URL --reports yes|no
 TEXT
 }
 
@@ -615,7 +615,7 @@ read_words() {
         case $1 in
         --from | --image | --agent-root | --language | --project | --directory | --compose-file | --env-file | \
             --docker-host | --source-url | --source-ca | --trust-root | --trust-sha256 | --notify | \
-            --instance)
+            --reports | --instance)
             [[ $# -ge 2 ]] || fail "$1 needs a value" "install.sh --help" 2
             ;;&
         --from) from=$(readlink -f "$2") && shift ;;
@@ -623,7 +623,7 @@ read_words() {
         --agent-root) agent_root=$(readlink -f "$2") && shift ;;
         --language) language=$2 && shift ;;
         --project | --directory | --compose-file | --env-file | --docker-host | --source-url | \
-            --source-ca | --trust-root | --trust-sha256 | --notify) setup_words+=("$1" "$2") && shift ;;
+            --source-ca | --trust-root | --trust-sha256 | --notify | --reports) setup_words+=("$1" "$2") && shift ;;
         --instance) instance=$2 && shift ;;
         --yes) yes=yes ;;
         --uninstall) action=uninstall ;;

@@ -11,10 +11,11 @@ import typer
 from koprogo_agent.cli import render
 from koprogo_agent.domain.root import Root
 from koprogo_agent.errors import NeedsOperator
+from koprogo_agent.setup.sample import sample
 from koprogo_agent.setup.stacks import Running
 from koprogo_agent.setup.words import Language, Question, say
 
-_YES = {"", "y", "yes", "o", "oui", "j", "ja"}
+_YES = {"y", "yes", "o", "oui", "j", "ja"}
 _NO = {"n", "no", "non", "nee", "nein"}
 """Whatever the language: people answer in their own, and their fingers in English."""
 
@@ -61,6 +62,20 @@ class Asker:
                 return answer
             render.line(say(Question.NO_ADDRESS, self.language, given=" ".join(wrong)))
 
+    def reports(self) -> bool:
+        """Whether the association may know; Enter alone is no answer. No, where nobody is asked."""
+        if self.quiet:
+            return False
+        render.line(say(Question.REPORTS, self.language))
+        while True:
+            answer = self._ask(say(Question.YES_NO_OR_SHOW, self.language)).lower()
+            if answer in _YES | _NO:
+                return answer in _YES
+            if answer == "?":
+                render.line(f"{say(Question.REPORT, self.language)} koprogo-agent report show")
+                for line in sample().splitlines():
+                    render.line(f"  {line}")
+
     def sha256(self, root: Root) -> str:
         """What the association publishes of a trust root.
 
@@ -94,8 +109,8 @@ class Asker:
         words = say(Question.STACK, self.language, name=one.project, folder=str(one.directory))
         while True:
             answer = self._ask(f"{words} {say(Question.YES_OR_NO, self.language)}").lower()
-            if answer in _YES | _NO:
-                return answer in _YES
+            if answer in {"", *_YES, *_NO}:
+                return answer not in _NO
 
     def _ask(self, words: str) -> str:
         """An answer without the spaces around it; an empty one where only Enter was typed.

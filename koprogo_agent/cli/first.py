@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +24,14 @@ from koprogo_agent.settings.sections import Stack
 from koprogo_agent.setup import document, roots, stacks
 from koprogo_agent.setup.words import Language, Question, say
 
+
+class YesOrNo(StrEnum):
+    """An answer that is given beforehand."""
+
+    YES = "yes"
+    NO = "no"
+
+
 Lang = Annotated[Language, typer.Option("--language", help="Of the questions.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Ask nothing; what must be known is given here.")]
 Project = Annotated[str | None, typer.Option(help="Compose project to keep current.")]
@@ -38,6 +47,9 @@ Url = Annotated[str | None, typer.Option(help="Git repository whose tags are the
 Ca = Annotated[Path | None, typer.Option(help="The only authorities that may vouch for it.")]
 RootFile = Annotated[Path | None, typer.Option(help="The association's root.json.")]
 Sha256 = Annotated[str | None, typer.Option(help="What its SHA-256 must be.")]
+Reports = Annotated[
+    YesOrNo | None, typer.Option(help="Whether the association may know how it stands.")
+]
 Addresses = Annotated[list[str] | None, typer.Option(help="Apprise address to notify.")]
 
 
@@ -55,6 +67,7 @@ def init(  # noqa: PLR0913, PLR0917 - one for each question
     trust_root: RootFile = None,
     trust_sha256: Sha256 = None,
     notify: Addresses = None,
+    reports: Reports = None,
 ) -> None:
     """Write the first configuration and give this machine its trust root; overwrite neither."""
     file = places.locate(config)
@@ -71,11 +84,13 @@ def init(  # noqa: PLR0913, PLR0917 - one for each question
         stack = {**_found(ask, known), **known}
         source = {"url": source_url, "ca_file": source_ca and str(source_ca)}
         urls = _addresses(notify) or ask.addresses()
+        is_told = ask.reports() if reports is None else reports is YesOrNo.YES
         text = document.write(
             {
                 "source": {key: value for key, value in source.items() if value},
                 "stack": stack,
                 "notify": {"urls": urls} if urls else {},
+                "fleet": {"reports": is_told},
             }
         )
         settings = _try(file, text)

@@ -26,6 +26,9 @@ class Question(StrEnum):
     SHA256 = "sha256"
     NOTIFY = "notify"
     NO_ADDRESS = "no address"
+    REPORTS = "reports"
+    YES_NO_OR_SHOW = "yes, no or show"
+    REPORT = "report"
 
 
 _E, _F, _N, _D = Language.EN, Language.FR, Language.NL, Language.DE
@@ -86,6 +89,28 @@ _WORDS: dict[Question, dict[Language, str]] = {
         _F: "{given} n'est pas une telle adresse : chacune contient ://. Entrée seule : personne.",
         _N: "{given} is niet zo'n adres: in elk ervan staat ://. Enkel Enter: niemand.",
         _D: "{given} ist keine solche Adresse: In jeder steht ://. Nur Enter: niemand.",
+    },
+    Question.REPORTS: {
+        _E: "May the association know how this instance stands: versions, state, how updates went?"
+        " No name, address or content.",
+        _F: "L'association peut-elle savoir où en est cette instance : versions, état, déroulement"
+        " des mises à jour ? Ni nom, ni adresse, ni contenu.",
+        _N: "Mag de vereniging weten hoe het met deze instantie staat: versies, toestand, verloop"
+        " van updates? Geen naam, adres of inhoud.",
+        _D: "Darf der Verein wissen, wie es um diese Instanz steht: Versionen, Zustand, Verlauf der"
+        " Aktualisierungen? Kein Name, keine Adresse, kein Inhalt.",
+    },
+    Question.YES_NO_OR_SHOW: {
+        _E: "y: yes, n: no, ?: show all of it",
+        _F: "o : oui, n : non, ? : tout montrer",
+        _N: "j: ja, n: nee, ?: alles tonen",
+        _D: "j: ja, n: nein, ?: alles zeigen",
+    },
+    Question.REPORT: {
+        _E: "Such a report, with every member that there is; yours, at any time:",
+        _F: "Un tel rapport, avec tous ses membres ; le vôtre, à tout moment :",
+        _N: "Zo'n rapport, met al wat erin kan staan; het uwe, op elk moment:",
+        _D: "Ein solcher Bericht, mit allem, was darin stehen kann; Ihrer, jederzeit:",
     },
 }
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,8 +17,10 @@ from koprogo_agent.cli.asking import Asker
 from koprogo_agent.cli.exits import Exit
 from koprogo_agent.cli.main import run
 from koprogo_agent.errors import NeedsOperator
+from koprogo_agent.setup.sample import sample
 from koprogo_agent.setup.stacks import Running
 from koprogo_agent.setup.words import Language, Question, say
+from koprogo_agent.wire.report import Operation, Pending, Report, Transition
 
 Answer = TypeVar("Answer")
 
@@ -68,6 +72,31 @@ def test_what_is_no_address_is_asked_again() -> None:
     assert told == ["mailto://u:p@example.org", "ntfy://topic"]
     assert "ann@example.org n'est pas" in shown
     assert answering("\n", Asker(Language.FR, quiet=False).addresses)[0] == []
+
+
+@pytest.mark.parametrize("language", Language)
+def test_whether_the_association_may_know_is_never_taken_for_granted(language: Language) -> None:
+    """Enter alone is asked again; whoever wants to see it all beforehand does."""
+    ask = Asker(language, quiet=False)
+    may, shown = answering("\n?\nperhaps\nja\n", ask.reports)
+    assert may
+    assert shown.count(say(Question.YES_NO_OR_SHOW, language)) == 4
+    assert '"schema": 1' in shown
+    assert answering("n\n", ask.reports)[0] is False
+    assert answering("", Asker(language, quiet=True).reports) == (False, "")
+
+
+def test_what_is_shown_beforehand_is_all_that_a_report_can_hold() -> None:
+    """Every member of every part: nothing comes later that nobody has seen."""
+    shown = json.loads(sample())
+    parts = {
+        Report: shown,
+        Operation: shown["operation"],
+        Pending: shown["pending"],
+        Transition: shown["transitions"][0],
+    }
+    for kind, part in parts.items():
+        assert set(part) == {field.name for field in fields(kind)}
 
 
 def test_where_nobody_is_there_it_says_how_to_answer() -> None:
