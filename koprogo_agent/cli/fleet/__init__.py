@@ -1,0 +1,1 @@
+"""`koprogo-fleet`: parses, prints, exits; decides nothing."""

@@ -1,0 +1,85 @@
+"""Verbs for whoever hosts the server. Its settings are environment variables: docs/fleet.md."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+import uvicorn
+from sqlalchemy.exc import DBAPIError
+
+from koprogo_agent import logs
+from koprogo_agent.cli import render
+from koprogo_agent.errors import NeedsOperator
+from koprogo_agent.fleet import migrate as migrations
+from koprogo_agent.fleet.app import Server
+from koprogo_agent.fleet.settings import FleetSettings, load
+from koprogo_agent.fleet.store import Store, connect
+
+Note = Annotated[str, typer.Argument(help="Whose it is: for the association's eyes alone.")]
+Name = Annotated[str, typer.Argument(help="The instance's random name.")]
+
+
+def serve() -> None:
+    """Serve, for ever."""
+    settings = load()
+    logs.configure("info")
+    with _store(settings) as store:
+        server = Server(settings, store)
+        uvicorn.run(
+            server.app,
+            host=settings.host,
+            port=settings.port,
+            # Addresses are never written down, and so neither is who asked for what.
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_keep_alive=200,
+            timeout_graceful_shutdown=10,
+        )
+
+
+def migrate() -> None:
+    """Bring the database to this version's schema; `serve` does so, too."""
+    with _store(load()):
+        render.line("the database has this version's schema")
+
+
+def token(note: Note) -> None:
+    """Make a single-use token: the instance that sends it counts as known to the association."""
+    made = secrets.token_urlsafe(24)
+    with _store(load()) as store:
+        store.make_token(made, note, int(time.time()))
+    typer.echo(made)
+
+
+def erase(name: Name) -> None:
+    """Forget an instance and all that it has told."""
+    with _store(load()) as store:
+        known = store.erase(name)
+    render.line("it is forgotten" if known else "there is no such instance")
+
+
+@contextmanager
+def _store(settings: FleetSettings) -> Iterator[Store]:
+    """The database, with this version's schema.
+
+    Raises:
+        NeedsOperator: it cannot be used (code `fleet.database`).
+    """
+    engine = connect(settings.database)
+    try:
+        migrations.migrate(engine)
+        yield Store(engine)
+    except DBAPIError as error:
+        raise NeedsOperator(
+            f"cannot use the database: {str(error.orig).splitlines()[0]}",
+            code="fleet.database",
+            advice="see that it runs, and KOPROGO_FLEET_DATABASE",
+        ) from error
+    finally:
+        engine.dispose()

@@ -1,0 +1,138 @@
+"""An instance as the server knows it, and what a report makes of it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from koprogo_agent.wire.answer import BEHIND, Rejection
+from koprogo_agent.wire.report import Operation, Pending, Report, StateName, Transition
+
+CLONED = "instance.cloned"
+"""Code of the rejection of a second machine with the same key."""
+_FORMER = 4
+"""Runs before the present one that are remembered: one that comes back is another machine's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """What an instance says of itself, and what is written down when it changes."""
+
+    agent: str
+    channel: str
+    state: StateName
+    installed: str | None
+    digest: str | None
+    operation: Operation | None
+    pending: Pending | None
+
+    @classmethod
+    def of(cls, report: Report) -> Stand:
+        """The stand that a report tells of."""
+        return cls(
+            agent=report.agent,
+            channel=report.channel,
+            state=report.state,
+            installed=report.installed,
+            digest=report.digest,
+            operation=report.operation,
+            pending=report.pending,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An instance.
+
+    Attributes:
+        id: its random name.
+        enrolled: when its first report came.
+        verified: whether it has had a token of the association.
+        seen: when its last report came.
+        sequence: of that report.
+        run: of that report.
+        former: the runs before, newest first.
+        cloned: when a second machine with its key was last seen, or None.
+        since: since when it has its state.
+        stand: what it says of itself.
+        polled: when its source last answered, or None.
+    """
+
+    id: str
+    enrolled: int
+    verified: bool
+    seen: int
+    sequence: int
+    run: str
+    former: tuple[str, ...]
+    cloned: int | None
+    since: int
+    stand: Stand
+    polled: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a report has brought.
+
+    Attributes:
+        instance: as it is known from then on.
+        transitions: what is to be kept; some of it may be kept already.
+        is_news: whether there is anything that has to be written down.
+    """
+
+    instance: Instance
+    transitions: tuple[Transition, ...]
+    is_news: bool
+
+
+def first(report: Report, now: int) -> Taken:
+    """The first report of an instance."""
+    made = Instance(
+        id=report.instance,
+        enrolled=now,
+        verified=False,
+        seen=now,
+        sequence=report.sequence,
+        run=report.run,
+        former=(),
+        cloned=None,
+        since=now,
+        stand=Stand.of(report),
+        polled=report.polled,
+    )
+    return Taken(made, report.transitions, is_news=True)
+
+
+def rejected(known: Instance, report: Report) -> Rejection | None:
+    """Why a further report is not taken: another machine has the same key, or it is an old one."""
+    if report.run in known.former:
+        return Rejection(
+            code=CLONED,
+            message="two machines report with one key; on the copy, stop the agent, remove the file"
+            " identity from its state folder, and start it again",
+        )
+    if report.sequence <= known.sequence:
+        return Rejection(
+            code=BEHIND,
+            message=f"a report with the number {known.sequence} was taken already",
+            sequence=known.sequence,
+        )
+    return None
+
+
+def next_(known: Instance, report: Report, now: int) -> Taken:
+    """A further report, which is not `rejected`."""
+    stand = Stand.of(report)
+    begins_run = report.run != known.run
+    made = replace(
+        known,
+        seen=now,
+        sequence=report.sequence,
+        run=report.run,
+        former=(known.run, *known.former)[:_FORMER] if begins_run else known.former,
+        since=known.since if stand.state is known.stand.state else now,
+        stand=stand,
+        polled=report.polled,
+    )
+    is_news = begins_run or stand != known.stand or bool(report.transitions)
+    return Taken(made, report.transitions, is_news)

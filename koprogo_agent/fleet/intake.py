@@ -1,0 +1,179 @@
+"""Takes reports: checks them from the cheapest check to the dearest, and keeps what is news."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from base64 import urlsafe_b64decode
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from time import monotonic
+
+import msgspec
+
+from koprogo_agent.errors import Refused, RetryLater
+from koprogo_agent.fleet.instances import CLONED, Instance, Taken, first, next_, rejected
+from koprogo_agent.fleet.limits import Limit
+from koprogo_agent.fleet.settings import FleetSettings
+from koprogo_agent.fleet.store import Change, Store
+from koprogo_agent.fleet.writer import Writer
+from koprogo_agent.wire import LIMIT
+from koprogo_agent.wire.answer import UNKNOWN, Answer, Rejection
+from koprogo_agent.wire.report import Report, instance_of
+from koprogo_agent.wire.signing import Request, verify
+
+_MINUTE, _HOUR = 60.0, 3600.0
+_PER_KEY = 20.0
+"""Reports a minute of one instance: an update has some ten transitions."""
+_TOKENS = 5.0
+"""Tokens an hour that an instance may try."""
+_KEY_ID = re.compile(r';keyid="([A-Za-z0-9_-]{43})"')
+_DECODER = msgspec.json.Decoder(Report)
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """A request as it came.
+
+    Attributes:
+        method: in capitals.
+        path: without a query.
+        headers: names in small letters.
+        body: all of it.
+        address: where it came from; counted, and never kept.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    address: str
+
+
+class Intake:
+    """The one place where reports come in.
+
+    Attributes:
+        known: every instance by its name; what the dashboard shows of now.
+    """
+
+    def __init__(self, settings: FleetSettings, store: Store, writer: Writer) -> None:
+        self.known: dict[str, Instance] = {one.id: one for one in store.instances()}
+        self._settings = settings
+        self._store = store
+        self._writer = writer
+        self._by_address = Limit(settings.reports_per_address, _MINUTE)
+        self._by_key = Limit(_PER_KEY, _MINUTE)
+        self._new_by_address = Limit(settings.enrolments_per_address, _HOUR)
+        self._new = Limit(settings.enrolments, _HOUR)
+        self._tokens = Limit(_TOKENS, _HOUR)
+        self._hint: str | None = None
+
+    async def take(self, incoming: Incoming) -> Answer | Rejection:
+        """Takes a report; what it brings is kept for good when this returns.
+
+        Raises:
+            Refused: it cannot be taken, however often it is sent; the code says why.
+            RetryLater: somebody sends too much (`limit.…`).
+        """
+        now = datetime.now(UTC)
+        name = self._signed_by(incoming, now)
+        report = _decode(incoming.body)
+        if report.instance != name:
+            raise Refused(
+                "the report is of another instance than its key", code="report.other_instance"
+            )
+        known, moment = self.known.get(name), int(now.timestamp())
+        if known is None:
+            taken = self._enrolled(report, incoming.address, moment)
+        elif (rejection := rejected(known, report)) is not None:
+            await self._doubt(known, rejection, moment)
+            return rejection
+        else:
+            taken = next_(known, report, moment)
+        return await self._kept(await self._with_token(taken, report.token))
+
+    async def _kept(self, taken: Taken) -> Answer:
+        if taken.is_news:
+            await self._writer.keep(Change(taken.instance, taken.transitions))
+        self._learn(taken.instance)
+        return Answer(
+            acknowledged=tuple(one.number for one in taken.transitions),
+            interval=self._settings.interval,
+            verified=taken.instance.verified,
+            highest=self._hint,
+            notice=self._settings.notice,
+        )
+
+    async def erase(self, incoming: Incoming, name: str) -> None:
+        """Forgets an instance, at its own signed word.
+
+        Raises:
+            Refused: it is somebody else's word, or nothing is known of it.
+            RetryLater: as `take`.
+        """
+        if self._signed_by(incoming, datetime.now(UTC)) != name:
+            raise Refused("only an instance itself may ask for that", code="instance.other")
+        self.known.pop(name, None)
+        if not await asyncio.to_thread(self._store.erase, name):
+            raise Refused("nothing is kept of this instance", code=UNKNOWN)
+
+    def hint(self, tag: str | None) -> None:
+        """The newest release, as the association says."""
+        self._hint = tag
+
+    def _signed_by(self, incoming: Incoming, now: datetime) -> str:
+        """The instance whose key has signed; whoever sends too much is not worth a look at it."""
+        moment = monotonic()
+        _allow(self._by_address, incoming.address, moment, "limit.address")
+        if len(incoming.body) > LIMIT:
+            raise Refused(f"a report has at most {LIMIT} bytes", code="report.size")
+        claimed = _KEY_ID.search(incoming.headers.get("signature-input", ""))
+        if claimed is None:
+            raise Refused("there is no signature with a key", code="signature.missing")
+        name = instance_of(urlsafe_b64decode(claimed[1] + "="))
+        _allow(self._by_key, name, moment, "limit.instance")
+        url = f"{self._settings.public_url}{incoming.path}"
+        headers = dict(incoming.headers)
+        return instance_of(verify(Request(incoming.method, url, incoming.body, headers), now))
+
+    def _enrolled(self, report: Report, address: str, now: int) -> Taken:
+        _allow(self._new_by_address, address, monotonic(), "limit.enrolments")
+        _allow(self._new, "", monotonic(), "limit.enrolments")
+        return first(report, now)
+
+    async def _doubt(self, known: Instance, rejection: Rejection, now: int) -> None:
+        """Two machines with one key are for a person to see."""
+        if rejection.code == CLONED:
+            doubted = replace(known, cloned=now)
+            await self._writer.keep(Change(doubted))
+            self.known[known.id] = doubted
+
+    async def _with_token(self, taken: Taken, token: str | None) -> Taken:
+        known = taken.instance
+        if known.verified or token is None or not self._tokens.allows(known.id, monotonic()):
+            return taken
+        if not await asyncio.to_thread(self._store.redeem, token, known.id, known.seen):
+            return taken
+        return replace(taken, instance=replace(known, verified=True), is_news=True)
+
+    def _learn(self, instance: Instance) -> None:
+        """A later report may have been faster."""
+        known = self.known.get(instance.id)
+        if known is None or known.sequence < instance.sequence:
+            self.known[instance.id] = instance
+
+
+def _allow(limit: Limit, key: object, now: float, code: str) -> None:
+    if not limit.allows(key, now):
+        wait = limit.wait(key)
+        raise RetryLater(f"too much at once; again in {wait:.0f} s", code=code, after=wait)
+
+
+def _decode(body: bytes) -> Report:
+    try:
+        return _DECODER.decode(body)
+    except msgspec.DecodeError as error:
+        code = "report.schema" if "schema" in str(error) else "report.malformed"
+        raise Refused(f"the report cannot be read: {error}", code=code) from error

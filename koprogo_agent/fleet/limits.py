@@ -1,0 +1,38 @@
+"""How often somebody may do something: token buckets, in memory only."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+_MOST = 200_000
+"""Keys that are remembered; whoever was quiet for longest is forgotten first."""
+
+
+@dataclass
+class Limit:
+    """So many in a period for each key, and as many at once.
+
+    Attributes:
+        count: how many.
+        period: seconds.
+    """
+
+    count: float
+    period: float
+    _left: OrderedDict[object, tuple[float, float]] = field(default_factory=OrderedDict)
+
+    def allows(self, key: object, now: float) -> bool:
+        """Whether one more is allowed at a moment, which rises; if so, it is counted."""
+        left, at = self._left.pop(key, (self.count, now))
+        left = min(left + (now - at) * self.count / self.period, self.count)
+        allowed = left >= 1
+        self._left[key] = (left - 1 if allowed else left, now)
+        if len(self._left) > _MOST:
+            self._left.popitem(last=False)
+        return allowed
+
+    def wait(self, key: object) -> float:
+        """Seconds until one more is allowed."""
+        left, _ = self._left.get(key, (self.count, 0.0))
+        return max(1 - left, 0.0) * self.period / self.count

@@ -1,0 +1,1 @@
+"""The schema's history; each step is kept for ever."""

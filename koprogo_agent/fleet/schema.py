@@ -1,0 +1,85 @@
+"""The tables, the same in SQLite and PostgreSQL. Moments are seconds since 1970.
+
+PostgreSQL keeps `transition` in partitions by month (`migrations`); SQLite in one table.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+instance = Table(
+    "instance",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("enrolled", BigInteger, nullable=False),
+    Column("verified", Boolean, nullable=False),
+    Column("seen", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("run", String(16), nullable=False),
+    Column("former", Text, nullable=False),
+    Column("cloned", BigInteger),
+    Column("since", BigInteger, nullable=False),
+    Column("agent", String(64), nullable=False),
+    Column("channel", String(48), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("installed", String(64)),
+    Column("digest", String(64)),
+    Column("operation", Text),
+    Column("pending", Text),
+    Column("polled", BigInteger),
+    Index("instance_seen", "seen"),
+)
+
+transition = Table(
+    "transition",
+    metadata,
+    Column("instance", String(32), primary_key=True),
+    Column("at", BigInteger, primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("received", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("agent", String(64), nullable=False),
+    Column("installed", String(64)),
+    Column("kind", String(48)),
+    Column("tag", String(64)),
+    Column("outcome", String(48)),
+    Column("began", BigInteger),
+    Column("ended", BigInteger),
+    Column("seen", BigInteger),
+    Column("step", String(48)),
+    Column("code", String(48)),
+    Index("transition_at", "at"),
+    Index("transition_installed", "installed", "at"),
+    Index("transition_tag", "tag", "at"),
+)
+
+token = Table(
+    "token",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("made", BigInteger, nullable=False),
+    Column("note", String(200), nullable=False),
+    Column("used", BigInteger),
+    Column("used_by", String(32)),
+)
+
+release = Table(
+    "release",
+    metadata,
+    Column("tag", String(64), primary_key=True),
+    Column("published", BigInteger, nullable=False),
+    Column("security", Boolean, nullable=False),
+)
+
+census = Table(
+    "census",
+    metadata,
+    Column("span", String(4), primary_key=True),  # hour or day
+    Column("at", BigInteger, primary_key=True),
+    Column("installed", String(64), primary_key=True),
+    Column("state", String(16), primary_key=True),
+    Column("verified", Boolean, primary_key=True),
+    Column("instances", Integer, nullable=False),
+)

@@ -1,0 +1,218 @@
+"""What is kept for good: written in batches, each one transaction."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import msgspec
+from sqlalchemy import Engine, Row, create_engine, event, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from koprogo_agent.fleet import schema
+from koprogo_agent.fleet.instances import Instance, Stand
+from koprogo_agent.wire.report import Operation, Pending, StateName, Transition
+
+_POSTGRESQL = "postgresql://"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one report has brought.
+
+    Attributes:
+        instance: as it is known from then on.
+        transitions: to be kept, unless they are kept already.
+    """
+
+    instance: Instance
+    transitions: tuple[Transition, ...] = ()
+
+
+def connect(url: str) -> Engine:
+    """Opens the database that an address names."""
+    if url.startswith(_POSTGRESQL):
+        return create_engine(f"postgresql+psycopg://{url.removeprefix(_POSTGRESQL)}")
+    engine = create_engine(url)
+    event.listen(engine, "connect", _as_a_server)
+    return engine
+
+
+def _as_a_server(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's
+    cursor = connection.cursor()
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 10000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+class Store:
+    """Reads and writes the tables."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        is_postgresql = engine.dialect.name == "postgresql"
+        self._insert: Any = postgresql.insert if is_postgresql else sqlite.insert
+
+    def instances(self) -> Iterator[Instance]:
+        """Every instance."""
+        with self._engine.connect() as connection:
+            for row in connection.execute(select(schema.instance)):
+                yield _instance(row)
+
+    def keep(self, changes: Sequence[Change]) -> None:
+        """Writes all of it down, or nothing; of two changes of an instance the later one counts."""
+        newest = {change.instance.id: change.instance for change in changes}
+        told = [
+            _transition_row(change.instance, one)
+            for change in changes
+            for one in change.transitions
+        ]
+        put = self._insert(schema.instance)
+        names = [column.name for column in schema.instance.c if not column.primary_key]
+        put = put.on_conflict_do_update(
+            index_elements=["id"],
+            set_={name: put.excluded[name] for name in names},
+            # Another process may have written a later one.
+            where=schema.instance.c.sequence <= put.excluded.sequence,
+        )
+        with self._engine.begin() as connection:
+            connection.execute(put, [_instance_row(one) for one in newest.values()])
+            if told:
+                connection.execute(self._insert(schema.transition).on_conflict_do_nothing(), told)
+
+    def erase(self, instance: str) -> bool:
+        """Forgets an instance and all that it told; tells whether there was one."""
+        transitions, instances = schema.transition, schema.instance
+        with self._engine.begin() as connection:
+            connection.execute(transitions.delete().where(transitions.c.instance == instance))
+            gone = connection.execute(instances.delete().where(instances.c.id == instance))
+        return gone.rowcount > 0
+
+    def transitions(self, instance: str) -> list[Transition]:
+        """What an instance has told, newest first."""
+        table = schema.transition
+        query = select(table).where(table.c.instance == instance).order_by(table.c.number.desc())
+        with self._engine.connect() as connection:
+            return [_transition(row) for row in connection.execute(query)]
+
+    def make_token(self, token: str, note: str, now: int) -> None:
+        """Keeps the hash of a token, which one instance may use."""
+        row = {"sha256": _sha256(token), "made": now, "note": note}
+        with self._engine.begin() as connection:
+            connection.execute(schema.token.insert(), row)
+
+    def redeem(self, token: str, instance: str, now: int) -> bool:
+        """Uses a token up; tells whether it was good, or was this instance's before."""
+        table = schema.token
+        mine = (table.c.sha256 == _sha256(token)) & (
+            table.c.used_by.is_(None) | (table.c.used_by == instance)
+        )
+        with self._engine.begin() as connection:
+            used = connection.execute(table.update().where(mine).values(used=now, used_by=instance))
+        return used.rowcount > 0
+
+    def newest_release(self) -> str | None:
+        """Tag of the release that was published last, or None."""
+        query = select(schema.release.c.tag).order_by(schema.release.c.published.desc()).limit(1)
+        with self._engine.connect() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+
+def _sha256(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _instance_row(one: Instance) -> dict[str, object]:
+    return {
+        "id": one.id,
+        "enrolled": one.enrolled,
+        "verified": one.verified,
+        "seen": one.seen,
+        "sequence": one.sequence,
+        "run": one.run,
+        "former": " ".join(one.former),
+        "cloned": one.cloned,
+        "since": one.since,
+        "agent": one.stand.agent,
+        "channel": one.stand.channel,
+        "state": str(one.stand.state),
+        "installed": one.stand.installed,
+        "digest": one.stand.digest,
+        "operation": _text(one.stand.operation),
+        "pending": _text(one.stand.pending),
+        "polled": one.polled,
+    }
+
+
+def _instance(row: Row[Any]) -> Instance:
+    return Instance(
+        id=row.id,
+        enrolled=row.enrolled,
+        verified=row.verified,
+        seen=row.seen,
+        sequence=row.sequence,
+        run=row.run,
+        former=tuple(row.former.split()),
+        cloned=row.cloned,
+        since=row.since,
+        stand=Stand(
+            agent=row.agent,
+            channel=row.channel,
+            state=StateName(row.state),
+            installed=row.installed,
+            digest=row.digest,
+            operation=_read(row.operation, Operation),
+            pending=_read(row.pending, Pending),
+        ),
+        polled=row.polled,
+    )
+
+
+def _transition_row(instance: Instance, one: Transition) -> dict[str, object]:
+    names = ("kind", "tag", "outcome", "began", "ended", "seen", "step", "code")
+    operation = asdict(one.operation) if one.operation else dict.fromkeys(names)
+    return {
+        "instance": instance.id,
+        "at": one.at,
+        "number": one.number,
+        "received": instance.seen,
+        "state": str(one.state),
+        "agent": one.agent,
+        "installed": one.installed,
+        **operation,
+    }
+
+
+def _transition(row: Row[Any]) -> Transition:
+    operation = (
+        Operation(
+            kind=row.kind,
+            tag=row.tag,
+            outcome=row.outcome,
+            began=row.began,
+            ended=row.ended,
+            seen=row.seen,
+            step=row.step,
+            code=row.code,
+        )
+        if row.kind
+        else None
+    )
+    return Transition(
+        number=row.number,
+        at=row.at,
+        state=StateName(row.state),
+        agent=row.agent,
+        installed=row.installed,
+        operation=operation,
+    )
+
+
+def _text(part: object) -> str | None:
+    return None if part is None else msgspec.json.encode(part).decode()
+
+
+def _read(text: str | None, kind: type[Any]) -> Any:  # noqa: ANN401 - of that kind
+    return None if text is None else msgspec.json.decode(text, type=kind)
