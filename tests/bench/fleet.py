@@ -1,0 +1,79 @@
+"""Reports a second that a fleet server takes, with whoever sends them on the same processors."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from koprogo_agent.wire.report import encode
+from tests.fleet.machines import Machine
+
+_CONNECTIONS = 16
+
+
+@dataclass(frozen=True)
+class Load:
+    """What came of it.
+
+    Attributes:
+        seconds: that it took.
+        waits: seconds that each answer took, in rising order.
+        statuses: of the answers.
+    """
+
+    seconds: float
+    waits: Sequence[float]
+    statuses: frozenset[int]
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return len(self.waits) / self.seconds
+
+    def slowest(self, share: float) -> float:
+        """Seconds within which this share of the answers came."""
+        return self.waits[min(int(len(self.waits) * share), len(self.waits) - 1)]
+
+
+def prepared(machines: Iterable[Machine]) -> list[bytes]:
+    """The next report of each, signed and ready to be sent: signing is the instances' work."""
+    return [_wire(machine) for machine in machines]
+
+
+def _wire(machine: Machine) -> bytes:
+    request = machine.request(encode(machine.report()))
+    host = machine.url.removeprefix("http://")
+    fields = {"Host": host, "Content-Length": str(len(request.body)), **request.headers}
+    head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+    return f"POST /api/v1/reports HTTP/1.1\r\n{head}\r\n".encode() + request.body
+
+
+def send(port: int, requests: Sequence[bytes], rate: float | None = None) -> Load:
+    """Sends all of it: as fast as it is answered, or at a rate."""
+    return asyncio.run(_send(port, requests, rate))
+
+
+async def _send(port: int, requests: Sequence[bytes], rate: float | None) -> Load:
+    began = time.monotonic()
+    waiting = iter(enumerate(requests))
+    waits: list[float] = []
+    statuses: set[int] = set()
+
+    async def speak() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for number, request in waiting:
+            if rate is not None:
+                await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
+            sent = time.monotonic()
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+            await reader.readexactly(length)
+            waits.append(time.monotonic() - sent)
+            statuses.add(int(head.split(b" ", 2)[1]))
+        writer.close()
+
+    await asyncio.gather(*(speak() for _ in range(_CONNECTIONS)))
+    return Load(time.monotonic() - began, sorted(waits), frozenset(statuses))
