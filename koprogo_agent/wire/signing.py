@@ -12,16 +12,20 @@ from datetime import datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from http_message_signatures import (
+    ContentDigest,
     HTTPMessageSignaturesException,
     HTTPMessageSigner,
     HTTPMessageVerifier,
     HTTPSignatureKeyResolver,
+    InvalidSignature,
 )
 from http_message_signatures.algorithms import ED25519
 
 from koprogo_agent.errors import Refused
 
 COVERED = ("@method", "@target-uri", "content-digest")
+_COVERED_IDS = {f'"{name}"' for name in COVERED}
+_DIGEST_ID = '"content-digest"'
 TAG = "koprogo-report"
 SKEW = 300.0
 """Seconds by which the clocks of both sides may differ."""
@@ -66,9 +70,10 @@ def verify(request: Request, now: datetime) -> bytes:
     """
     verifier = _Verifier(signature_algorithm=ED25519, key_resolver=_InKeyId())
     try:
-        (result,) = verifier.verify(
-            request, max_age=None, expect_tag=TAG, require_components=COVERED, body=request.body
-        )
+        (result,) = verifier.verify(request, max_age=None, expect_tag=TAG)
+        if not result.covered_components.keys() >= _COVERED_IDS:
+            raise InvalidSignature(f"it does not cover {' and '.join(COVERED)}")
+        ContentDigest.verify(result.covered_components[_DIGEST_ID], request.body)
     except (HTTPMessageSignaturesException, ValueError) as error:
         raise Refused(f"the signature does not hold: {error}", code="signature.invalid") from error
     created = float(result.parameters["created"])
