@@ -24,6 +24,9 @@ from koprogo_agent.errors import StepFailed
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.status import read_status
 
+_SERVER = ("koprogo_agent.fleet", "koprogo_agent.cli.fleet")
+"""What no agent runs: what it needs is not installed beside one."""
+
 
 def try_out(
     version: Annotated[str, typer.Option("--as", metavar="VERSION", help="What it must be.")],
@@ -52,6 +55,8 @@ def try_out(
 def _import_everything() -> None:
     """What the daemon imports late would fail late: on an update, with the stack stopped."""
     for module in pkgutil.walk_packages(koprogo_agent.__path__, "koprogo_agent."):
+        if module.name.startswith(_SERVER):
+            continue
         try:
             importlib.import_module(module.name)
         except Exception as error:

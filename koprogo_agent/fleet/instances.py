@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from koprogo_agent.wire.answer import BEHIND, Rejection
 from koprogo_agent.wire.report import Operation, Pending, Report, StateName, Transition
@@ -11,6 +12,19 @@ CLONED = "instance.cloned"
 """Code of the rejection of a second machine with the same key."""
 _FORMER = 4
 """Runs before the present one that are remembered: one that comes back is another machine's."""
+
+
+_MISSED = 3
+"""Reports that may be missing before an instance is late."""
+_HOUR, _DAY = 3600, 86_400
+
+
+class Presence(StrEnum):
+    """Whether an instance still reports."""
+
+    REPORTING = "reporting"
+    LATE = "late"
+    SILENT = "silent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +69,7 @@ class Instance:
         since: since when it has its state.
         stand: what it says of itself.
         polled: when its source last answered, or None.
+        kept: when it was last written down.
     """
 
     id: str
@@ -68,6 +83,14 @@ class Instance:
     since: int
     stand: Stand
     polled: int | None
+    kept: int
+
+    def presence(self, now: int, interval: int) -> Presence:
+        """Whether it still reports."""
+        quiet = now - self.seen
+        if quiet <= _MISSED * interval:
+            return Presence.REPORTING
+        return Presence.LATE if quiet < _DAY else Presence.SILENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +122,7 @@ def first(report: Report, now: int) -> Taken:
         since=now,
         stand=Stand.of(report),
         polled=report.polled,
+        kept=now,
     )
     return Taken(made, report.transitions, is_news=True)
 
@@ -121,9 +145,14 @@ def rejected(known: Instance, report: Report) -> Rejection | None:
 
 
 def next_(known: Instance, report: Report, now: int) -> Taken:
-    """A further report, which is not `rejected`."""
+    """A further report, which is not `rejected`.
+
+    One without news is written down once an hour, so that a restart does not take anybody for lost.
+    """
     stand = Stand.of(report)
     begins_run = report.run != known.run
+    is_due = now - known.kept >= _HOUR
+    is_news = is_due or begins_run or stand != known.stand or bool(report.transitions)
     made = replace(
         known,
         seen=now,
@@ -133,6 +162,6 @@ def next_(known: Instance, report: Report, now: int) -> Taken:
         since=known.since if stand.state is known.stand.state else now,
         stand=stand,
         polled=report.polled,
+        kept=now if is_news else known.kept,
     )
-    is_news = begins_run or stand != known.stand or bool(report.transitions)
     return Taken(made, report.transitions, is_news)

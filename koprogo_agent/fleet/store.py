@@ -167,6 +167,7 @@ def _instance(row: Row[Any]) -> Instance:
             pending=_read(row.pending, Pending),
         ),
         polled=row.polled,
+        kept=row.seen,
     )
 
 

@@ -45,7 +45,7 @@ def install(machine: Debian, lab: Lab, *besides: str) -> str:
 
 def answers(lab: Lab) -> tuple[str, ...]:
     """What it would ask."""
-    words = ("--yes", "--project", lab.name)
+    words = ("--yes", "--project", lab.name, "--reports", "no")
     source = ("--source-url", lab.origin.url, "--source-ca", str(lab.origin.ca_file))
     trust = ("--trust-root", str(lab.root / "root.json"))
     (lab.root / "root.json").write_bytes(lab.association.files["root/1.json"])

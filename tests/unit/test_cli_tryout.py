@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,19 @@ def test_it_can_work_whatever_is_wrong_with_the_machine(
     filled(journal)
     assert tried(config, journal) == Exit.DONE
     assert f"{__version__} can work here" in capsys.readouterr().out
+
+
+def test_it_needs_nothing_that_only_a_server_has(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside an agent that is not installed, and no version would ever be fit."""
+    for name in [one for one in sys.modules if ".fleet" in one]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("alembic", "msgspec", "prometheus_client", "sqlalchemy", "starlette", "uvicorn"):
+        monkeypatch.setitem(sys.modules, name, None)
+    journal = tmp_path / "copy.db"
+    filled(journal)
+    assert tried(config, journal) == Exit.DONE
 
 
 def test_nothing_that_it_looks_at_is_elsewhere() -> None:

@@ -11,6 +11,12 @@ down_revision = None
 
 def upgrade() -> None:
     """Makes the tables."""
+    _make_instance()
+    _make_transition()
+    _make_others()
+
+
+def _make_instance() -> None:
     op.create_table(
         "instance",
         sa.Column("id", sa.String(32), primary_key=True),
@@ -32,6 +38,9 @@ def upgrade() -> None:
         sa.Column("polled", sa.BigInteger),
     )
     op.create_index("instance_seen", "instance", ["seen"])
+
+
+def _make_transition() -> None:
     op.create_table(
         "transition",
         sa.Column("instance", sa.String(32), primary_key=True),
@@ -57,6 +66,9 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":
         # For moments of which there is no month: a clock may be years off.
         op.execute("CREATE TABLE transition_other PARTITION OF transition DEFAULT")
+
+
+def _make_others() -> None:
     op.create_table(
         "token",
         sa.Column("sha256", sa.String(64), primary_key=True),
