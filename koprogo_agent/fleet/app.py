@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 
 from prometheus_client import CONTENT_TYPE_LATEST
+from sqlalchemy import Engine
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -15,10 +16,12 @@ from starlette.routing import Route
 
 from koprogo_agent import logs, redact
 from koprogo_agent.errors import AgentError, Refused, RetryLater
+from koprogo_agent.fleet.history import History
 from koprogo_agent.fleet.intake import Incoming, Intake
 from koprogo_agent.fleet.metrics import Metrics
 from koprogo_agent.fleet.settings import FleetSettings
 from koprogo_agent.fleet.store import Store
+from koprogo_agent.fleet.upkeep import Upkeep
 from koprogo_agent.fleet.writer import Writer
 from koprogo_agent.wire import INSTANCES, LIMIT, REPORTS
 from koprogo_agent.wire import answer as answers
@@ -44,11 +47,12 @@ _JSON = "application/json"
 class Server:
     """One server: what it knows, and the application that answers for it."""
 
-    def __init__(self, settings: FleetSettings, store: Store) -> None:
-        self._store = store
+    def __init__(self, settings: FleetSettings, engine: Engine) -> None:
+        store = Store(engine)
         self._writer = Writer(store)
         self.intake = Intake(settings, store, self._writer)
         self.metrics = Metrics(self.intake.known)
+        self._upkeep = Upkeep(settings, History(engine), self.intake.known)
         self.app = Starlette(
             routes=[
                 Route(REPORTS, self._guarded(self._report), methods=["POST"]),
@@ -61,7 +65,7 @@ class Server:
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        async with self._writer.running():
+        async with self._writer.running(), self._upkeep.running():
             yield
 
     async def _report(self, request: Request) -> Response:

@@ -37,6 +37,9 @@ class FleetSettings(BaseSettings):
     enrolments: float = Field(
         1000, gt=0, description="instances an hour that may begin to report from anywhere"
     )
+    keep_days: int = Field(
+        90, ge=7, le=3650, description="days for which what instances told is kept"
+    )
     notice: str = Field(
         "", max_length=300, description="a line that every instance shows its keeper"
     )

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 
+from koprogo_agent.fleet.migrate import migrate
 from koprogo_agent.fleet.store import connect
 from tests.fleet.machines import Machine
 from tests.fleet.servers import Fleet, postgresql
@@ -45,6 +46,15 @@ def new_database(request: pytest.FixtureRequest, folder: Path) -> str:
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of a database in which there is nothing."""
     return new_database(request, tmp_path)
+
+
+@pytest.fixture
+def engine(database: str) -> Iterator[Engine]:
+    """A database with the schema, and nothing in it."""
+    made = connect(database)
+    migrate(made)
+    yield made
+    made.dispose()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 import uvicorn
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from koprogo_agent import logs
@@ -28,8 +29,8 @@ def serve() -> None:
     """Serve, for ever."""
     settings = load()
     logs.configure("info")
-    with _store(settings) as store:
-        server = Server(settings, store)
+    with _database(settings) as engine:
+        server = Server(settings, engine)
         uvicorn.run(
             server.app,
             host=settings.host,
@@ -45,27 +46,27 @@ def serve() -> None:
 
 def migrate() -> None:
     """Bring the database to this version's schema; `serve` does so, too."""
-    with _store(load()):
+    with _database(load()):
         render.line("the database has this version's schema")
 
 
 def token(note: Note) -> None:
     """Make a single-use token: the instance that sends it counts as known to the association."""
     made = secrets.token_urlsafe(24)
-    with _store(load()) as store:
-        store.make_token(made, note, int(time.time()))
+    with _database(load()) as engine:
+        Store(engine).make_token(made, note, int(time.time()))
     typer.echo(made)
 
 
 def erase(name: Name) -> None:
     """Forget an instance and all that it has told."""
-    with _store(load()) as store:
-        known = store.erase(name)
+    with _database(load()) as engine:
+        known = Store(engine).erase(name)
     render.line("it is forgotten" if known else "there is no such instance")
 
 
 @contextmanager
-def _store(settings: FleetSettings) -> Iterator[Store]:
+def _database(settings: FleetSettings) -> Iterator[Engine]:
     """The database, with this version's schema.
 
     Raises:
@@ -74,7 +75,7 @@ def _store(settings: FleetSettings) -> Iterator[Store]:
     engine = connect(settings.database)
     try:
         migrations.migrate(engine)
-        yield Store(engine)
+        yield engine
     except DBAPIError as error:
         raise NeedsOperator(
             f"cannot use the database: {str(error.orig).splitlines()[0]}",

@@ -1,0 +1,141 @@
+"""The fleet's past: counted each hour and day, and forgotten in time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine, inspect, text
+
+from koprogo_agent.fleet import schema
+from koprogo_agent.fleet.history import DAILY, HOURLY, Census, History
+from koprogo_agent.fleet.instances import first
+from koprogo_agent.fleet.migrate import migrate
+from koprogo_agent.fleet.store import Change, Store
+from koprogo_agent.fleet.upkeep import HOUR, count
+from koprogo_agent.wire.report import Report, StateName
+from tests.fleet.machines import transition
+
+NOW = datetime(2026, 11, 26, 12, 30, tzinfo=UTC)
+NOON = int(NOW.replace(minute=0).timestamp())
+MIDNIGHT = int(NOW.replace(hour=0, minute=0).timestamp())
+KEPT = timedelta(days=90)
+CURRENT = Census("v1.0.0", "current", verified=False)
+HELD = Census("v1.0.0", "held", verified=True)
+REPORT = Report(
+    instance="0" * 32,
+    sequence=1,
+    run="0" * 16,
+    agent="0.1.0",
+    state=StateName.CURRENT,
+    channel="stable",
+    installed="v1.0.0",
+)
+
+
+def tell(engine: Engine, at: datetime, number: int = 1) -> None:
+    """An instance has told of something at a moment."""
+    moment = int(at.timestamp())
+    told = transition(number, at=moment)
+    Store(engine).keep([Change(first(REPORT, moment).instance, (told,))])
+
+
+def told(engine: Engine) -> list[int]:
+    """The moments of what is kept."""
+    return sorted(one.at for one in Store(engine).transitions("0" * 32))
+
+
+def test_the_database_has_the_tables_that_the_server_knows(engine: Engine) -> None:
+    """Migrations and tables say the same; whoever migrates again changes nothing."""
+    migrate(engine)
+    there = inspect(engine)
+    for table in schema.metadata.sorted_tables:
+        columns = {one["name"]: one for one in there.get_columns(table.name)}
+        assert {name: one["nullable"] for name, one in columns.items()} == {
+            one.name: bool(one.nullable) for one in table.columns
+        }
+        indexes = {str(one["name"]): one["column_names"] for one in there.get_indexes(table.name)}
+        assert indexes == {str(one.name): [c.name for c in one.columns] for one in table.indexes}
+
+
+def test_those_who_do_not_report_are_counted_as_that() -> None:
+    """A fleet that is silent must not look well."""
+    one = first(REPORT, NOON).instance
+    late, silent = replace(one, seen=NOON - 1000), replace(one, seen=NOON - 90_000)
+    held = replace(one, verified=True, stand=replace(one.stand, state=StateName.HELD))
+    assert count([one, one, late, silent, held], NOON, 180) == {
+        CURRENT: 2,
+        Census("v1.0.0", "late", verified=False): 1,
+        Census("v1.0.0", "silent", verified=False): 1,
+        HELD: 1,
+    }
+
+
+def test_an_hour_is_counted_once(engine: Engine) -> None:
+    """Of several servers on one database, the first counts."""
+    history = History(engine)
+    history.keep_census(NOON, {CURRENT: 7, HELD: 2})
+    history.keep_census(NOON, {CURRENT: 99})
+    history.keep_census(NOON + HOUR, {CURRENT: 8})
+    assert history.census(HOURLY, NOON) == {
+        NOON: {CURRENT: 7, HELD: 2},
+        NOON + HOUR: {CURRENT: 8},
+    }
+
+
+def test_a_day_is_the_mean_of_its_hours(engine: Engine) -> None:
+    """Once it is over; an hour in which there was none of a kind counts as none."""
+    history, yesterday = History(engine), MIDNIGHT - 86_400
+    for hour, held in enumerate((4, 4, 4, 0)):
+        history.keep_census(
+            yesterday + hour * HOUR, {CURRENT: 10, **({HELD: held} if held else {})}
+        )
+    history.keep_census(MIDNIGHT, {CURRENT: 10})
+    history.tidy(NOW, KEPT)
+    history.tidy(NOW, KEPT)
+    assert history.census(DAILY, 0) == {yesterday: {CURRENT: 10, HELD: 3}}
+
+
+def test_what_is_old_is_forgotten(engine: Engine) -> None:
+    """Days are kept for good: nobody is told apart in them."""
+    history = History(engine)
+    history.tidy(NOW, KEPT)
+    for number, days in enumerate((120, 91, 89, 0)):
+        tell(engine, NOW - timedelta(days=days), number)
+        history.keep_census(NOON - days * 86_400, {CURRENT: 1})
+    history.tidy(NOW, KEPT)
+    assert told(engine) == [int((NOW - timedelta(days=days)).timestamp()) for days in (89, 0)]
+    assert len(history.census(HOURLY, 0)) == 2
+    assert len(history.census(DAILY, 0)) == 3
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+class TestMonths:
+    """PostgreSQL keeps months apart."""
+
+    def test_an_old_month_goes_in_one_go(self, engine: Engine) -> None:
+        """And the next one is there before it begins."""
+        history = History(engine)
+        history.tidy(NOW, KEPT)
+        assert months(engine) == ["2026_08", "2026_09", "2026_10", "2026_11", "2026_12"]
+        history.tidy(NOW + timedelta(days=120), KEPT)
+        assert months(engine) == ["2026_12", "2027_01", "2027_02", "2027_03", "2027_04"]
+
+    def test_a_clock_that_is_ahead_is_in_nobodys_way(self, engine: Engine) -> None:
+        """What it told of a month that is not there yet moves in when it is made."""
+        tell(engine, NOW + timedelta(days=40))
+        tell(engine, NOW.replace(year=2099), 2)
+        History(engine).tidy(NOW, KEPT)
+        later = NOW + timedelta(days=30)
+        History(engine).tidy(later, KEPT)
+        with engine.connect() as connection:
+            count = "SELECT count(*) FROM transition_2027_01"
+            assert connection.execute(text(count)).scalar_one() == 1
+        assert len(told(engine)) == 2
+
+
+def months(engine: Engine) -> list[str]:
+    """Those that there are."""
+    names = inspect(engine).get_table_names()
+    return sorted(name.removeprefix("transition_") for name in names if "transition_2" in name)
