@@ -83,3 +83,21 @@ census = Table(
     Column("verified", Boolean, primary_key=True),
     Column("instances", Integer, nullable=False),
 )
+
+staff = Table(
+    "staff",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("hash", String(200), nullable=False),
+    Column("made", BigInteger, nullable=False),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("began", BigInteger, nullable=False),
+    Column("seen", BigInteger, nullable=False),
+    Index("session_name", "name"),
+)
