@@ -19,6 +19,7 @@ from koprogo_agent.errors import AgentError, Refused, RetryLater
 from koprogo_agent.fleet.history import History
 from koprogo_agent.fleet.intake import Incoming, Intake
 from koprogo_agent.fleet.metrics import Metrics
+from koprogo_agent.fleet.pages.site import Site
 from koprogo_agent.fleet.settings import FleetSettings
 from koprogo_agent.fleet.store import Store
 from koprogo_agent.fleet.upkeep import Upkeep
@@ -59,6 +60,7 @@ class Server:
                 Route(INSTANCES + "/{name}", self._guarded(self._erase), methods=["DELETE"]),
                 Route("/healthz", self._health),
                 Route("/metrics", self._metrics),
+                *Site(settings, engine, self.intake).routes(),
             ],
             lifespan=self._lifespan,
         )

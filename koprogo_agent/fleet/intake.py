@@ -56,6 +56,7 @@ class Intake:
 
     Attributes:
         known: every instance by its name; what the dashboard shows of now.
+        hint: the newest release that the association has named, or None.
     """
 
     def __init__(self, settings: FleetSettings, store: Store, writer: Writer) -> None:
@@ -68,7 +69,7 @@ class Intake:
         self._new_by_address = Limit(settings.enrolments_per_address, _HOUR)
         self._new = Limit(settings.enrolments, _HOUR)
         self._tokens = Limit(_TOKENS, _HOUR)
-        self._hint: str | None = None
+        self.hint: str | None = store.newest_release()
 
     async def take(self, incoming: Incoming) -> Answer | Rejection:
         """Takes a report; what it brings is kept for good when this returns.
@@ -102,7 +103,7 @@ class Intake:
             acknowledged=tuple(one.number for one in taken.transitions),
             interval=self._settings.interval,
             verified=taken.instance.verified,
-            highest=self._hint,
+            highest=self.hint,
             notice=self._settings.notice,
         )
 
@@ -118,10 +119,6 @@ class Intake:
         self.known.pop(name, None)
         if not await asyncio.to_thread(self._store.erase, name):
             raise Refused("nothing is kept of this instance", code=UNKNOWN)
-
-    def hint(self, tag: str | None) -> None:
-        """The newest release, as the association says."""
-        self._hint = tag
 
     def _signed_by(self, incoming: Incoming, now: datetime) -> str:
         """The instance whose key has signed; whoever sends too much is not worth a look at it."""

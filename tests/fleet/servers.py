@@ -98,10 +98,15 @@ class Fleet:
         assert self._running is not None
         self._running.kill()
 
-    def type(self, *words: str) -> str:
-        """What `koprogo-fleet WORDS` prints."""
+    def type(self, *words: str, answers: str = "") -> str:
+        """What `koprogo-fleet WORDS` prints, where somebody answers what it asks."""
         done = subprocess.run(
-            self._command(*words), env=self.environment, check=True, capture_output=True, text=True
+            self._command(*words),
+            env=self.environment,
+            input=answers,
+            check=True,
+            capture_output=True,
+            text=True,
         )
         return done.stdout
 

@@ -17,7 +17,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for verb in (serving.serve, serving.migrate, serving.token, serving.erase):
+for verb in (serving.serve, serving.migrate, serving.token, serving.user, serving.erase):
     app.command()(verb)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from koprogo_agent.errors import NeedsOperator
 from koprogo_agent.fleet import migrate as migrations
 from koprogo_agent.fleet.app import Server
 from koprogo_agent.fleet.settings import FleetSettings, load
+from koprogo_agent.fleet.staff import Staff
 from koprogo_agent.fleet.store import Store, connect
 
 Note = Annotated[str, typer.Argument(help="Whose it is: for the association's eyes alone.")]
@@ -63,6 +65,28 @@ def erase(name: Name) -> None:
     with _database(load()) as engine:
         known = Store(engine).erase(name)
     render.line("it is forgotten" if known else "there is no such instance")
+
+
+def user(
+    name: Annotated[str, typer.Argument(help="Of somebody of the association's staff.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Take them out instead.")] = False,
+) -> None:
+    """Let somebody look at the dashboard; the password is asked, or read from standard input."""
+    with _database(load()) as engine:
+        staff = Staff(engine)
+        if remove:
+            gone = staff.remove(name)
+            render.line(f"{name} is out" if gone else f"there is no {name}")
+            return
+        staff.add(name, _password(), int(time.time()))
+        render.line(f"{name} may look at the dashboard")
+
+
+def _password() -> str:
+    if sys.stdin.isatty():
+        given: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+        return given
+    return sys.stdin.readline().rstrip("\n")
 
 
 @contextmanager

@@ -1,0 +1,149 @@
+"""The dashboard's addresses. Who is not of the staff sees the way in, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from time import monotonic, time
+from urllib.parse import parse_qs
+
+from sqlalchemy import Engine
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from koprogo_agent.fleet.intake import Intake
+from koprogo_agent.fleet.limits import Limit
+from koprogo_agent.fleet.pages.looks import LANGUAGE_COOKIE, Looks
+from koprogo_agent.fleet.pages.overview import overview
+from koprogo_agent.fleet.pages.words import Language
+from koprogo_agent.fleet.settings import FleetSettings
+from koprogo_agent.fleet.staff import LONGEST, Staff
+
+_TRIES, _MINUTE = 10.0, 60.0
+_LARGEST_FORM = 4096
+_YEAR = 365 * 86_400
+
+Answer = Callable[[Request], Awaitable[Response]]
+
+
+class Site:
+    """The pages, of one server."""
+
+    def __init__(self, settings: FleetSettings, engine: Engine, intake: Intake) -> None:
+        self._settings = settings
+        self._intake = intake
+        self._staff = Staff(engine)
+        self._looks = Looks()
+        self._tries = Limit(_TRIES, _MINUTE)
+        self._is_https = settings.public_url.startswith("https://")
+        # The prefix has browsers take it only from this very host, over TLS.
+        self._cookie = "__Host-session" if self._is_https else "session"
+
+    def routes(self) -> list[BaseRoute]:
+        """All of them."""
+        return [
+            Route("/", self._for_staff(self._fleet)),
+            Route("/login", self._way_in),
+            Route("/login", self._log_in, methods=["POST"]),
+            Route("/logout", self._log_out, methods=["POST"]),
+            Route("/language", self._choose_language, methods=["POST"]),
+            Mount("/static", StaticFiles(packages=[("koprogo_agent.fleet.pages", "static")])),
+        ]
+
+    async def _fleet(self, request: Request) -> Response:
+        seen = overview(
+            list(self._intake.known.values()),
+            int(time()),
+            self._settings.interval,
+            self._intake.hint,
+        )
+        return self._looks.page(request, "overview.html", seen=seen)
+
+    # --- coming and going
+
+    def _for_staff(self, answer: Answer) -> Answer:
+        async def guarded(request: Request) -> Response:
+            secret = request.cookies.get(self._cookie, "")
+            name = await asyncio.to_thread(self._staff.who, secret, int(time()))
+            if name is None:
+                return RedirectResponse("/login", HTTPStatus.SEE_OTHER)
+            request.state.staff = name
+            return await answer(request)
+
+        return guarded
+
+    async def _way_in(self, request: Request) -> Response:
+        return self._looks.page(request, "login.html", wrong=None)
+
+    async def _log_in(self, request: Request) -> Response:
+        if not self._is_from_here(request):
+            return Response(status_code=HTTPStatus.FORBIDDEN)
+        form = await _form(request)
+        name, password = form.get("name", "").strip().lower(), form.get("password", "")
+        address = request.client.host if request.client else ""
+        if not all(self._tries.allows(key, monotonic()) for key in (("from", address), name)):
+            return self._not_in(request, "too_often", HTTPStatus.TOO_MANY_REQUESTS)
+        if not await asyncio.to_thread(self._staff.knows, name, password):
+            return self._not_in(request, "wrong", HTTPStatus.UNAUTHORIZED)
+        secret = await asyncio.to_thread(self._staff.begin, name, int(time()))
+        answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
+        answer.set_cookie(
+            self._cookie,
+            secret,
+            max_age=LONGEST,
+            path="/",
+            secure=self._is_https,
+            httponly=True,
+            samesite="strict",
+        )
+        return answer
+
+    def _not_in(self, request: Request, why: str, status: HTTPStatus) -> Response:
+        return self._looks.page(request, "login.html", status, wrong=why)
+
+    async def _log_out(self, request: Request) -> Response:
+        if not self._is_from_here(request):
+            return Response(status_code=HTTPStatus.FORBIDDEN)
+        await asyncio.to_thread(self._staff.end, request.cookies.get(self._cookie, ""))
+        answer = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
+        answer.delete_cookie(self._cookie, path="/", secure=self._is_https, httponly=True)
+        return answer
+
+    async def _choose_language(self, request: Request) -> Response:
+        form = await _form(request)
+        back = form.get("back", "/")
+        is_ours = back.startswith("/") and not back.startswith(("//", "/\\"))
+        answer = RedirectResponse(back if is_ours else "/", HTTPStatus.SEE_OTHER)
+        if form.get("language") in set(Language):
+            answer.set_cookie(
+                LANGUAGE_COOKIE,
+                form["language"],
+                max_age=_YEAR,
+                path="/",
+                secure=self._is_https,
+                httponly=True,
+                samesite="lax",
+            )
+        return answer
+
+    def _is_from_here(self, request: Request) -> bool:
+        """Whether a form was sent from a page of this site, as browsers say.
+
+        The session's cookie is strict already; this is for the form without one.
+        """
+        origin = request.headers.get("origin")
+        return origin in {None, self._settings.public_url}
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """A small form; what is given twice counts once."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LARGEST_FORM:
+            return {}
+    fields = parse_qs(bytes(body).decode(errors="replace"), max_num_fields=20)
+    return {name: values[-1] for name, values in fields.items()}

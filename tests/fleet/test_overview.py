@@ -1,0 +1,98 @@
+"""The fleet at a glance: honest denominators."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from koprogo_agent.fleet.instances import Instance, first
+from koprogo_agent.fleet.pages.overview import Bar, overview
+from koprogo_agent.fleet.pages.words import Language, preferred, words
+from koprogo_agent.wire.report import Report, StateName
+
+NOW = 1_795_000_000
+REPORT = Report(
+    instance="0" * 32,
+    sequence=1,
+    run="0" * 16,
+    agent="0.1.0",
+    state=StateName.CURRENT,
+    channel="stable",
+    installed="v1.10.0",
+)
+
+
+def running(tag: str | None, *, quiet: int = 0, verified: bool = False) -> Instance:
+    """An instance that runs a version, and was last heard of so many seconds ago."""
+    one = first(replace(REPORT, installed=tag), NOW - quiet).instance
+    return replace(one, verified=verified)
+
+
+def test_a_fleet_of_nobody_is_one() -> None:
+    """Nothing is divided by it."""
+    seen = overview([], NOW, 180, None)
+    assert (seen.total, seen.reporting, seen.newest, seen.versions) == (0, 0, None, ())
+
+
+def test_shares_are_of_those_that_report() -> None:
+    """Whoever is silent may run anything by now; how many that are is said beside it."""
+    seen = overview(
+        [
+            running("v1.10.0", verified=True),
+            running("v1.9.0"),
+            running("v1.9.0"),
+            running(None),
+            running("v1.2.0", quiet=3600),
+            running("v1.2.0", quiet=90_000),
+        ],
+        NOW,
+        180,
+        None,
+    )
+    assert [(bar.name, bar.count) for bar in seen.presence] == [
+        ("reporting", 4),
+        ("late", 1),
+        ("silent", 1),
+    ]
+    assert [(bar.name, bar.count, bar.share) for bar in seen.versions] == [
+        ("v1.10.0", 1, 0.25),
+        ("v1.9.0", 2, 0.5),
+        ("", 1, 0.25),
+    ]
+    assert [(bar.name, bar.count) for bar in seen.verified] == [("verified", 1), ("unverified", 5)]
+    assert seen.on_newest == Bar("v1.10.0", 1, 0.25)
+
+
+def test_nobody_makes_a_version_the_newest_by_saying_so() -> None:
+    """Anybody can enrol; what the association knows counts, or what it has named."""
+    fleet = [running("v99.0.0"), running("v1.10.0", verified=True)]
+    assert overview(fleet, NOW, 180, None).newest == "v1.10.0"
+    assert overview(fleet, NOW, 180, "v1.11.0").on_newest == Bar("v1.11.0", 0, 0.0)
+    assert overview([running("v99.0.0")], NOW, 180, None).newest is None
+
+
+def test_a_percentage_is_honest_at_its_ends() -> None:
+    """One of ten thousand is not nothing, and all but one are not all."""
+    shares = (0, 0.00001, 0.5, 0.99999, 1)
+    assert [Bar("", 0, share).percent for share in shares] == [
+        "0%",
+        "0.1 %",
+        "50.0 %",
+        "99.9 %",
+        "100%",
+    ]
+
+
+def test_every_word_is_there_in_every_language() -> None:
+    """None of them empty."""
+    for language in Language:
+        assert all(words(language).values())
+        assert {str(state) for state in StateName} <= set(words(language))
+
+
+def test_a_browser_gets_what_it_prefers() -> None:
+    """Of what there is; French where it asks for nothing of it."""
+    assert preferred("nl-BE,nl;q=0.9,fr;q=0.5") is Language.NL
+    assert preferred("es, de;q=0.3, en;q=0.7") is Language.EN
+    assert preferred("nl;q=x, de;q=0.1") is Language.DE
+    for header in ("", "es-ES,es;q=0.9", ";;;,,,", "\x00" * 100):
+        assert preferred(header) is Language.FR

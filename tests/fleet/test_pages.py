@@ -1,0 +1,141 @@
+"""The dashboard without JavaScript: who comes in, and what is shown to whom."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.parse
+import urllib.request
+from http.cookiejar import CookieJar
+from typing import NamedTuple
+
+import pytest
+
+from tests.fleet.machines import Machine
+from tests.fleet.servers import Fleet
+
+PASSWORD = "correct horse battery"
+
+pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+
+
+class Page(NamedTuple):
+    """What a visitor sees."""
+
+    status: int
+    url: str
+    text: str
+    headers: dict[str, str]
+
+
+class Visitor:
+    """A browser without JavaScript, with its cookies."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        """It has been nowhere yet."""
+        self.fleet = fleet
+        self.cookies = CookieJar()
+        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
+
+    def sees(self, path: str, language: str = "en", **form: str) -> Page:
+        """Goes to an address, or sends a form there."""
+        data = urllib.parse.urlencode(form).encode() if form else None
+        return self._goes(path, data, {"Accept-Language": language, "Origin": self.fleet.url})
+
+    def is_sent(self, path: str, origin: str) -> Page:
+        """Another site has it send a form."""
+        return self._goes(path, b"name=ann&password=x", {"Origin": origin})
+
+    def _goes(self, path: str, data: bytes | None, headers: dict[str, str]) -> Page:
+        asked = urllib.request.Request(self.fleet.url + path, data, headers)  # noqa: S310 - ours
+        try:
+            with self._opener.open(asked, timeout=30) as answer:
+                return Page(answer.status, answer.url, answer.read().decode(), dict(answer.headers))
+        except urllib.error.HTTPError as error:
+            with error:
+                return Page(error.code, error.url, error.read().decode(), dict(error.headers))
+
+
+@pytest.fixture
+def visitor(fleet: Fleet) -> Visitor:
+    """Somebody."""
+    return Visitor(fleet)
+
+
+@pytest.fixture
+def ann(fleet: Fleet) -> Visitor:
+    """Somebody of the staff, who has come in."""
+    fleet.type("user", "ann", answers=f"{PASSWORD}\n")
+    made = Visitor(fleet)
+    assert made.sees("/login", name="Ann", password=PASSWORD).url == f"{fleet.url}/"
+    return made
+
+
+@pytest.mark.parametrize("path", ["/", "/login"])
+def test_a_stranger_sees_the_way_in(visitor: Visitor, path: str) -> None:
+    """And nothing else; in the language of the browser."""
+    seen = visitor.sees(path, "nl-BE")
+    assert seen.url.endswith("/login")
+    assert "<h1>Aanmelden</h1>" in seen.text
+    assert 'lang="nl"' in seen.text
+    assert "default-src 'self'" in seen.headers["content-security-policy"]
+    assert seen.headers["cache-control"] == "no-store"
+
+
+def test_a_wrong_password_is_not_told_from_a_wrong_name(ann: Visitor, visitor: Visitor) -> None:
+    """Nobody learns who is of the staff."""
+    assert ann.sees("/").status == 200
+    wrong = [visitor.sees("/login", name=name, password="no") for name in ("ann", "bob", "")]
+    assert {one.status for one in wrong} == {401}
+    assert len({one.text for one in wrong}) == 1
+    assert "do not belong together" in wrong[0].text
+
+
+def test_passwords_are_not_tried_for_ever(visitor: Visitor) -> None:
+    """Ten, and then a minute's pause."""
+    seen = [visitor.sees("/login", name=f"n{number}", password="no") for number in range(12)]
+    assert [one.status for one in seen] == [401] * 10 + [429] * 2
+    assert "Too many tries" in seen[-1].text
+
+
+def test_no_other_site_can_send_somebody_in_or_out(ann: Visitor) -> None:
+    """It is told by where the form comes from."""
+    for path in ("/login", "/logout"):
+        assert ann.is_sent(path, "https://evil.example.org").status == 403
+    assert "Log out (ann)" in ann.sees("/").text
+
+
+def test_who_has_left_is_out(ann: Visitor) -> None:
+    """Also with the cookie of before."""
+    (cookie,) = ann.cookies
+    assert (cookie.name, cookie.has_nonstandard_attr("HttpOnly")) == ("session", True)
+    assert ann.sees("/logout", all="").url.endswith("/login")
+    ann.cookies.set_cookie(cookie)
+    assert ann.sees("/").url.endswith("/login")
+
+
+def test_staff_see_the_fleet(ann: Visitor, fleet: Fleet) -> None:
+    """Nothing at first; then who runs what, and of how many that is said."""
+    assert "No instance has reported yet." in ann.sees("/").text
+    for tag in ("v1.0.0", "v1.0.0", "v1.1.0", None):
+        Machine(fleet.url).says(installed=tag)
+    text = " ".join(ann.sees("/").text.split())
+    assert "of the 4 instances that report" in text
+    assert '<th scope="row">v1.0.0</th> <td class="number">2</td>' in text
+    assert '<th scope="row">unknown</th> <td class="number">1</td>' in text
+    assert "50.0 %" in text
+
+
+def test_a_language_is_chosen_and_kept(ann: Visitor) -> None:
+    """Whatever the browser prefers; it leads back to where one was, and nowhere else."""
+    seen = ann.sees("/language", language="de", back="/")
+    assert "<h1>Flotte</h1>" in seen.text
+    assert 'aria-current="true">Deutsch' in seen.text
+    away = ann.sees("/language", language="xx", back="//evil.example.org/")
+    assert (away.url, 'lang="de"' in away.text) == (f"{ann.fleet.url}/", True)
+
+
+def test_what_a_page_needs_comes_from_here(visitor: Visitor) -> None:
+    """No other host learns who looks."""
+    seen = visitor.sees("/login")
+    assert "http" not in seen.text.replace("http-equiv", "")
+    assert visitor.sees("/static/style.css").headers["content-type"].startswith("text/css")
