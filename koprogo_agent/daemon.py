@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from functools import partial
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import structlog
 from apscheduler.events import EVENT_SCHEDULER_STARTED, SchedulerEvent
@@ -23,13 +24,15 @@ from apscheduler.triggers.interval import IntervalTrigger
 from koprogo_agent.domain.succession import Verdict, verdict
 from koprogo_agent.errors import AgentError, RetryLater
 from koprogo_agent.ports import Supervisor
-from koprogo_agent.reporting.reporter import Reporter
 from koprogo_agent.schedule import SteadyScheduler
 from koprogo_agent.selfupdate.succession import SelfUpdate
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.leaving import may_leave
 from koprogo_agent.watching import DaemonWatcher
 from koprogo_agent.wiring import Agent, build_reporter, build_self_update, open_agent
+
+if TYPE_CHECKING:
+    from koprogo_agent.reporting.reporter import Reporter
 
 log = structlog.get_logger()
 

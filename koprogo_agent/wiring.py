@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from socket import gethostname
+from typing import TYPE_CHECKING
 
 from koprogo_agent import __version__
 from koprogo_agent.adapters.anchor import TrustDirectory
 from koprogo_agent.adapters.clock import SystemClock
 from koprogo_agent.adapters.compose.stack import ComposeStack
 from koprogo_agent.adapters.files import LocalFiles
-from koprogo_agent.adapters.fleet import FleetServer
 from koprogo_agent.adapters.git import Git
 from koprogo_agent.adapters.images import EngineImageContents, RegistryImages
 from koprogo_agent.adapters.lock import agent_lock
@@ -28,10 +28,6 @@ from koprogo_agent.adapters.signatures import SigningTools
 from koprogo_agent.adapters.versions import InstalledVersions, home_of
 from koprogo_agent.docker_api import DEFAULT_HOST
 from koprogo_agent.domain.versions import parse_version
-from koprogo_agent.reporting.outbox import Outbox
-from koprogo_agent.reporting.reporter import Reporter
-from koprogo_agent.reporting.snapshot import Snapshot, read_snapshot
-from koprogo_agent.reporting.teller import Teller
 from koprogo_agent.selfupdate.own import own_settings, own_world
 from koprogo_agent.selfupdate.package import Packages
 from koprogo_agent.selfupdate.succession import SelfUpdate
@@ -40,6 +36,11 @@ from koprogo_agent.update.engine import Engine
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.status import read_status
 from koprogo_agent.update.world import Watcher, World
+
+if TYPE_CHECKING:
+    from koprogo_agent.reporting.reporter import Reporter
+    from koprogo_agent.reporting.snapshot import Snapshot
+    from koprogo_agent.reporting.teller import Teller
 
 JOURNAL = "state.db"
 REPORTS = "reports.db"
@@ -92,6 +93,8 @@ class Agent:
 
     def snapshot(self) -> Snapshot:
         """Where this instance stands, in the words of a report."""
+        from koprogo_agent.reporting.snapshot import read_snapshot  # noqa: PLC0415 - see below
+
         return read_snapshot(self.engine.journal, self.settings, self.now())
 
 
@@ -158,6 +161,11 @@ def build_self_update(agent: Agent, watcher: Watcher) -> SelfUpdate | None:
 
 def build_teller(settings: Settings) -> Teller:
     """Who speaks to the fleet for this instance."""
+    # A megabyte that nobody shall carry who does not report.
+    from koprogo_agent.adapters.fleet import FleetServer  # noqa: PLC0415
+    from koprogo_agent.reporting.outbox import Outbox  # noqa: PLC0415
+    from koprogo_agent.reporting.teller import Teller  # noqa: PLC0415
+
     state, fleet = settings.state.directory, settings.fleet
     return Teller(
         fleet=FleetServer(fleet.url, state / IDENTITY),
@@ -171,4 +179,6 @@ def build_reporter(settings: Settings, poll: Callable[[], None]) -> Reporter | N
     """Who reports by itself; None where the operator did not choose it."""
     if not settings.fleet.reports:
         return None
+    from koprogo_agent.reporting.reporter import Reporter  # noqa: PLC0415 - see above
+
     return Reporter(build_teller(settings), settings.source.interval, poll)

@@ -130,7 +130,8 @@ class Intake:
         if claimed is None:
             raise Refused("there is no signature with a key", code="signature.missing")
         name = instance_of(urlsafe_b64decode(claimed[1] + "="))
-        _allow(self._by_key, name, moment, "limit.instance")
+        # From here: nobody can use up what another may send by naming its key.
+        _allow(self._by_key, (name, incoming.address), moment, "limit.instance")
         url = f"{self._settings.public_url}{incoming.path}"
         headers = dict(incoming.headers)
         return instance_of(verify(Request(incoming.method, url, incoming.body, headers), now))
@@ -143,9 +144,8 @@ class Intake:
     async def _doubt(self, known: Instance, rejection: Rejection, now: int) -> None:
         """Two machines with one key are for a person to see."""
         if rejection.code == CLONED:
-            doubted = replace(known, cloned=now)
+            self.known[known.id] = doubted = replace(known, cloned=now)
             await self._writer.keep(Change(doubted))
-            self.known[known.id] = doubted
 
     async def _with_token(self, taken: Taken, token: str | None) -> Taken:
         known = taken.instance
