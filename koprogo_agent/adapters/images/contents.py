@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -14,6 +13,8 @@ from koprogo_agent.durable import disk_errors, sync_folder
 from koprogo_agent.errors import StepFailed
 
 if TYPE_CHECKING:
+    import tarfile
+
     from docker import APIClient
 
 _NAME = "koprogo-agent-unpacking"
@@ -37,6 +38,8 @@ class EngineImageContents:
                 `image.contents`).
             RetryLater: the engine does not answer.
         """
+        import tarfile  # noqa: PLC0415 - not for an idle daemon: half a megabyte
+
         with docker_api.client(self._host) as api, _container(api, reference) as made:
             path = f"/containers/{made}/archive"
             with docker_api.streamed(self._host, path, path=folder) as stream:
