@@ -43,7 +43,8 @@ class Upkeep:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Meanwhile it is done when it is due."""
+        """Meanwhile it is done when it is due; there is room before the first report comes."""
+        await self._do(lambda: self.tidy(datetime.now(UTC)))
         task = asyncio.create_task(self._keep_up())
         try:
             yield
@@ -53,7 +54,6 @@ class Upkeep:
                 await task
 
     async def _keep_up(self) -> None:
-        await self._do(lambda: self.tidy(datetime.now(UTC)))
         while True:
             await asyncio.sleep(HOUR - time() % HOUR + _LATE)
             await self._do(lambda: self.count(int(time())))

@@ -6,11 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from sqlalchemy.exc import DBAPIError
+
 from koprogo_agent import logs
 from koprogo_agent.fleet.store import Change, Store
 
 log = logs.get_logger()
 
+_PAUSE = 0.2
+"""Seconds before what could not be written is written again, once."""
 _MOST = 2000
 """Changes of one transaction."""
 
@@ -54,8 +58,15 @@ class Writer:
                 self._waiting.task_done()
 
     async def _keep(self, batch: list[tuple[Change, asyncio.Future[None]]]) -> None:
+        changes = [change for change, _ in batch]
         try:
-            await asyncio.to_thread(self._store.keep, [change for change, _ in batch])
+            try:
+                await asyncio.to_thread(self._store.keep, changes)
+            except DBAPIError as error:
+                # A month that is being made, a server that was started again: it passes.
+                log.warning("store.again", changes=len(batch), why=str(error.orig).strip())
+                await asyncio.sleep(_PAUSE)
+                await asyncio.to_thread(self._store.keep, changes)
         except Exception as error:  # whoever waits is told, and the next batch may be kept
             log.exception("store.failed", changes=len(batch))
             for _, kept in batch:

@@ -8,6 +8,9 @@ import urllib.error
 from collections.abc import Callable
 from http.client import HTTPException
 
+import pytest
+from sqlalchemy import text
+
 from koprogo_agent.fleet.store import Store
 from tests.fleet.machines import Machine, transition
 from tests.fleet.servers import Fleet
@@ -80,3 +83,14 @@ def test_a_killed_server_loses_nothing_that_it_acknowledged(fleet: Fleet) -> Non
 def test_nor_does_one_that_is_ended(fleet: Fleet) -> None:
     """It finishes what it has begun."""
     assert_nothing_lost(fleet, speak_through(fleet, fleet.stop))
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_database_that_cut_the_line_is_written_to_again(fleet: Fleet, machine: Machine) -> None:
+    """As after its own update; nobody who reports notices."""
+    assert machine.says().status == 200
+    others = "pid <> pg_backend_pid() AND datname = current_database()"
+    cut = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"
+    with fleet.tables() as engine, engine.connect() as connection:
+        assert connection.execute(text(cut)).scalars().all()
+    assert machine.says(transitions=(transition(1),)).document["acknowledged"] == [1]
