@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy import Engine, text
@@ -16,14 +17,13 @@ from tests.fleet.servers import Fleet, postgresql
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A PostgreSQL server."""
-    # pytest's folders are closed to the user under whom it runs.
-    root = Path(tmp_path_factory.getbasetemp())
-    for each in (root, *list(root.parents)[:2]):
-        each.chmod(each.stat().st_mode | 0o011)
-    with postgresql(tmp_path_factory.mktemp("postgres")) as url:
-        yield url
+    # pytest's own folders are closed to the user under whom it runs.
+    with TemporaryDirectory(prefix="koprogo-fleet-", dir="/var/tmp") as folder:
+        Path(folder).chmod(0o755)
+        with postgresql(Path(folder) / "postgres") as url:
+            yield url
 
 
 DATABASES = ("sqlite", "postgresql")

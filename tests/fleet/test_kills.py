@@ -89,8 +89,10 @@ def test_nor_does_one_that_is_ended(fleet: Fleet) -> None:
 def test_a_database_that_cut_the_line_is_written_to_again(fleet: Fleet, machine: Machine) -> None:
     """As after its own update; nobody who reports notices."""
     assert machine.says().status == 200
-    others = "pid <> pg_backend_pid() AND datname = current_database()"
-    cut = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}"
+    cut = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE pid <> pg_backend_pid() AND datname = current_database()"
+    )
     with fleet.tables() as engine, engine.connect() as connection:
         assert connection.execute(text(cut)).scalars().all()
     assert machine.says(transitions=(transition(1),)).document["acknowledged"] == [1]
