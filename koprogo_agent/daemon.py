@@ -7,13 +7,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from functools import partial
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import structlog
 from apscheduler.events import EVENT_SCHEDULER_STARTED, SchedulerEvent
@@ -27,12 +26,10 @@ from koprogo_agent.ports import Supervisor
 from koprogo_agent.schedule import SteadyScheduler
 from koprogo_agent.selfupdate.succession import SelfUpdate
 from koprogo_agent.settings import Settings
+from koprogo_agent.telling import Silence, aside, telling
 from koprogo_agent.update.leaving import may_leave
 from koprogo_agent.watching import DaemonWatcher
-from koprogo_agent.wiring import Agent, build_reporter, build_self_update, open_agent
-
-if TYPE_CHECKING:
-    from koprogo_agent.reporting.reporter import Reporter
+from koprogo_agent.wiring import Agent, build_self_update, open_agent
 
 log = structlog.get_logger()
 
@@ -71,7 +68,7 @@ class Daemon:
         self._stopping = False
         self._makes_way = False
         self._own: SelfUpdate | None = None
-        self._reporter: Reporter | None = None
+        self._fleet = Silence()
         self._ready_at = 0.0
         self._not_before = 0.0
         self._look_is_due = False
@@ -91,8 +88,11 @@ class Daemon:
             # Behind the fence users wait, perhaps for ever if nobody starts the agent again.
             return self._stopping and may_leave(watcher.last)
 
-        with open_agent(self._settings, watcher, leaves) as agent, self._reports(agent):
-            watcher.notice = lambda: self._notice(agent)
+        with (
+            open_agent(self._settings, watcher, leaves) as agent,
+            telling(agent, self._settings, partial(self._soon, agent)) as self._fleet,
+        ):
+            watcher.notice = self._fleet.notice
             phase = phase_of(agent.instance, self._settings.source.interval)
             self._scheduler.add_job(
                 lambda: self._tick(agent),
@@ -105,7 +105,7 @@ class Daemon:
             )
             self._own = build_self_update(agent, watcher)
             if self._own is not None:
-                with _aside("agent.update"):
+                with aside("agent.update"):
                     self._own.begin()
             self._beat()
             self._supervisor.ready()
@@ -165,12 +165,13 @@ class Daemon:
         """On trial it only polls: what it began could be cut off when it is put back."""
         ended = self._act(agent, agent.engine.look)
         seconds = time.monotonic() - self._ready_at
-        match verdict(seconds, polled=ended is _Ended.WELL, blameless=ended is _Ended.LATER):
+        proved = ended is _Ended.WELL and self._fleet.can_report()
+        match verdict(seconds, polled=proved, blameless=ended is _Ended.LATER):
             case Verdict.BLESS:
-                with _aside("agent.update"):
+                with aside("agent.update"):
                     own.bless()
             case Verdict.STEP_BACK:
-                with _aside("agent.update"):
+                with aside("agent.update"):
                     own.step_back()
                 self._make_way()
                 return
@@ -183,7 +184,7 @@ class Daemon:
         """Makes way for another version of the agent, if there is one to make way for."""
         makes_way = own.is_superseded
         if not makes_way and own.is_due:
-            with _aside("agent.update"), agent.lock():
+            with aside("agent.update"), agent.lock():
                 makes_way = own.change()
         if makes_way:
             self._make_way()
@@ -192,30 +193,15 @@ class Daemon:
         self._makes_way = True
         self._end_schedule()
 
-    @contextmanager
-    def _reports(self, agent: Agent) -> Iterator[None]:
-        """Meanwhile the fleet hears of this instance, if the operator wants it to."""
-        poll = partial(self._soon, agent)
-        self._reporter = build_reporter(self._settings, poll)
-        if self._reporter is None:
-            yield
-            return
-        with _aside("report"):
-            self._reporter.start()
-        try:
-            yield
-        finally:
-            self._reporter.stop()
-
-    def _notice(self, agent: Agent) -> None:
-        if self._reporter is not None:
-            with _aside("report"):
-                self._reporter.notice(agent.snapshot())
-
     def _soon(self, agent: Agent) -> None:
         """Somebody says that there is something new: that is looked at as at every tick."""
         due = DateTrigger(agent.now())
-        self._scheduler.add_job(lambda: self._tick(agent), due, misfire_grace_time=None)
+        self._scheduler.add_job(lambda: self._hinted(agent), due, misfire_grace_time=None)
+
+    def _hinted(self, agent: Agent) -> None:
+        # On trial it polls often enough.
+        if self._own is None or not self._own.on_trial:
+            self._tick(agent)
 
     def _act(self, agent: Agent, act: Callable[[], object]) -> _Ended:
         ended = _Ended.BADLY
@@ -236,7 +222,7 @@ class Daemon:
             log.exception("tick.bug")
             self._supervisor.status("a fault of the agent; see its log")
         self._supervisor.alive()
-        self._notice(agent)
+        self._fleet.notice()
         # Whatever came in between: what is watched must not be forgotten over a dead source.
         if agent.watches and not self._look_is_due:
             self._look_again(agent)
@@ -263,18 +249,6 @@ class Daemon:
         """
         if error.after:
             self._not_before = time.monotonic() + error.after
-
-
-@contextmanager
-def _aside(what: str) -> Iterator[None]:
-    """What goes wrong in here must not keep KoproGo from its updates."""
-    postponed, bug = f"{what}.postponed", f"{what}.bug"
-    try:
-        yield
-    except AgentError as error:
-        log.warning(postponed, code=error.code, why=error.message)
-    except Exception:  # as for a tick
-        log.exception(bug)
 
 
 def phase_of(instance: str, interval: float) -> timedelta:

@@ -15,7 +15,7 @@ from typing import cast
 import pytest
 from structlog.testing import capture_logs
 
-from koprogo_agent import daemon
+from koprogo_agent import daemon, telling
 from koprogo_agent.daemon import Daemon
 from koprogo_agent.errors import RetryLater
 from koprogo_agent.settings import Settings
@@ -96,6 +96,36 @@ class Own:
 
 
 @dataclass
+class Reports:
+    """Who reports, as far as a daemon can see that.
+
+    Attributes:
+        breaks: raised where a report is tried out.
+    """
+
+    breaks: Exception | None = None
+    did: list[str] = field(default_factory=list)
+
+    def start(self) -> None:
+        """It begins."""
+        self.did.append("start")
+
+    def stop(self) -> None:
+        """It ends."""
+        self.did.append("stop")
+
+    def notice(self, _snapshot: object) -> None:
+        """This is how it stands."""
+        self.did.append("notice")
+
+    def rehearse(self, _snapshot: object) -> None:
+        """It makes a report that nobody sends."""
+        self.did.append("rehearse")
+        if self.breaks is not None:
+            raise self.breaks
+
+
+@dataclass
 class Scene:
     """An agent whose ticks are given; the signals and what is logged are this scene's own."""
 
@@ -110,6 +140,8 @@ class Scene:
     looks: int = 0
     own: Own | None = None
     """How it keeps itself current, if it does."""
+    reports: Reports | None = None
+    """Who reports, if anybody does."""
     kept: set[int] = field(default_factory=set)
     """Signals that the kernel keeps for later once the daemon has ended."""
 
@@ -117,6 +149,7 @@ class Scene:
         """Runs a daemon to its end; gives it and the names of what was logged."""
         self.monkeypatch.setattr(daemon, "open_agent", self._open_agent)
         self.monkeypatch.setattr(daemon, "build_self_update", lambda *_: self.own)
+        self.monkeypatch.setattr(telling, "build_reporter", lambda *_: self.reports)
         before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
         settings = Settings(
             source=Source(interval=self.interval),
@@ -160,6 +193,7 @@ class Scene:
             now=lambda: datetime.now(UTC),
             lock=nullcontext,
             summary=lambda: "healthy",
+            snapshot=lambda: "well",
             is_at_rest=self.at_rest,
             watches=self.watches > 0,
         )

@@ -16,6 +16,7 @@ from koprogo_agent.reporting.pace import Pace
 from koprogo_agent.reporting.snapshot import Snapshot
 from koprogo_agent.reporting.teller import Teller
 from koprogo_agent.wire.answer import Answer
+from koprogo_agent.wire.report import encode
 
 log = structlog.get_logger()
 
@@ -56,6 +57,11 @@ class Reporter:
             self._changed.notify()
         if self._thread.is_alive():
             self._thread.join(_JOIN_SECONDS)
+
+    def rehearse(self, snapshot: Snapshot) -> None:
+        """Makes and signs a report that nobody sends; raises whatever keeps it from that."""
+        body = encode(self._teller.compose(snapshot))
+        self._teller.fleet.signature(body)
 
     def notice(self, snapshot: Snapshot) -> None:
         """This is how it stands now: what is new is kept at once, and soon told."""

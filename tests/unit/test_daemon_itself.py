@@ -10,8 +10,8 @@ import pytest
 
 from koprogo_agent import daemon
 from koprogo_agent.domain import succession
-from koprogo_agent.errors import RetryLater
-from tests.daemons import Own, Scene, end_at
+from koprogo_agent.errors import NeedsOperator, RetryLater
+from tests.daemons import Own, Quiet, Reports, Scene, end_at
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +47,33 @@ def test_on_trial_without_a_source_it_steps_back(monkeypatch: pytest.MonkeyPatch
     ran, logged = scene.run()
     assert own.did == ["begin", "step back"]
     assert (scene.ticks, ran.afresh, logged[-1]) == (0, False, "agent.stopped")
+
+
+@pytest.mark.usefixtures("_hasty")
+def test_on_trial_it_must_be_able_to_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where any are made; one that cannot is never blessed, and the rescue puts it aside."""
+    own, reports = Own(on_trial=True), Reports(breaks=ImportError("cryptography"))
+    patient = Quiet(last=6)
+    scene = Scene(
+        monkeypatch, end_at(1), interval=3600, own=own, reports=reports, supervisor=patient
+    )
+    scene.run()
+    assert "bless" not in own.did
+    assert reports.did.count("rehearse") > 1
+
+
+@pytest.mark.usefixtures("_hasty")
+@pytest.mark.parametrize("breaks", [None, NeedsOperator("whose file?", code="fleet.identity")])
+def test_what_is_wrong_with_the_machine_is_not_the_versions_fault(
+    monkeypatch: pytest.MonkeyPatch, breaks: Exception | None
+) -> None:
+    """Another version could not report, either."""
+    own, reports = Own(on_trial=True), Reports(breaks=breaks)
+    Scene(monkeypatch, end_at(1), interval=3600, own=own, reports=reports).run()
+    assert "bless" in own.did
+    assert reports.did[0] == "start"
+    assert reports.did[-1] == "stop"
+    assert {"notice", "rehearse"} <= set(reports.did)
 
 
 @pytest.mark.parametrize("own", [Own(is_due=True), Own(is_superseded=True)])
