@@ -9,18 +9,33 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
 import pytest
 from structlog.testing import capture_logs
 
-from koprogo_agent import daemon, telling
+from koprogo_agent import daemon
 from koprogo_agent.daemon import Daemon
 from koprogo_agent.errors import RetryLater
+from koprogo_agent.reporting.snapshot import Snapshot
 from koprogo_agent.settings import Settings
+from koprogo_agent.settings.itself import Fleet, State
 from koprogo_agent.settings.sections import Policy, Soak, Source
+from koprogo_agent.wire.report import StateName
 from koprogo_agent.wiring import Agent
+
+WELL = Snapshot(
+    at=datetime(2026, 11, 26, tzinfo=UTC),
+    state=StateName.CURRENT,
+    installed="v1.0.0",
+    digest=None,
+    channel="stable",
+    operations=(),
+    pending=None,
+    polled=None,
+)
 
 
 @dataclass
@@ -96,36 +111,6 @@ class Own:
 
 
 @dataclass
-class Reports:
-    """Who reports, as far as a daemon can see that.
-
-    Attributes:
-        breaks: raised where a report is tried out.
-    """
-
-    breaks: Exception | None = None
-    did: list[str] = field(default_factory=list)
-
-    def start(self) -> None:
-        """It begins."""
-        self.did.append("start")
-
-    def stop(self) -> None:
-        """It ends."""
-        self.did.append("stop")
-
-    def notice(self, _snapshot: object) -> None:
-        """This is how it stands."""
-        self.did.append("notice")
-
-    def rehearse(self, _snapshot: object) -> None:
-        """It makes a report that nobody sends."""
-        self.did.append("rehearse")
-        if self.breaks is not None:
-            raise self.breaks
-
-
-@dataclass
 class Scene:
     """An agent whose ticks are given; the signals and what is logged are this scene's own."""
 
@@ -140,8 +125,8 @@ class Scene:
     looks: int = 0
     own: Own | None = None
     """How it keeps itself current, if it does."""
-    reports: Reports | None = None
-    """Who reports, if anybody does."""
+    state: Path | None = None
+    """Where it keeps what it reports, if it does: to a server that is not there."""
     kept: set[int] = field(default_factory=set)
     """Signals that the kernel keeps for later once the daemon has ended."""
 
@@ -149,12 +134,13 @@ class Scene:
         """Runs a daemon to its end; gives it and the names of what was logged."""
         self.monkeypatch.setattr(daemon, "open_agent", self._open_agent)
         self.monkeypatch.setattr(daemon, "build_self_update", lambda *_: self.own)
-        self.monkeypatch.setattr(telling, "build_reporter", lambda *_: self.reports)
         before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
         settings = Settings(
             source=Source(interval=self.interval),
             soak=Soak(interval=0.1),
             policy=Policy(poll_stale_after=2 * self.interval),
+            fleet=Fleet(reports=self.state is not None, url="http://127.0.0.1:9"),
+            state=State(directory=self.state) if self.state else State(),
         )
         ran = Daemon(settings, self.supervisor, **options)
         try:
@@ -193,7 +179,7 @@ class Scene:
             now=lambda: datetime.now(UTC),
             lock=nullcontext,
             summary=lambda: "healthy",
-            snapshot=lambda: "well",
+            snapshot=lambda: WELL,
             is_at_rest=self.at_rest,
             watches=self.watches > 0,
         )

@@ -21,6 +21,9 @@ _SENDER = f"{__name__}_sender"
 _SECONDS = 40.0
 _LONGEST = 300
 
+_Key = tuple[int, int] | None
+"""What tells one file of a key from another: its inode and when it was written."""
+
 
 class FleetServer:
     """Implements `ports.Fleet`."""
@@ -36,10 +39,14 @@ class FleetServer:
         self._url = url.rstrip("/")
         self._identity = identity
         self._seconds = seconds
+        self._named: tuple[_Key, str] | None = None
 
     def instance(self) -> str:
-        """This instance's random name."""
-        return str(self._do("name")["instance"])
+        """This instance's random name: learned once, for as long as the key is the same file."""
+        if self._named is None or self._named[0] != self._key():
+            name = str(self._do("name")["instance"])
+            self._named = (self._key(), name)
+        return self._named[1]
 
     def signature(self, body: bytes) -> Mapping[str, str]:
         """The header fields with which a report would be sent now."""
@@ -63,6 +70,13 @@ class FleetServer:
             return self._rejection(status, said)
         self._identity.unlink(missing_ok=True)
         return None
+
+    def _key(self) -> _Key:
+        try:
+            found = self._identity.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
 
     def _rejection(self, status: int, said: bytes) -> Rejection:
         try:

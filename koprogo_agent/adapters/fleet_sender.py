@@ -7,12 +7,14 @@ followed: whoever the server is, the operator has named it.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sys
 import urllib.error
 import urllib.request
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from email.message import Message
 from http.client import HTTPException
@@ -40,8 +42,10 @@ _SECONDS = 15.0
 def main() -> None:
     """Does what standard input says, and prints what came of it, both as JSON."""
     asked = json.load(sys.stdin)
+    identity = Path(asked["identity"])
     try:
-        key = _key(Path(asked["identity"]))
+        with _alone(identity.parent):
+            key = _key(identity)
     except OSError as error:
         told: object = {"keyless": str(error)}
     else:
@@ -57,6 +61,17 @@ def _done(asked: dict[str, str], key: Ed25519PrivateKey) -> dict[str, object]:
             return {"headers": _signed(asked, key).headers}
         case _:
             return _sent(_signed(asked, key))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """The daemon and somebody who types a verb must not each make a key."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _key(file: Path) -> Ed25519PrivateKey:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -10,13 +9,15 @@ from http import HTTPStatus
 from prometheus_client import CONTENT_TYPE_LATEST
 from sqlalchemy import Engine
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from koprogo_agent import logs, redact
-from koprogo_agent.errors import AgentError, Refused, RetryLater
+from koprogo_agent.errors import AgentError, RetryLater
+from koprogo_agent.fleet.bodies import read_body
 from koprogo_agent.fleet.history import History
+from koprogo_agent.fleet.instances import CLONED
 from koprogo_agent.fleet.intake import Incoming, Intake
 from koprogo_agent.fleet.metrics import Metrics
 from koprogo_agent.fleet.pages.site import Site
@@ -30,12 +31,10 @@ from koprogo_agent.wire.answer import BEHIND, LINE, UNKNOWN, Answer, Rejection
 
 log = logs.get_logger()
 
-_SECONDS = 10.0
-"""Within which all of a request must have come."""
 _STATUS = {
     BEHIND: HTTPStatus.CONFLICT,
     UNKNOWN: HTTPStatus.NOT_FOUND,
-    "instance.cloned": HTTPStatus.CONFLICT,
+    CLONED: HTTPStatus.CONFLICT,
     "instance.other": HTTPStatus.FORBIDDEN,
     "report.size": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "signature.missing": HTTPStatus.UNAUTHORIZED,
@@ -119,20 +118,12 @@ class Server:
 
 async def _incoming(request: Request) -> Incoming:
     """The request, of whose body no more is read than a report may have."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > LIMIT:
-                    break
-    except (TimeoutError, ClientDisconnect) as error:
-        raise Refused("not all of the request came", code="report.truncated") from error
+    body = await read_body(request, LIMIT)
     return Incoming(
         method=request.method,
         path=request.url.path,
         headers=request.headers,
-        body=bytes(body),
+        body=body,
         address=request.client.host if request.client else "",
     )
 

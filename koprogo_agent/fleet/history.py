@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, func, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from koprogo_agent.fleet import months, schema
+from koprogo_agent.fleet.database import upsert
 
 HOURLY, DAILY = "hour", "day"
 _DAY = 86_400
@@ -35,8 +35,7 @@ class History:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        is_postgresql = engine.dialect.name == "postgresql"
-        self._insert: Any = postgresql.insert if is_postgresql else sqlite.insert
+        self._insert = upsert(engine)
 
     def keep_census(self, at: int, counted: Mapping[Census, int]) -> None:
         """Keeps that of an hour; the first one to be kept counts."""

@@ -22,7 +22,7 @@ instance = Table(
     Column("cloned", BigInteger),
     Column("since", BigInteger, nullable=False),
     Column("agent", String(64), nullable=False),
-    Column("channel", String(48), nullable=False),
+    Column("channel", String(64), nullable=False),
     Column("state", String(16), nullable=False),
     Column("installed", String(64)),
     Column("digest", String(64)),

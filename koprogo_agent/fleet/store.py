@@ -8,14 +8,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Engine, Row, create_engine, event, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Engine, Row, select
 
 from koprogo_agent.fleet import schema
+from koprogo_agent.fleet.database import upsert
 from koprogo_agent.fleet.instances import Instance, Stand
 from koprogo_agent.wire.report import Operation, Pending, StateName, Transition
-
-_POSTGRESQL = "postgresql://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,29 +29,12 @@ class Change:
     transitions: tuple[Transition, ...] = ()
 
 
-def connect(url: str) -> Engine:
-    """Opens the database that an address names."""
-    if url.startswith(_POSTGRESQL):
-        return create_engine(f"postgresql+psycopg://{url.removeprefix(_POSTGRESQL)}")
-    engine = create_engine(url)
-    event.listen(engine, "connect", _as_a_server)
-    return engine
-
-
-def _as_a_server(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's
-    cursor = connection.cursor()
-    for pragma in ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 10000"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
 class Store:
     """Reads and writes the tables."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        is_postgresql = engine.dialect.name == "postgresql"
-        self._insert: Any = postgresql.insert if is_postgresql else sqlite.insert
+        self._insert = upsert(engine)
 
     def instances(self) -> Iterator[Instance]:
         """Every instance."""
@@ -83,9 +64,14 @@ class Store:
                 connection.execute(self._insert(schema.transition).on_conflict_do_nothing(), told)
 
     def erase(self, instance: str) -> bool:
-        """Forgets an instance and all that it told; tells whether there was one."""
-        transitions, instances = schema.transition, schema.instance
+        """Forgets an instance and all that it told; tells whether there was one.
+
+        Its token stays used up: by somebody who is gone.
+        """
+        transitions, instances, tokens = schema.transition, schema.instance, schema.token
         with self._engine.begin() as connection:
+            theirs = tokens.c.used_by == instance
+            connection.execute(tokens.update().where(theirs).values(used_by=""))
             connection.execute(transitions.delete().where(transitions.c.instance == instance))
             gone = connection.execute(instances.delete().where(instances.c.id == instance))
         return gone.rowcount > 0

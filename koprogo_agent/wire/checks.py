@@ -9,6 +9,8 @@ from koprogo_agent.domain.versions import parse_tag, parse_version
 from koprogo_agent.errors import Refused
 
 _WORD = re.compile(r"[a-z][a-z0-9_.-]{0,47}")
+# As a manifest has it: a channel is the association's word, not the agent's.
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}")
 _BEYOND = 2**53
 """The first number that a reader of JSON may round."""
 
@@ -27,6 +29,11 @@ def match(pattern: re.Pattern[str], **values: str | None) -> None:
 def words(**values: str | None) -> None:
     """Names from the agent's own vocabulary, which may grow."""
     match(_WORD, **values)
+
+
+def names(**values: str) -> None:
+    """Names that the association gives, such as that of a channel."""
+    match(_NAME, **values)
 
 
 def numbers(**values: int) -> None:

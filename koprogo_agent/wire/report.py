@@ -163,7 +163,7 @@ class Report:
         checks.match(_TOKEN, token=self.token)
         checks.numbers(sequence=self.sequence)
         checks.versions(agent=self.agent)
-        checks.words(channel=self.channel)
+        checks.names(channel=self.channel)
         checks.tags(installed=self.installed)
         checks.moments(polled=self.polled)
         numbers = [one.number for one in self.transitions]

@@ -4,13 +4,63 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from koprogo_agent.wire.report import encode
+from tests.bench.figure import Figure
 from tests.fleet.machines import Machine
+from tests.fleet.servers import Fleet, postgresql
+from tests.lab.processes import LabError
 
 _CONNECTIONS = 16
+_LIMITS = {
+    "ENROLMENTS": "1000000",
+    "ENROLMENTS_PER_ADDRESS": "1000000",
+    "REPORTS_PER_ADDRESS": "100000000",
+}
+_FASTEST = 0.5
+"""Milliseconds of a report where 2,000 come in a second."""
+_RATE, _SLOWEST = 556.0, 50.0
+"""Reports a second of 100,000 instances, and milliseconds within which 99 of 100 are answered."""
+
+
+def measure(instances: int) -> Iterator[Figure]:
+    """On each database: as fast as they come, and at the pace of a fleet."""
+    with TemporaryDirectory(prefix="koprogo-fleet-", dir="/var/tmp") as made:
+        folder = Path(made)
+        folder.chmod(0o755)
+        yield from _measure("SQLite", f"sqlite:///{folder}/fleet.db", folder, instances)
+        with postgresql(folder / "postgres") as url:
+            yield from _measure("PostgreSQL", url, folder, instances)
+
+
+def _measure(name: str, database: str, folder: Path, instances: int) -> Iterator[Figure]:
+    fleet = Fleet(database, folder, _LIMITS)
+    fleet.start()
+    machines = [Machine(fleet.url) for _ in range(instances)]
+    enrolled = send(fleet.port, prepared(machines))
+    fast = send(fleet.port, prepared(machines))
+    steady = send(fleet.port, prepared(machines), _RATE)
+    fleet.stop()
+    yield Figure(
+        f"fleet server on {name}: a report, as fast as they come",
+        1000 / fast.rate,
+        "ms",
+        limit=_FASTEST,
+        beside=f"{fast.rate:.0f} a second; {enrolled.rate:.0f} of instances that are new",
+    )
+    yield Figure(
+        f"  the same at {_RATE:.0f} a second: 99 of 100 within",
+        1000 * steady.slowest(0.99),
+        "ms",
+        limit=_SLOWEST,
+        beside="whoever sends them runs on the same processors",
+    )
+    if {*enrolled.statuses, *fast.statuses, *steady.statuses} != {200}:
+        raise LabError("not every report was taken")
 
 
 @dataclass(frozen=True)

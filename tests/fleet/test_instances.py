@@ -56,9 +56,8 @@ def test_whatever_is_different_is(report: Report) -> None:
     assert taken.instance.kept == NOW + 180
 
 
-def test_it_is_written_down_once_an_hour(  # what a restart would not know otherwise
-) -> None:
-    """No sooner, and no later."""
+def test_it_is_written_down_once_an_hour() -> None:
+    """No sooner, and no later: a restart would take it for lost otherwise."""
     assert not next_(KNOWN, LATER, NOW + 3599).is_news
     due = next_(KNOWN, LATER, NOW + 3600)
     assert due.is_news

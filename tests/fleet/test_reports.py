@@ -98,8 +98,13 @@ def test_a_token_makes_an_instance_known_to_the_association(fleet: Fleet, machin
 
 def test_who_wants_to_be_forgotten_is(fleet: Fleet, machine: Machine) -> None:
     """Nothing is left in any table; by its own word, or by whoever hosts the server."""
-    machine.says(transitions=(transition(1),))
+    token = fleet.type("token", "building 12").strip()
+    machine.says(transitions=(transition(1),), token=token)
     assert machine.leaves().status == 204
+    with fleet.tables() as engine, engine.connect() as connection:
+        for table in schema.metadata.sorted_tables:
+            assert machine.name not in str(connection.execute(select(table)).all())
+    assert not Machine(fleet.url).says(token=token).document["verified"], "it is used up"
     assert machine.leaves().code == "instance.unknown"
     assert kept(fleet, machine) == []
     machine.says(transitions=(transition(1),))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from datetime import timedelta
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from koprogo_agent import daemon
 from koprogo_agent.domain import succession
-from koprogo_agent.errors import NeedsOperator, RetryLater
-from tests.daemons import Own, Quiet, Reports, Scene, end_at
+from koprogo_agent.errors import RetryLater
+from tests.daemons import Own, Quiet, Scene, end_at
 
 
 @pytest.fixture(autouse=True)
@@ -50,30 +51,42 @@ def test_on_trial_without_a_source_it_steps_back(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.usefixtures("_hasty")
-def test_on_trial_it_must_be_able_to_report(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_trial_it_must_be_able_to_report(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Where any are made; one that cannot is never blessed, and the rescue puts it aside."""
-    own, reports = Own(on_trial=True), Reports(breaks=ImportError("cryptography"))
-    patient = Quiet(last=6)
-    scene = Scene(
-        monkeypatch, end_at(1), interval=3600, own=own, reports=reports, supervisor=patient
-    )
-    scene.run()
+    broken = tmp_path / "broken/cryptography/__init__.py"
+    broken.parent.mkdir(parents=True)
+    broken.write_text("raise ImportError('of another system')")
+    monkeypatch.setenv("PYTHONPATH", str(broken.parents[1]))
+    own, patient = Own(on_trial=True), Quiet(last=4)
+    state = tmp_path / "state"
+    scene = Scene(monkeypatch, end_at(1), interval=3600, own=own, state=state, supervisor=patient)
+    _, logged = scene.run()
     assert "bless" not in own.did
-    assert reports.did.count("rehearse") > 1
+    assert "report.bug" in logged
 
 
 @pytest.mark.usefixtures("_hasty")
-@pytest.mark.parametrize("breaks", [None, NeedsOperator("whose file?", code="fleet.identity")])
-def test_what_is_wrong_with_the_machine_is_not_the_versions_fault(
-    monkeypatch: pytest.MonkeyPatch, breaks: Exception | None
+def test_a_server_that_is_not_there_keeps_no_version_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """No more than it keeps KoproGo from its updates."""
+    own = Own(on_trial=True)
+    Scene(monkeypatch, end_at(1), interval=3600, own=own, state=tmp_path).run()
+    assert own.did[:2] == ["begin", "bless"]
+
+
+@pytest.mark.usefixtures("_hasty")
+def test_nor_does_a_key_that_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Another version could not report, either."""
-    own, reports = Own(on_trial=True), Reports(breaks=breaks)
-    Scene(monkeypatch, end_at(1), interval=3600, own=own, reports=reports).run()
-    assert "bless" in own.did
-    assert reports.did[0] == "start"
-    assert reports.did[-1] == "stop"
-    assert {"notice", "rehearse"} <= set(reports.did)
+    (tmp_path / "identity").mkdir()
+    own = Own(on_trial=True)
+    _, logged = Scene(monkeypatch, end_at(1), interval=3600, own=own, state=tmp_path).run()
+    assert own.did[:2] == ["begin", "bless"]
+    assert "report.postponed" in logged
 
 
 @pytest.mark.parametrize("own", [Own(is_due=True), Own(is_superseded=True)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,6 +93,14 @@ def test_the_key_is_made_once_and_is_the_agents_own(client: FleetServer, tmp_pat
     assert file.stat().st_mode & 0o777 == 0o600
     assert b"PRIVATE KEY" in file.read_bytes()
     assert client.instance() == name
+
+
+def test_of_several_who_ask_at_once_one_makes_it(tmp_path: Path) -> None:
+    """The daemon, and somebody who types a verb; else one of them speaks for nobody."""
+    asking = [FleetServer("https://127.0.0.1:1", tmp_path / "state/identity") for _ in range(6)]
+    with ThreadPoolExecutor(len(asking)) as pool:
+        names = set(pool.map(FleetServer.instance, asking))
+    assert len(names) == 1
 
 
 def test_a_broken_key_is_set_aside_for_another(client: FleetServer, tmp_path: Path) -> None:

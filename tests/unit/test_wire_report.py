@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from koprogo_agent.errors import Refused
+from koprogo_agent.settings import Settings
+from koprogo_agent.settings.sections import Trust
 from koprogo_agent.wire import LIMIT, answer
 from koprogo_agent.wire.answer import LINE, Answer
 from koprogo_agent.wire.report import (
@@ -102,7 +104,7 @@ def test_what_is_not_known_is_left_out() -> None:
         ("sequence", True),
         ("agent", "latest"),
         ("channel", "Stable; DROP TABLE"),
-        ("channel", "x" * 49),
+        ("channel", "x" * 64),
         ("installed", "1.1.0"),
         ("installed", "v1.1.0<script>"),
         ("digest", "sha256:" + "a" * 64),
@@ -149,6 +151,13 @@ def test_a_report_keeps_its_newest_transitions_and_its_size(count: int) -> None:
     assert len(encode(kept)) <= LIMIT
     assert kept.transitions == full.transitions[: len(kept.transitions)]
     assert kept == full or len(kept.transitions) >= 8
+
+
+@pytest.mark.parametrize("channel", ["stable", "Beta-2", "2026.x", "x" * 63])
+def test_a_channel_may_be_called_what_the_configuration_allows(channel: str) -> None:
+    """Else whoever follows it could not report, and no new version could prove itself there."""
+    assert Settings(trust=Trust(channel=channel)).trust.channel == channel
+    assert replace(REPORT, channel=channel).channel == channel
 
 
 def test_an_instance_is_named_after_its_key() -> None:

@@ -14,6 +14,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from koprogo_agent.errors import Refused
+from koprogo_agent.fleet.bodies import read_body
 from koprogo_agent.fleet.intake import Intake
 from koprogo_agent.fleet.limits import Limit
 from koprogo_agent.fleet.pages.looks import LANGUAGE_COOKIE, Looks
@@ -139,11 +141,10 @@ class Site:
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """A small form; what is given twice counts once."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _LARGEST_FORM:
-            return {}
-    fields = parse_qs(bytes(body).decode(errors="replace"), max_num_fields=20)
+    """A small form; what is given twice counts once. One that is none has nothing in it."""
+    try:
+        body = await read_body(request, _LARGEST_FORM)
+        fields = parse_qs(body.decode(errors="replace"), max_num_fields=20)
+    except (Refused, ValueError):
+        return {}
     return {name: values[-1] for name, values in fields.items()}

@@ -29,7 +29,7 @@ def _make_instance() -> None:
         sa.Column("cloned", sa.BigInteger),
         sa.Column("since", sa.BigInteger, nullable=False),
         sa.Column("agent", sa.String(64), nullable=False),
-        sa.Column("channel", sa.String(48), nullable=False),
+        sa.Column("channel", sa.String(64), nullable=False),
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("installed", sa.String(64)),
         sa.Column("digest", sa.String(64)),

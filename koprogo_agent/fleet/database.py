@@ -1,0 +1,31 @@
+"""What SQLite and PostgreSQL do each in their own way: opening, and putting a row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
+
+_POSTGRESQL = "postgresql://"
+
+
+def connect(url: str) -> Engine:
+    """Opens the database that an address names."""
+    if url.startswith(_POSTGRESQL):
+        return create_engine(f"postgresql+psycopg://{url.removeprefix(_POSTGRESQL)}")
+    engine = create_engine(url)
+    event.listen(engine, "connect", _as_a_server)
+    return engine
+
+
+def _as_a_server(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's
+    cursor = connection.cursor()
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "busy_timeout = 10000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def upsert(engine: Engine) -> Any:  # noqa: ANN401 - the dialects share no type for it
+    """The `insert` of this database that knows what to do with a row that is there."""
+    return postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
