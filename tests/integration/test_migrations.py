@@ -28,7 +28,7 @@ WAYS: Mapping[MigrationStyle, Mapping[str, Any]] = {
 MEMBERS = {"backend", "frontend", "migrate"}
 """What a release changes; the last only where it is a service."""
 GATE: Mapping[str, Any] = {"samples": 2, "interval": 0.5, "deadline": 60, "max_deadline": 120}
-BRIEF: Mapping[str, Any] = {**GATE, "deadline": 15, "max_deadline": 15}
+BRIEF: Mapping[str, Any] = {**GATE, "deadline": 25, "max_deadline": 25}
 """For those who wait until something that hangs is given up."""
 
 
@@ -63,7 +63,7 @@ def migrating(request: pytest.FixtureRequest, lab_engine: Engine) -> Iterator[In
 def brief(instance: Instance, rehearsal: str) -> Instance:
     """The same, soon out of patience."""
     migration = instance.settings.migration.model_dump(mode="json")
-    rehearsed = {"when": rehearsal, "timeout": 15}
+    rehearsed = {"when": rehearsal, "timeout": 25}
     return instance.changed(migration=migration, gate=BRIEF, rehearsal=rehearsed)
 
 
