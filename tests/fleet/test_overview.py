@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from koprogo_agent.fleet.instances import Instance, first
 from koprogo_agent.fleet.pages.overview import Bar, overview
-from koprogo_agent.fleet.pages.words import Language, preferred, words
+from koprogo_agent.fleet.pages.languages import Language, preferred, words
 from koprogo_agent.wire.report import Report, StateName
 
 NOW = 1_795_000_000

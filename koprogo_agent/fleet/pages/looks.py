@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
 
-from koprogo_agent.fleet.pages.words import Language, preferred, words
+from koprogo_agent.fleet.pages.languages import Language, preferred, words
 
 LANGUAGE_COOKIE = "language"
 _HEADERS = {

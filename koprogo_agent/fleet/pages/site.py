@@ -18,9 +18,9 @@ from koprogo_agent.errors import Refused
 from koprogo_agent.fleet.bodies import read_body
 from koprogo_agent.fleet.intake import Intake
 from koprogo_agent.fleet.limits import Limit
+from koprogo_agent.fleet.pages.languages import Language
 from koprogo_agent.fleet.pages.looks import LANGUAGE_COOKIE, Looks
 from koprogo_agent.fleet.pages.overview import overview
-from koprogo_agent.fleet.pages.words import Language
 from koprogo_agent.fleet.settings import FleetSettings
 from koprogo_agent.fleet.staff import LONGEST, Staff
 
