@@ -22,6 +22,7 @@ from koprogo_agent.fleet.intake import Incoming, Intake
 from koprogo_agent.fleet.metrics import Metrics
 from koprogo_agent.fleet.pages.site import Site
 from koprogo_agent.fleet.settings import FleetSettings
+from koprogo_agent.fleet.sharing import Sharing
 from koprogo_agent.fleet.store import Store
 from koprogo_agent.fleet.upkeep import Upkeep
 from koprogo_agent.fleet.writer import Writer
@@ -50,23 +51,24 @@ class Server:
     def __init__(self, settings: FleetSettings, engine: Engine) -> None:
         store = Store(engine)
         self._writer = Writer(store)
-        self.intake = Intake(settings, store, self._writer)
-        self.metrics = Metrics(self.intake.known)
-        self._upkeep = Upkeep(settings, History(engine), self.intake.known)
+        self._sharing = Sharing(settings, engine, store)
+        self.intake = Intake(settings, store, self._writer, self._sharing)
+        self.metrics = Metrics(self._sharing.known, self._sharing.releases)
+        self._upkeep = Upkeep(settings, History(engine), self._sharing.known)
         self.app = Starlette(
             routes=[
                 Route(REPORTS, self._guarded(self._report), methods=["POST"]),
                 Route(INSTANCES + "/{name}", self._guarded(self._erase), methods=["DELETE"]),
                 Route("/healthz", self._health),
                 Route("/metrics", self._metrics),
-                *Site(settings, engine, self.intake).routes(),
+                *Site(settings, engine, self._sharing).routes(),
             ],
             lifespan=self._lifespan,
         )
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        async with self._writer.running(), self._upkeep.running():
+        async with self._sharing.running(), self._writer.running(), self._upkeep.running():
             yield
 
     async def _report(self, request: Request) -> Response:

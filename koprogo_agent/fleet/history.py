@@ -5,29 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, func, select
 
 from koprogo_agent.fleet import months, schema
+from koprogo_agent.fleet.census import Census
 from koprogo_agent.fleet.database import upsert
 
-HOURLY, DAILY = "hour", "day"
-_DAY = 86_400
-
-
-class Census(NamedTuple):
-    """A kind of instance that is counted.
-
-    Attributes:
-        installed: tag, or an empty string.
-        state: as it reports, or `late` or `silent` where it does not.
-        verified: whether the association knows it.
-    """
-
-    installed: str
-    state: str
-    verified: bool
+HOURLY, DAILY, MINUTELY = "hour", "day", "min"
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 class History:
@@ -37,11 +23,34 @@ class History:
         self._engine = engine
         self._insert = upsert(engine)
 
-    def keep_census(self, at: int, counted: Mapping[Census, int]) -> None:
-        """Keeps that of an hour; the first one to be kept counts."""
+    def keep_census(self, now: int, counted: Mapping[Census, int]) -> None:
+        """Keeps that of this minute: at a full hour all of it, else what has changed.
+
+        Of several processes, the first one to count counts.
+        """
+        at = now - now % _MINUTE
+        span = MINUTELY if at % _HOUR else HOURLY
         with self._engine.begin() as connection:
-            if not self._counted(connection, HOURLY, at):
-                self._keep(connection, HOURLY, at, counted)
+            if self._counted(connection, span, at):
+                return
+            if span == MINUTELY:
+                counted = _changed(self._then(connection, at), counted)
+            self._keep(connection, span, at, counted)
+
+    def then(self, at: int) -> dict[Census, int]:
+        """What was counted last at a moment; nothing where nothing was counted by then."""
+        with self._engine.connect() as connection:
+            return self._then(connection, at)
+
+    def _then(self, connection: Connection, at: int) -> dict[Census, int]:
+        table = schema.census
+        last = select(func.max(table.c.at)).where(table.c.span == HOURLY, table.c.at <= at)
+        hour = connection.execute(last).scalar_one() or 0
+        of_hour = (table.c.span == HOURLY) & (table.c.at == hour)
+        since = (table.c.span == MINUTELY) & (table.c.at >= hour) & (table.c.at <= at)
+        rows = connection.execute(select(table).where(of_hour | since).order_by(table.c.at))
+        found = {Census(row.installed, row.state, row.verified): row.instances for row in rows}
+        return {kind: number for kind, number in found.items() if number}
 
     def census(self, span: str, since: int) -> dict[int, dict[Census, int]]:
         """Moment -> what was counted then."""
@@ -57,9 +66,10 @@ class History:
         oldest = int((now - kept).timestamp())
         with self._engine.begin() as connection:
             self._make_days(connection, int(now.timestamp()))
-            census, told = schema.census, schema.transition
-            old = (census.c.span == HOURLY) & (census.c.at < oldest)
+            census, told, arrival = schema.census, schema.transition, schema.arrival
+            old = (census.c.span != DAILY) & (census.c.at < oldest)
             connection.execute(census.delete().where(old))
+            connection.execute(arrival.delete().where(arrival.c.at < oldest))
             if months.has_months(connection):
                 months.drop_months(connection, now, kept)
                 months.make_months(connection, now, kept)
@@ -100,3 +110,8 @@ class History:
         ]
         if rows:
             connection.execute(self._insert(schema.census).on_conflict_do_nothing(), rows)
+
+
+def _changed(before: Mapping[Census, int], after: Mapping[Census, int]) -> dict[Census, int]:
+    kinds = before.keys() | after.keys()
+    return {kind: after.get(kind, 0) for kind in kinds if after.get(kind) != before.get(kind)}

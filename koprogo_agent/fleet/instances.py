@@ -17,14 +17,31 @@ _FORMER = 4
 _MISSED = 3
 """Reports that may be missing before an instance is late."""
 _HOUR, _DAY = 3600, 86_400
+_LEFT = 30 * _DAY
+_GRACE = 5400
+"""Seconds within which everybody comes back who could not reach the server: the longest pause of an
+agent after failures, by chance half as long again."""
 
 
 class Presence(StrEnum):
-    """Whether an instance still reports."""
+    """Whether an instance still reports.
+
+    Awaited is who reported until no server listened, and may not have noticed yet that one does.
+    """
 
     REPORTING = "reporting"
+    AWAITED = "awaited"
     LATE = "late"
     SILENT = "silent"
+    LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A time in which no server listened, from one moment to another."""
+
+    began: int
+    ended: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +102,21 @@ class Instance:
     polled: int | None
     kept: int
 
-    def presence(self, now: int, interval: int) -> Presence:
-        """Whether it still reports."""
-        quiet = now - self.seen
-        if quiet <= _MISSED * interval:
+    def presence(self, now: int, interval: int, outage: Outage | None = None) -> Presence:
+        """Whether it still reports, where the server's last outage is known."""
+        quiet, patience = now - self.seen, _MISSED * interval
+        if quiet <= patience:
             return Presence.REPORTING
-        return Presence.LATE if quiet < _DAY else Presence.SILENT
+        if (
+            outage is not None
+            and now - outage.ended <= _GRACE
+            and self.seen < outage.ended
+            and outage.began - self.seen <= patience
+        ):
+            return Presence.AWAITED
+        if quiet < _DAY:
+            return Presence.LATE
+        return Presence.SILENT if quiet < _LEFT else Presence.LEFT
 
 
 @dataclass(frozen=True, slots=True)

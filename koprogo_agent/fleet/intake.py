@@ -13,9 +13,11 @@ from time import monotonic
 import msgspec
 
 from koprogo_agent.errors import Refused, RetryLater
+from koprogo_agent.fleet.bulletins import What
 from koprogo_agent.fleet.instances import CLONED, Instance, Taken, first, next_, rejected
 from koprogo_agent.fleet.limits import Limit
 from koprogo_agent.fleet.settings import FleetSettings
+from koprogo_agent.fleet.sharing import Sharing
 from koprogo_agent.fleet.store import Change, Store
 from koprogo_agent.fleet.writer import Writer
 from koprogo_agent.wire import LIMIT
@@ -52,15 +54,12 @@ class Incoming:
 
 
 class Intake:
-    """The one place where reports come in.
+    """The one place where reports come in."""
 
-    Attributes:
-        known: every instance by its name; what the dashboard shows of now.
-        hint: the newest release that the association has named, or None.
-    """
-
-    def __init__(self, settings: FleetSettings, store: Store, writer: Writer) -> None:
-        self.known: dict[str, Instance] = {one.id: one for one in store.instances()}
+    def __init__(
+        self, settings: FleetSettings, store: Store, writer: Writer, sharing: Sharing
+    ) -> None:
+        self._sharing = sharing
         self._settings = settings
         self._store = store
         self._writer = writer
@@ -69,7 +68,6 @@ class Intake:
         self._new_by_address = Limit(settings.enrolments_per_address, _HOUR)
         self._new = Limit(settings.enrolments, _HOUR)
         self._tokens = Limit(_TOKENS, _HOUR)
-        self.hint: str | None = store.newest_release()
 
     async def take(self, incoming: Incoming) -> Answer | Rejection:
         """Takes a report; what it brings is kept for good when this returns.
@@ -85,7 +83,7 @@ class Intake:
             raise Refused(
                 "the report is of another instance than its key", code="report.other_instance"
             )
-        known, moment = self.known.get(name), int(now.timestamp())
+        known, moment = self._sharing.known.get(name), int(now.timestamp())
         if known is None:
             taken = self._enrolled(report, incoming.address, moment)
         elif (rejection := rejected(known, report)) is not None:
@@ -98,12 +96,13 @@ class Intake:
     async def _kept(self, taken: Taken) -> Answer:
         if taken.is_news:
             await self._writer.keep(Change(taken.instance, taken.transitions))
-        self._learn(taken.instance)
+        what = What.CHANGED if taken.is_news else What.HEARD
+        self._sharing.put(taken.instance, taken.instance.seen, what)
         return Answer(
             acknowledged=tuple(one.number for one in taken.transitions),
             interval=self._settings.interval,
             verified=taken.instance.verified,
-            highest=self.hint,
+            highest=self._sharing.releases.newest,
             notice=self._settings.notice,
         )
 
@@ -116,7 +115,7 @@ class Intake:
         """
         if self._signed_by(incoming, datetime.now(UTC)) != name:
             raise Refused("only an instance itself may ask for that", code="instance.other")
-        self.known.pop(name, None)
+        self._sharing.forget(name)
         if not await asyncio.to_thread(self._store.erase, name):
             raise Refused("nothing is kept of this instance", code=UNKNOWN)
 
@@ -144,8 +143,9 @@ class Intake:
     async def _doubt(self, known: Instance, rejection: Rejection, now: int) -> None:
         """Two machines with one key are for a person to see."""
         if rejection.code == CLONED:
-            self.known[known.id] = doubted = replace(known, cloned=now)
+            doubted = replace(known, cloned=now)
             await self._writer.keep(Change(doubted))
+            self._sharing.put(doubted, now, What.CHANGED)
 
     async def _with_token(self, taken: Taken, token: str | None) -> Taken:
         known = taken.instance
@@ -154,12 +154,6 @@ class Intake:
         if not await asyncio.to_thread(self._store.redeem, token, known.id, known.seen):
             return taken
         return replace(taken, instance=replace(known, verified=True), is_news=True)
-
-    def _learn(self, instance: Instance) -> None:
-        """A later report may have been faster."""
-        known = self.known.get(instance.id)
-        if known is None or known.sequence < instance.sequence:
-            self.known[instance.id] = instance
 
 
 def _allow(limit: Limit, key: object, now: float, code: str) -> None:

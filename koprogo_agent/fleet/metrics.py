@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter as Tally
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from koprogo_agent.fleet.instances import Instance
+from koprogo_agent.fleet.known import Known
+from koprogo_agent.fleet.releases import Releases
 
 
 class Metrics:
     """Counts, for one server."""
 
-    def __init__(self, known: Mapping[str, Instance]) -> None:
+    def __init__(self, known: Known, releases: Releases) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Fleet(known))
+        self._registry.register(_Fleet(known, releases))
         self._reports = Counter(
             "koprogo_fleet_reports", "Reports that were taken", registry=self._registry
         )
@@ -42,23 +42,23 @@ class Metrics:
 
 
 class _Fleet(Collector):
-    """Counted when it is asked for, from what is known of each instance."""
+    """What is counted anyway."""
 
-    def __init__(self, known: Mapping[str, Instance]) -> None:
+    def __init__(self, known: Known, releases: Releases) -> None:
         self._known = known
+        self._releases = releases
 
     def collect(self) -> Iterable[Metric]:
         gauge = GaugeMetricFamily(
             "koprogo_fleet_instances",
-            "Instances by version, state and whether the association knows them",
+            "Instances by version, state (or how absent) and whether the association knows them",
             labels=["installed", "state", "verified"],
         )
-        for (installed, state, verified), count in Tally(
-            map(_labels, self._known.values())
-        ).items():
-            gauge.add_metric([installed, state, verified], count)
-        return [gauge]
-
-
-def _labels(one: Instance) -> tuple[str, str, str]:
-    return one.stand.installed or "", str(one.stand.state), str(one.verified).lower()
+        for kind, count in self._known.counts().items():
+            gauge.add_metric([kind.installed, kind.state, str(kind.verified).lower()], count)
+        newest = GaugeMetricFamily(
+            "koprogo_fleet_newest", "The release that was named last", labels=["tag"]
+        )
+        if self._releases.newest:
+            newest.add_metric([self._releases.newest], 1)
+        return [gauge, newest]

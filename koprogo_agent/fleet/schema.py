@@ -5,7 +5,18 @@ PostgreSQL keeps `transition` in partitions by month (`migrations`); SQLite in o
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 metadata = MetaData()
 
@@ -76,7 +87,7 @@ release = Table(
 census = Table(
     "census",
     metadata,
-    Column("span", String(4), primary_key=True),  # hour or day
+    Column("span", String(4), primary_key=True),  # day, hour, or min: what changed since
     Column("at", BigInteger, primary_key=True),
     Column("installed", String(64), primary_key=True),
     Column("state", String(16), primary_key=True),
@@ -100,4 +111,47 @@ session = Table(
     Column("began", BigInteger, nullable=False),
     Column("seen", BigInteger, nullable=False),
     Index("session_name", "name"),
+)
+
+# What one server process tells the others, and the next one that starts.
+bulletin = Table(
+    "bulletin",
+    metadata,
+    Column("process", String(16), primary_key=True),
+    Column("number", BigInteger, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("bulletin_at", "at"),
+)
+
+# When no server listened: nobody can be called silent for that time.
+outage = Table(
+    "outage",
+    metadata,
+    Column("began", BigInteger, primary_key=True),
+    Column("ended", BigInteger, nullable=False),
+)
+
+# The first time that an instance came to this end with a release.
+arrival = Table(
+    "arrival",
+    metadata,
+    Column("instance", String(32), primary_key=True),
+    Column("tag", String(64), primary_key=True),
+    Column("outcome", String(48), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Index("arrival_at", "at"),
+)
+
+# The same counted, by ten seconds: what is left when nobody can be told apart any more.
+tally = Table(
+    "tally",
+    metadata,
+    Column("tag", String(64), primary_key=True),
+    Column("outcome", String(48), primary_key=True),
+    Column("at", BigInteger, primary_key=True),
+    Column("step", String(48), primary_key=True),
+    Column("code", String(48), primary_key=True),
+    Column("verified", Boolean, primary_key=True),
+    Column("instances", Integer, nullable=False),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,7 +13,11 @@ from sqlalchemy import Engine, Row, select
 from koprogo_agent.fleet import schema
 from koprogo_agent.fleet.database import upsert
 from koprogo_agent.fleet.instances import Instance, Stand
+from koprogo_agent.fleet.outcomes import Outcomes, end_of
 from koprogo_agent.wire.report import Operation, Pending, StateName, Transition
+
+_AT_ONCE = 500
+"""Names in one query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._insert = upsert(engine)
+        self._outcomes = Outcomes(engine)
 
     def instances(self) -> Iterator[Instance]:
         """Every instance."""
@@ -42,14 +47,19 @@ class Store:
             for row in connection.execute(select(schema.instance)):
                 yield _instance(row)
 
+    def some(self, names: Collection[str]) -> Iterator[Instance]:
+        """Those of these names that there are."""
+        table = schema.instance
+        with self._engine.connect() as connection:
+            wanted = sorted(names)
+            for begin in range(0, len(wanted), _AT_ONCE):
+                query = select(table).where(table.c.id.in_(wanted[begin : begin + _AT_ONCE]))
+                yield from map(_instance, connection.execute(query))
+
     def keep(self, changes: Sequence[Change]) -> None:
         """Writes all of it down, or nothing; of two changes of an instance the later one counts."""
         newest = {change.instance.id: change.instance for change in changes}
-        told = [
-            _transition_row(change.instance, one)
-            for change in changes
-            for one in change.transitions
-        ]
+        told = [(change.instance, one) for change in changes for one in change.transitions]
         put = self._insert(schema.instance)
         names = [column.name for column in schema.instance.c if not column.primary_key]
         put = put.on_conflict_do_update(
@@ -59,20 +69,26 @@ class Store:
             where=schema.instance.c.sequence <= put.excluded.sequence,
         )
         with self._engine.begin() as connection:
-            connection.execute(put, [_instance_row(one) for one in newest.values()])
+            # In one order everywhere, or two processes could wait for each other.
+            rows = [_instance_row(newest[name]) for name in sorted(newest)]
+            connection.execute(put, rows)
             if told:
-                connection.execute(self._insert(schema.transition).on_conflict_do_nothing(), told)
+                rows = [_transition_row(instance, one) for instance, one in told]
+                connection.execute(self._insert(schema.transition).on_conflict_do_nothing(), rows)
+                ends = [end_of(instance, one) for instance, one in told]
+                self._outcomes.keep(connection, filter(None, ends))
 
     def erase(self, instance: str) -> bool:
         """Forgets an instance and all that it told; tells whether there was one.
 
         Its token stays used up: by somebody who is gone.
         """
-        transitions, instances, tokens = schema.transition, schema.instance, schema.token
+        instances, tokens = schema.instance, schema.token
         with self._engine.begin() as connection:
             theirs = tokens.c.used_by == instance
             connection.execute(tokens.update().where(theirs).values(used_by=""))
-            connection.execute(transitions.delete().where(transitions.c.instance == instance))
+            for table in (schema.transition, schema.arrival):
+                connection.execute(table.delete().where(table.c.instance == instance))
             gone = connection.execute(instances.delete().where(instances.c.id == instance))
         return gone.rowcount > 0
 
@@ -98,12 +114,6 @@ class Store:
         with self._engine.begin() as connection:
             used = connection.execute(table.update().where(mine).values(used=now, used_by=instance))
         return used.rowcount > 0
-
-    def newest_release(self) -> str | None:
-        """Tag of the release that was published last, or None."""
-        query = select(schema.release.c.tag).order_by(schema.release.c.published.desc()).limit(1)
-        with self._engine.connect() as connection:
-            return connection.execute(query).scalar_one_or_none()
 
 
 def _sha256(token: str) -> str:

@@ -137,9 +137,14 @@ class Fleet:
         finally:
             engine.dispose()
 
-    def wait_until(self, condition: str, path: str = "/metrics") -> None:
-        """Until a page holds a line."""
-        wait_until(lambda: condition in self.get(path), _SECONDS, condition)
+    def wait_until(self, condition: str, *, absent: str = "\0") -> None:
+        """Until the metrics hold some words, and others not."""
+
+        def holds() -> bool:
+            page = self.get("/metrics")
+            return condition in page and absent not in page
+
+        wait_until(holds, _SECONDS, condition)
 
     @staticmethod
     def _command(*words: str) -> list[str]:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, inspect, select, text
 
 from koprogo_agent.fleet import schema
-from koprogo_agent.fleet.history import DAILY, HOURLY, Census, History
+from koprogo_agent.fleet.census import Census
+from koprogo_agent.fleet.history import DAILY, HOURLY, History
 from koprogo_agent.fleet.instances import first
 from koprogo_agent.fleet.migrate import migrate
 from koprogo_agent.fleet.store import Change, Store
-from koprogo_agent.fleet.upkeep import HOUR, count
 from koprogo_agent.wire.report import Report, StateName
 from tests.fleet.machines import transition
 
+HOUR = 3600
 NOW = datetime(2026, 11, 26, 12, 30, tzinfo=UTC)
 NOON = int(NOW.replace(minute=0).timestamp())
 MIDNIGHT = int(NOW.replace(hour=0, minute=0).timestamp())
@@ -59,19 +59,6 @@ def test_the_database_has_the_tables_that_the_server_knows(engine: Engine) -> No
         assert indexes == {str(one.name): [c.name for c in one.columns] for one in table.indexes}
 
 
-def test_those_who_do_not_report_are_counted_as_that() -> None:
-    """A fleet that is silent must not look well."""
-    one = first(REPORT, NOON).instance
-    late, silent = replace(one, seen=NOON - 1000), replace(one, seen=NOON - 90_000)
-    held = replace(one, verified=True, stand=replace(one.stand, state=StateName.HELD))
-    assert count([one, one, late, silent, held], NOON, 180) == {
-        CURRENT: 2,
-        Census("v1.0.0", "late", verified=False): 1,
-        Census("v1.0.0", "silent", verified=False): 1,
-        HELD: 1,
-    }
-
-
 def test_an_hour_is_counted_once(engine: Engine) -> None:
     """Of several servers on one database, the first counts."""
     history = History(engine)
@@ -82,6 +69,24 @@ def test_an_hour_is_counted_once(engine: Engine) -> None:
         NOON: {CURRENT: 7, HELD: 2},
         NOON + HOUR: {CURRENT: 8},
     }
+
+
+def test_any_minute_can_be_looked_at(engine: Engine) -> None:
+    """Between full hours, what has changed is kept; by whichever process counted first."""
+    history = History(engine)
+    assert history.then(NOON) == {}
+    counted = [{CURRENT: 7}, {CURRENT: 5, HELD: 2}, {CURRENT: 5, HELD: 2}, {HELD: 7}]
+    for minute, counts in enumerate(counted):
+        history.keep_census(NOON + minute * 60 + 7, counts)
+        History(engine).keep_census(
+            NOON + minute * 60 + 9, {CURRENT: 99} if minute != 2 else counts
+        )
+    for minute, counts in enumerate(counted):
+        assert history.then(NOON + minute * 60 + 59) == counts
+    history.keep_census(NOON + HOUR, {CURRENT: 8})
+    assert (history.then(NOON + HOUR - 1), history.then(NOON + HOUR)) == ({HELD: 7}, {CURRENT: 8})
+    with engine.connect() as connection:
+        assert len(connection.execute(select(schema.census)).all()) == 6
 
 
 def test_a_day_is_the_mean_of_its_hours(engine: Engine) -> None:

@@ -2,56 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from koprogo_agent.fleet.instances import Instance, first
-from koprogo_agent.fleet.pages.overview import Bar, overview
+from koprogo_agent.fleet.census import Census
+from koprogo_agent.fleet.instances import Presence
 from koprogo_agent.fleet.pages.languages import Language, preferred, words
-from koprogo_agent.wire.report import Report, StateName
+from koprogo_agent.fleet.pages.overview import Bar, overview
+from koprogo_agent.wire.report import StateName
 
 NOW = 1_795_000_000
-REPORT = Report(
-    instance="0" * 32,
-    sequence=1,
-    run="0" * 16,
-    agent="0.1.0",
-    state=StateName.CURRENT,
-    channel="stable",
-    installed="v1.10.0",
-)
 
 
-def running(tag: str | None, *, quiet: int = 0, verified: bool = False) -> Instance:
-    """An instance that runs a version, and was last heard of so many seconds ago."""
-    one = first(replace(REPORT, installed=tag), NOW - quiet).instance
-    return replace(one, verified=verified)
+def kind(installed: str, state: str = "current", *, verified: bool = False) -> Census:
+    """A kind of instance."""
+    return Census(installed, state, verified)
 
 
 def test_a_fleet_of_nobody_is_one() -> None:
     """Nothing is divided by it."""
-    seen = overview([], NOW, 180, None)
+    seen = overview({}, NOW, None)
     assert (seen.total, seen.reporting, seen.newest, seen.versions) == (0, 0, None, ())
 
 
 def test_shares_are_of_those_that_report() -> None:
     """Whoever is silent may run anything by now; how many that are is said beside it."""
-    seen = overview(
-        [
-            running("v1.10.0", verified=True),
-            running("v1.9.0"),
-            running("v1.9.0"),
-            running(None),
-            running("v1.2.0", quiet=3600),
-            running("v1.2.0", quiet=90_000),
-        ],
-        NOW,
-        180,
-        None,
-    )
+    counts = {
+        kind("v1.10.0", verified=True): 1,
+        kind("v1.9.0"): 1,
+        kind("v1.9.0", "held"): 1,
+        kind(""): 1,
+        kind("v1.2.0", "late"): 1,
+        kind("v1.2.0", "silent"): 1,
+    }
+    seen = overview(counts, NOW, None)
     assert [(bar.name, bar.count) for bar in seen.presence] == [
         ("reporting", 4),
+        ("awaited", 0),
         ("late", 1),
         ("silent", 1),
+        ("left", 0),
     ]
     assert [(bar.name, bar.count, bar.share) for bar in seen.versions] == [
         ("v1.10.0", 1, 0.25),
@@ -64,10 +51,10 @@ def test_shares_are_of_those_that_report() -> None:
 
 def test_nobody_makes_a_version_the_newest_by_saying_so() -> None:
     """Anybody can enrol; what the association knows counts, or what it has named."""
-    fleet = [running("v99.0.0"), running("v1.10.0", verified=True)]
-    assert overview(fleet, NOW, 180, None).newest == "v1.10.0"
-    assert overview(fleet, NOW, 180, "v1.11.0").on_newest == Bar("v1.11.0", 0, 0.0)
-    assert overview([running("v99.0.0")], NOW, 180, None).newest is None
+    fleet = {kind("v99.0.0"): 1, kind("v1.10.0", verified=True): 1}
+    assert overview(fleet, NOW, None).newest == "v1.10.0"
+    assert overview(fleet, NOW, "v1.11.0").on_newest == Bar("v1.11.0", 0, 0.0)
+    assert overview({kind("v99.0.0"): 1}, NOW, None).newest is None
 
 
 def test_a_percentage_is_honest_at_its_ends() -> None:
@@ -86,7 +73,8 @@ def test_every_word_is_there_in_every_language() -> None:
     """None of them empty."""
     for language in Language:
         assert all(words(language).values())
-        assert {str(state) for state in StateName} <= set(words(language))
+        assert {*map(str, StateName), *map(str, Presence)} <= set(words(language))
+        assert words(language).keys() == words(Language.EN).keys()
 
 
 def test_a_browser_gets_what_it_prefers() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from koprogo_agent.cli.fleet import serving
+from koprogo_agent.cli.fleet import releases, serving
 from koprogo_agent.cli.program import program
 
 PROGRAM = "koprogo-fleet"
@@ -10,5 +10,12 @@ PROGRAM = "koprogo-fleet"
 app = program(
     PROGRAM,
     "Takes the reports of instances, and shows the association its fleet.",
-    (serving.serve, serving.migrate, serving.token, serving.user, serving.erase),
+    (
+        serving.serve,
+        serving.migrate,
+        serving.token,
+        serving.user,
+        serving.erase,
+        releases.release,
+    ),
 )

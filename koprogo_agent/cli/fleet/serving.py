@@ -19,6 +19,7 @@ from koprogo_agent.cli import render
 from koprogo_agent.errors import NeedsOperator
 from koprogo_agent.fleet import migrate as migrations
 from koprogo_agent.fleet.app import Server
+from koprogo_agent.fleet.bulletins import Bulletins, Entry, What
 from koprogo_agent.fleet.database import connect
 from koprogo_agent.fleet.settings import FleetSettings, load
 from koprogo_agent.fleet.staff import Staff
@@ -32,7 +33,7 @@ def serve() -> None:
     """Serve, for ever."""
     settings = load()
     logs.configure("info")
-    with _database(settings) as engine:
+    with database(settings) as engine:
         server = Server(settings, engine)
         uvicorn.run(
             server.app,
@@ -49,22 +50,25 @@ def serve() -> None:
 
 def migrate() -> None:
     """Bring the database to this version's schema; `serve` does so, too."""
-    with _database(load()):
+    with database(load()):
         render.line("the database has this version's schema")
 
 
 def token(note: Note) -> None:
     """Make a single-use token: the instance that sends it counts as known to the association."""
     made = secrets.token_urlsafe(24)
-    with _database(load()) as engine:
+    with database(load()) as engine:
         Store(engine).make_token(made, note, int(time.time()))
     typer.echo(made)
 
 
 def erase(name: Name) -> None:
     """Forget an instance and all that it has told."""
-    with _database(load()) as engine:
+    with database(load()) as engine:
         known = Store(engine).erase(name)
+        if known:  # servers that run must forget it as well
+            now = int(time.time())
+            Bulletins(engine).publish([Entry(name, now, 0, What.ERASED)], now)
     render.line("it is forgotten" if known else "there is no such instance")
 
 
@@ -73,7 +77,7 @@ def user(
     remove: Annotated[bool, typer.Option("--remove", help="Take them out instead.")] = False,
 ) -> None:
     """Let somebody look at the dashboard; the password is asked, or read from standard input."""
-    with _database(load()) as engine:
+    with database(load()) as engine:
         staff = Staff(engine)
         if remove:
             gone = staff.remove(name)
@@ -91,7 +95,7 @@ def _password() -> str:
 
 
 @contextmanager
-def _database(settings: FleetSettings) -> Iterator[Engine]:
+def database(settings: FleetSettings) -> Iterator[Engine]:
     """The database, with this version's schema.
 
     Raises:

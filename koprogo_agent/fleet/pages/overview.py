@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from koprogo_agent.domain.versions import parse_tag
-from koprogo_agent.fleet.instances import Instance, Presence
+from koprogo_agent.fleet.census import Census
+from koprogo_agent.fleet.instances import Presence
 
 
 @dataclass(frozen=True)
@@ -62,48 +63,50 @@ class Overview:
         return self.presence[0].count
 
 
-def overview(
-    instances: Collection[Instance], now: int, interval: int, published: str | None
-) -> Overview:
-    """Counts the fleet.
+def overview(counts: Mapping[Census, int], at: int, published: str | None) -> Overview:
+    """The fleet as it was counted.
 
     Args:
-        instances: all that are known.
-        now: the moment.
-        interval: seconds from one report to the next.
+        counts: how many there are of each kind.
+        at: when.
         published: the newest release that the association has named, or None. Without one it is the
             newest that a verified instance runs: anybody can enrol and say anything.
     """
-    heard = [one for one in instances if one.presence(now, interval) is Presence.REPORTING]
-    presence = Counter(one.presence(now, interval) for one in instances)
-    known = Counter("verified" if one.verified else "unverified" for one in instances)
-    versions = Counter(one.stand.installed or "" for one in heard)
-    newest = published or _newest({one.stand.installed for one in heard if one.verified})
+    total = sum(counts.values())
+    heard = {kind: n for kind, n in counts.items() if kind.presence is Presence.REPORTING}
+    reporting = sum(heard.values())
+    presence = _sums(counts, lambda kind: kind.presence)
+    known = _sums(counts, lambda kind: "verified" if kind.verified else "unverified")
+    versions = _sums(heard, lambda kind: kind.installed)
+    states = _sums(heard, lambda kind: kind.state)
+    newest = published or _newest({kind.installed for kind in heard if kind.verified})
     return Overview(
-        at=now,
-        total=len(instances),
-        presence=tuple(_bar(each, presence[each], len(instances)) for each in Presence),
-        verified=tuple(
-            _bar(name, known[name], len(instances)) for name in ("verified", "unverified")
-        ),
+        at=at,
+        total=total,
+        presence=tuple(_bar(each, presence[each], total) for each in Presence),
+        verified=tuple(_bar(name, known[name], total) for name in ("verified", "unverified")),
         versions=tuple(
-            _bar(tag, versions[tag], len(heard))
+            _bar(tag, versions[tag], reporting)
             for tag in sorted(versions, key=_order, reverse=True)
         ),
-        states=tuple(
-            _bar(state, count, len(heard))
-            for state, count in Counter(str(one.stand.state) for one in heard).most_common()
-        ),
+        states=tuple(_bar(state, count, reporting) for state, count in states.most_common()),
         newest=newest,
-        on_newest=_bar(newest, versions[newest], len(heard)) if newest else None,
+        on_newest=_bar(newest, versions[newest], reporting) if newest else None,
     )
+
+
+def _sums(counts: Mapping[Census, int], part: Callable[[Census], str]) -> Counter[str]:
+    found = Counter[str]()
+    for kind, count in counts.items():
+        found[part(kind)] += count
+    return found
 
 
 def _bar(name: str, count: int, total: int) -> Bar:
     return Bar(str(name), count, count / total if total else 0.0)
 
 
-def _newest(tags: Collection[str | None]) -> str | None:
+def _newest(tags: Collection[str]) -> str | None:
     known = [tag for tag in tags if tag]
     return max(known, key=parse_tag) if known else None
 

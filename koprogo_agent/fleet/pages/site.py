@@ -16,12 +16,12 @@ from starlette.staticfiles import StaticFiles
 
 from koprogo_agent.errors import Refused
 from koprogo_agent.fleet.bodies import read_body
-from koprogo_agent.fleet.intake import Intake
 from koprogo_agent.fleet.limits import Limit
 from koprogo_agent.fleet.pages.languages import Language
 from koprogo_agent.fleet.pages.looks import LANGUAGE_COOKIE, Looks
 from koprogo_agent.fleet.pages.overview import overview
 from koprogo_agent.fleet.settings import FleetSettings
+from koprogo_agent.fleet.sharing import Sharing
 from koprogo_agent.fleet.staff import LONGEST, Staff
 
 _TRIES, _MINUTE = 10.0, 60.0
@@ -34,9 +34,9 @@ Answer = Callable[[Request], Awaitable[Response]]
 class Site:
     """The pages, of one server."""
 
-    def __init__(self, settings: FleetSettings, engine: Engine, intake: Intake) -> None:
+    def __init__(self, settings: FleetSettings, engine: Engine, sharing: Sharing) -> None:
         self._settings = settings
-        self._intake = intake
+        self._sharing = sharing
         self._staff = Staff(engine)
         self._looks = Looks()
         self._tries = Limit(_TRIES, _MINUTE)
@@ -56,12 +56,8 @@ class Site:
         ]
 
     async def _fleet(self, request: Request) -> Response:
-        seen = overview(
-            list(self._intake.known.values()),
-            int(time()),
-            self._settings.interval,
-            self._intake.hint,
-        )
+        counts, published = self._sharing.known.counts(), self._sharing.releases.newest
+        seen = overview(counts, int(time()), published)
         return self._looks.page(request, "overview.html", seen=seen)
 
     # --- coming and going

@@ -1,0 +1,136 @@
+"""What came of each release: who came to which end with it first, and when."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Engine, func, select
+
+from koprogo_agent.fleet import schema
+from koprogo_agent.fleet.database import upsert
+from koprogo_agent.fleet.instances import Instance
+from koprogo_agent.wire.report import Transition
+
+ARRIVED = "committed"
+FAILED = ("rolled_back", "held")
+_KINDS = frozenset({"install", "update"})
+_WITHIN = 10
+"""Seconds that are counted as one moment."""
+
+
+class Tally(NamedTuple):
+    """A kind of end.
+
+    Attributes:
+        tag: the release.
+        outcome: of the operation.
+        at: when, to ten seconds.
+        step: at which it failed, or an empty string.
+        code: of the failure, or an empty string.
+        verified: whether the association knows the instance.
+    """
+
+    tag: str
+    outcome: str
+    at: int
+    step: str
+    code: str
+    verified: bool
+
+
+class End(NamedTuple):
+    """An end to which an instance came with a release.
+
+    Attributes:
+        instance: its name.
+        tally: what is counted.
+        at: when.
+    """
+
+    instance: str
+    tally: Tally
+    at: int
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Of these, only the first one counts."""
+        return (self.instance, self.tally.tag, self.tally.outcome)
+
+
+def end_of(instance: Instance, told: Transition) -> End | None:
+    """The end that an instance tells of, or None where it is of something else.
+
+    A clock that is ahead must not make the past of the future: it was when it was told, at most.
+    """
+    operation = told.operation
+    if operation is None or operation.tag is None or operation.kind not in _KINDS:
+        return None
+    at = min(operation.ended, instance.seen)
+    tally = Tally(
+        tag=operation.tag,
+        outcome=operation.outcome,
+        at=at - at % _WITHIN,
+        step=operation.step or "",
+        code=operation.code or "",
+        verified=instance.verified,
+    )
+    return End(instance.id, tally, at)
+
+
+class Outcomes:
+    """Counts them, and reads what was counted."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._insert = upsert(engine)
+
+    def keep(self, connection: Connection, ends: Iterable[End]) -> None:
+        """Counts the first end of each kind that an instance comes to with a release."""
+        latest_first = sorted(ends, key=lambda end: end.at, reverse=True)
+        firsts = {end.key: end for end in latest_first}
+        if not firsts:
+            return
+        table = schema.arrival
+        put = self._insert(table).on_conflict_do_nothing()
+        rows = [
+            {"instance": instance, "tag": tag, "outcome": outcome, "at": firsts[key].at}
+            for key in sorted(firsts)
+            for instance, tag, outcome in [key]
+        ]
+        new = connection.execute(
+            put.returning(table.c.instance, table.c.tag, table.c.outcome), rows
+        )
+        self._count(connection, Counter(firsts[tuple(row)].tally for row in new))
+
+    def _count(self, connection: Connection, counted: Mapping[Tally, int]) -> None:
+        table = schema.tally
+        add = self._insert(table)
+        add = add.on_conflict_do_update(
+            index_elements=[column.name for column in table.primary_key],
+            set_={"instances": table.c.instances + add.excluded.instances},
+        )
+        rows = [{**one._asdict(), "instances": counted[one]} for one in sorted(counted)]
+        if rows:
+            connection.execute(add, rows)
+
+    def of(self, tag: str) -> dict[Tally, int]:
+        """What came of a release, in the order of time."""
+        table = schema.tally
+        query = select(table).where(table.c.tag == tag).order_by(table.c.at)
+        with self._engine.connect() as connection:
+            return {Tally(*row[:-1]): row.instances for row in connection.execute(query)}
+
+    def since(self, at: int) -> dict[Tally, int]:
+        """What came of all releases since a moment; of each kind together, at its first moment."""
+        table = schema.tally
+        kinds = (table.c.tag, table.c.outcome)
+        rest = (table.c.step, table.c.code, table.c.verified)
+        query = (
+            select(*kinds, func.min(table.c.at), *rest, func.sum(table.c.instances))
+            .where(table.c.at >= at)
+            .group_by(*kinds, *rest)
+        )
+        with self._engine.connect() as connection:
+            return {Tally(*row[:-1]): row[-1] for row in connection.execute(query)}

@@ -1,0 +1,89 @@
+"""What came of each release, counted as it is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from sqlalchemy import Engine
+
+from koprogo_agent.fleet.instances import Instance, first
+from koprogo_agent.fleet.outcomes import Outcomes, Tally
+from koprogo_agent.fleet.releases import Release, floor, is_below
+from koprogo_agent.fleet.store import Change, Store
+from koprogo_agent.wire.report import Operation, Report, StateName, Transition
+from tests.fleet.machines import transition
+
+NOW = 1_795_000_000
+
+
+def instance(number: int, *, verified: bool = False) -> Instance:
+    """One that has just been heard."""
+    report = Report(
+        instance=f"{number:032x}",
+        sequence=1,
+        run="0" * 16,
+        agent="0.1.0",
+        state=StateName.CURRENT,
+        channel="stable",
+    )
+    return replace(first(report, NOW).instance, verified=verified)
+
+
+def ended(number: int, at: int, outcome: str = "committed", kind: str = "update") -> Transition:
+    """An operation has ended."""
+    operation = Operation(kind=kind, tag="v1.1.0", outcome=outcome, began=at - 60, ended=at)
+    if outcome != "committed":
+        operation = replace(operation, step="gate", code="gate.unhealthy")
+    return transition(number, at=at, operation=operation)
+
+
+def tally(outcome: str, at: int, *, verified: bool = False) -> Tally:
+    """What is counted of it."""
+    step, code = ("", "") if outcome == "committed" else ("gate", "gate.unhealthy")
+    return Tally("v1.1.0", outcome, at, step, code, verified)
+
+
+def test_the_first_end_of_each_kind_counts(engine: Engine) -> None:
+    """Once for each instance, however often it comes to it, and is told of."""
+    store, outcomes = Store(engine), Outcomes(engine)
+    one, two = instance(1), instance(2, verified=True)
+    told = (ended(3, NOW - 5), ended(2, NOW - 15), ended(1, NOW - 25, "rolled_back"))
+    store.keep([Change(one, told), Change(two, (ended(1, NOW - 12),))])
+    store.keep([Change(one, (ended(4, NOW), *told))])
+    assert outcomes.of("v1.1.0") == {
+        tally("rolled_back", NOW - 30): 1,
+        tally("committed", NOW - 20): 1,
+        tally("committed", NOW - 20, verified=True): 1,
+    }
+    store.keep([Change(instance(3), (ended(1, NOW - 11),))])
+    assert outcomes.of("v1.1.0")[tally("committed", NOW - 20)] == 2
+    assert outcomes.since(NOW - 25)[tally("committed", NOW - 20)] == 2
+    assert outcomes.of("v9.9.9") == {}
+
+
+def test_only_what_brings_a_release_counts(engine: Engine) -> None:
+    """Going back by hand to a release is no update to it; a clock that is ahead is not believed."""
+    store = Store(engine)
+    store.keep([Change(instance(1), (ended(1, NOW, kind="rollback"), transition(0)))])
+    store.keep([Change(instance(2), (ended(1, NOW + 900),))])
+    assert Outcomes(engine).of("v1.1.0") == {tally("committed", NOW): 1}
+
+
+def test_who_is_erased_stays_counted_and_is_told_apart_nowhere(engine: Engine) -> None:
+    """A count is of nobody."""
+    store = Store(engine)
+    store.keep([Change(instance(1), (ended(1, NOW),))])
+    store.erase(instance(1).id)
+    assert Outcomes(engine).of("v1.1.0") == {tally("committed", NOW): 1}
+    with engine.connect() as connection:
+        kept = connection.exec_driver_sql("SELECT count(*) FROM arrival").scalar_one()
+    assert kept == 0
+
+
+def test_the_floor_is_the_highest_release_that_mended_a_weakness() -> None:
+    """By a moment; whoever runs what is not known is not said to be below it."""
+    named = [Release("v1.9.0", 10, security=True), Release("v1.10.0", 20, security=True)]
+    named.append(Release("v2.0.0", 15))
+    assert [floor(named, at) for at in (9, 10, 20)] == [None, "v1.9.0", "v1.10.0"]
+    assert is_below("v1.9.9", "v1.10.0")
+    assert not any([is_below("v1.10.0", "v1.10.0"), is_below("", "v1.0.0"), is_below("v1", None)])
