@@ -15,12 +15,17 @@ from starlette.routing import Route
 
 from koprogo_agent import logs, redact
 from koprogo_agent.errors import AgentError, RetryLater
+from koprogo_agent.fleet import selfcheck
 from koprogo_agent.fleet.bodies import read_body
+from koprogo_agent.fleet.desk import Desk, Sources
 from koprogo_agent.fleet.history import History
 from koprogo_agent.fleet.instances import CLONED
 from koprogo_agent.fleet.intake import Incoming, Intake
 from koprogo_agent.fleet.metrics import Metrics
+from koprogo_agent.fleet.pages.live import Live
 from koprogo_agent.fleet.pages.site import Site
+from koprogo_agent.fleet.rounds import Round, every, going
+from koprogo_agent.fleet.selfcheck import SelfCheck
 from koprogo_agent.fleet.settings import FleetSettings
 from koprogo_agent.fleet.sharing import Sharing
 from koprogo_agent.fleet.store import Store
@@ -55,20 +60,33 @@ class Server:
         self.intake = Intake(settings, store, self._writer, self._sharing)
         self.metrics = Metrics(self._sharing.known, self._sharing.releases)
         self._upkeep = Upkeep(settings, History(engine), self._sharing.known)
+        self._selfcheck = SelfCheck(settings.public_url)
+        sources = Sources(settings, engine, self._sharing, self.metrics, self._selfcheck)
+        desk = Desk(sources)
+        self.live = Live(lambda: desk.revision)
         self.app = Starlette(
             routes=[
                 Route(REPORTS, self._guarded(self._report), methods=["POST"]),
                 Route(INSTANCES + "/{name}", self._guarded(self._erase), methods=["DELETE"]),
                 Route("/healthz", self._health),
                 Route("/metrics", self._metrics),
-                *Site(settings, engine, self._sharing).routes(),
+                *Site(settings, engine, desk, self.live).routes(),
             ],
             lifespan=self._lifespan,
         )
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
-        async with self._sharing.running(), self._writer.running(), self._upkeep.running():
+        looks = (
+            Round("live", self.live.look, every(1)),
+            Round("selfcheck", self._selfcheck.look, every(selfcheck.EVERY)),
+        )
+        async with (
+            self._sharing.running(),
+            self._writer.running(),
+            self._upkeep.running(),
+            going(*looks),
+        ):
             yield
 
     async def _report(self, request: Request) -> Response:

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, case, func, select
 
 from koprogo_agent.fleet import months, schema
-from koprogo_agent.fleet.census import Census
+from koprogo_agent.fleet.census import ABSENT, Census, Installed, Who
 from koprogo_agent.fleet.database import upsert
 
 HOURLY, DAILY, MINUTELY = "hour", "day", "min"
@@ -24,18 +24,18 @@ class History:
         self._insert = upsert(engine)
 
     def keep_census(self, now: int, counted: Mapping[Census, int]) -> None:
-        """Keeps that of this minute: at a full hour all of it, else what has changed.
+        """Keeps that of this minute: the first time in an hour all of it, else what has changed.
 
         Of several processes, the first one to count counts.
         """
         at = now - now % _MINUTE
-        span = MINUTELY if at % _HOUR else HOURLY
         with self._engine.begin() as connection:
-            if self._counted(connection, span, at):
-                return
-            if span == MINUTELY:
-                counted = _changed(self._then(connection, at), counted)
-            self._keep(connection, span, at, counted)
+            hour = self._last_hour(connection, at)
+            if hour is None or hour < at - at % _HOUR:
+                self._keep(connection, HOURLY, at, counted)
+            elif hour < at and not self._counted(connection, MINUTELY, at):
+                changed = _changed(self._then(connection, at), counted)
+                self._keep(connection, MINUTELY, at, changed)
 
     def then(self, at: int) -> dict[Census, int]:
         """What was counted last at a moment; nothing where nothing was counted by then."""
@@ -43,14 +43,20 @@ class History:
             return self._then(connection, at)
 
     def _then(self, connection: Connection, at: int) -> dict[Census, int]:
-        table = schema.census
-        last = select(func.max(table.c.at)).where(table.c.span == HOURLY, table.c.at <= at)
-        hour = connection.execute(last).scalar_one() or 0
+        table, hour = schema.census, self._last_hour(connection, at)
+        if hour is None:
+            return {}
         of_hour = (table.c.span == HOURLY) & (table.c.at == hour)
         since = (table.c.span == MINUTELY) & (table.c.at >= hour) & (table.c.at <= at)
         rows = connection.execute(select(table).where(of_hour | since).order_by(table.c.at))
         found = {Census(row.installed, row.state, row.verified): row.instances for row in rows}
         return {kind: number for kind, number in found.items() if number}
+
+    def _last_hour(self, connection: Connection, at: int) -> int | None:
+        table = schema.census
+        last = select(func.max(table.c.at)).where(table.c.span == HOURLY, table.c.at <= at)
+        found: int | None = connection.scalar(last)
+        return found
 
     def census(self, span: str, since: int) -> dict[int, dict[Census, int]]:
         """Moment -> what was counted then."""
@@ -60,6 +66,30 @@ class History:
             for row in connection.execute(query):
                 found[row.at][Census(row.installed, row.state, row.verified)] = row.instances
         return dict(found)
+
+    def installed(self, since: int, who: Who) -> list[Installed]:
+        """Who had which version since a moment: by days, and by hours where no day is made yet."""
+        table = schema.census
+        reports = case((table.c.state.in_(ABSENT), 0), else_=table.c.instances)
+        days = select(func.max(table.c.at) + _DAY).where(table.c.span == DAILY).scalar_subquery()
+        by_day = (table.c.span == DAILY) & (table.c.at >= since)
+        by_hour = (table.c.span == HOURLY) & (table.c.at >= func.coalesce(days, since))
+        query = (
+            select(
+                table.c.at,
+                table.c.installed,
+                case((table.c.span == DAILY, 24), else_=1),
+                func.sum(reports),
+                func.sum(table.c.instances - reports),
+            )
+            .where(by_day | by_hour, table.c.at >= since)
+            .group_by(table.c.at, table.c.span, table.c.installed)
+            .order_by(table.c.at)
+        )
+        if who is not Who.ALL:
+            query = query.where(table.c.verified == (who is Who.VERIFIED))
+        with self._engine.connect() as connection:
+            return [Installed(*row) for row in connection.execute(query)]
 
     def tidy(self, now: datetime, kept: timedelta) -> None:
         """Makes days of hours that are over, and forgets hours and transitions that are old."""

@@ -18,6 +18,7 @@ class Known:
 
     Attributes:
         revision: rises with every change of what is counted.
+        cloned: names of those of whose key a second machine was seen.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Known:
             outage: the last time in which no server listened, or None.
         """
         self.revision = 0
+        self.cloned: set[str] = set()
         self._interval = interval
         self._outage = outage
         self._instances: dict[str, Instance] = {}
@@ -64,10 +66,13 @@ class Known:
     def put(self, instance: Instance, now: int) -> None:
         """Takes in what is known of an instance from now on."""
         self._instances[instance.id] = instance
+        if instance.cloned is not None:
+            self.cloned.add(instance.id)
         self._move(instance, instance.presence(now, self._interval, self._outage))
 
     def forget(self, name: str) -> None:
         """Knows nothing of an instance any more."""
+        self.cloned.discard(name)
         if self._instances.pop(name, None) is not None:
             self._leave(name, self._kinds.pop(name))
 

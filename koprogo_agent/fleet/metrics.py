@@ -36,6 +36,12 @@ class Metrics:
         """A request was not."""
         self._rejects.labels(code).inc()
 
+    def rejects(self) -> dict[str, int]:
+        """How many were not, by reason, since the server began."""
+        (metric,) = self._rejects.collect()
+        samples = (one for one in metric.samples if one.name.endswith("_total"))
+        return {one.labels["code"]: int(one.value) for one in samples}
+
     def page(self) -> bytes:
         """All of it, in the text format of Prometheus."""
         return generate_latest(self._registry)

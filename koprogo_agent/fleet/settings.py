@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field, ValidationError
+from zoneinfo import available_timezones
+
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from koprogo_agent.errors import NeedsOperator
@@ -40,9 +42,19 @@ class FleetSettings(BaseSettings):
     keep_days: int = Field(
         90, ge=7, le=3650, description="days for which what instances told is kept"
     )
+    timezone: str = Field(
+        "Europe/Brussels", description="in which the dashboard shows moments, and reads them"
+    )
     notice: str = Field(
         "", max_length=300, description="a line that every instance shows its keeper"
     )
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_zone(cls, name: str) -> str:
+        if name not in available_timezones():
+            raise ValueError("there is no such time zone")
+        return name
 
 
 def load() -> FleetSettings:

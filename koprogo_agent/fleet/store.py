@@ -92,10 +92,13 @@ class Store:
             gone = connection.execute(instances.delete().where(instances.c.id == instance))
         return gone.rowcount > 0
 
-    def transitions(self, instance: str) -> list[Transition]:
-        """What an instance has told, newest first."""
+    def transitions(self, instance: str, most: int, before: int | None = None) -> list[Transition]:
+        """What an instance has told, newest first: so many at most, perhaps before a number."""
         table = schema.transition
         query = select(table).where(table.c.instance == instance).order_by(table.c.number.desc())
+        if before is not None:
+            query = query.where(table.c.number < before)
+        query = query.limit(most)
         with self._engine.connect() as connection:
             return [_transition(row) for row in connection.execute(query)]
 

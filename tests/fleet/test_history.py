@@ -43,7 +43,7 @@ def tell(engine: Engine, at: datetime, number: int = 1) -> None:
 
 def told(engine: Engine) -> list[int]:
     """The moments of what is kept."""
-    return sorted(one.at for one in Store(engine).transitions("0" * 32))
+    return sorted(one.at for one in Store(engine).transitions("0" * 32, 1000))
 
 
 def test_the_database_has_the_tables_that_the_server_knows(engine: Engine) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from koprogo_agent.fleet.census import Census
 from koprogo_agent.fleet.instances import Presence
 from koprogo_agent.fleet.pages.languages import Language, preferred, words
-from koprogo_agent.fleet.pages.overview import Bar, overview
+from koprogo_agent.fleet.views.overview import overview
+from koprogo_agent.fleet.views.share import Bar
 from koprogo_agent.wire.report import StateName
 
 NOW = 1_795_000_000

@@ -27,7 +27,7 @@ OPERATION = Operation(
 def kept(fleet: Fleet, machine: Machine) -> list[int]:
     """Numbers of the transitions that are kept, newest first."""
     with fleet.tables() as engine:
-        return [one.number for one in Store(engine).transitions(machine.name)]
+        return [one.number for one in Store(engine).transitions(machine.name, 1000)]
 
 
 def row(fleet: Fleet, machine: Machine) -> dict[str, object]:
@@ -59,7 +59,7 @@ def test_what_has_changed_is_kept_once(fleet: Fleet, machine: Machine) -> None:
     assert machine.says(transitions=(transition(3), *changes)).document["acknowledged"] == [3, 2, 1]
     assert kept(fleet, machine) == [3, 2, 1]
     with fleet.tables() as engine:
-        assert Store(engine).transitions(machine.name)[1] == changes[0]
+        assert Store(engine).transitions(machine.name, 1000)[1] == changes[0]
 
 
 def test_a_report_without_news_writes_nothing(fleet: Fleet, machine: Machine) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from http import HTTPStatus
 from time import monotonic, time
 from urllib.parse import parse_qs
@@ -15,30 +15,32 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from koprogo_agent.errors import Refused
+from koprogo_agent.fleet.api import Api, unauthorized
 from koprogo_agent.fleet.bodies import read_body
+from koprogo_agent.fleet.desk import Desk
 from koprogo_agent.fleet.limits import Limit
 from koprogo_agent.fleet.pages.languages import Language
+from koprogo_agent.fleet.pages.live import Live
 from koprogo_agent.fleet.pages.looks import LANGUAGE_COOKIE, Looks
-from koprogo_agent.fleet.pages.overview import overview
+from koprogo_agent.fleet.pages.public import PublicPages
+from koprogo_agent.fleet.pages.rooms import Answer, Rooms
 from koprogo_agent.fleet.settings import FleetSettings
-from koprogo_agent.fleet.sharing import Sharing
 from koprogo_agent.fleet.staff import LONGEST, Staff
 
 _TRIES, _MINUTE = 10.0, 60.0
 _LARGEST_FORM = 4096
 _YEAR = 365 * 86_400
 
-Answer = Callable[[Request], Awaitable[Response]]
-
 
 class Site:
     """The pages, of one server."""
 
-    def __init__(self, settings: FleetSettings, engine: Engine, sharing: Sharing) -> None:
+    def __init__(self, settings: FleetSettings, engine: Engine, desk: Desk, live: Live) -> None:
         self._settings = settings
-        self._sharing = sharing
+        self._desk = desk
+        self._live = live
         self._staff = Staff(engine)
-        self._looks = Looks()
+        self._looks = Looks(settings.timezone)
         self._tries = Limit(_TRIES, _MINUTE)
         self._is_https = settings.public_url.startswith("https://")
         # The prefix has browsers take it only from this very host, over TLS.
@@ -46,8 +48,12 @@ class Site:
 
     def routes(self) -> list[BaseRoute]:
         """All of them."""
+        zone = self._settings.timezone
         return [
-            Route("/", self._for_staff(self._fleet)),
+            *Rooms(self._desk, self._looks, zone).routes(self._for_staff),
+            *Api(self._desk, zone).routes(self._for_programs),
+            *PublicPages(self._desk, self._looks).routes(),
+            Route("/live", self._for_programs(self._live.answer)),
             Route("/login", self._way_in),
             Route("/login", self._log_in, methods=["POST"]),
             Route("/logout", self._log_out, methods=["POST"]),
@@ -55,26 +61,29 @@ class Site:
             Mount("/static", StaticFiles(packages=[("koprogo_agent.fleet.pages", "static")])),
         ]
 
-    async def _fleet(self, request: Request) -> Response:
-        counts, published = self._sharing.known.counts(), self._sharing.releases.newest
-        seen = overview(counts, int(time()), published)
-        return self._looks.page(request, "overview.html", seen=seen)
-
     # --- coming and going
 
     def _for_staff(self, answer: Answer) -> Answer:
+        """Whoever is not of the staff sees the way in."""
+        return self._guarded(answer, lambda: RedirectResponse("/login", HTTPStatus.SEE_OTHER))
+
+    def _for_programs(self, answer: Answer) -> Answer:
+        """Whoever is not of the staff is told so."""
+        return self._guarded(answer, unauthorized)
+
+    def _guarded(self, answer: Answer, otherwise: Callable[[], Response]) -> Answer:
         async def guarded(request: Request) -> Response:
             secret = request.cookies.get(self._cookie, "")
             name = await asyncio.to_thread(self._staff.who, secret, int(time()))
             if name is None:
-                return RedirectResponse("/login", HTTPStatus.SEE_OTHER)
+                return otherwise()
             request.state.staff = name
             return await answer(request)
 
         return guarded
 
     async def _way_in(self, request: Request) -> Response:
-        return self._looks.page(request, "login.html", wrong=None)
+        return self._looks.page(request, "login.html", {"wrong": None})
 
     async def _log_in(self, request: Request) -> Response:
         if not self._is_from_here(request):
@@ -100,7 +109,7 @@ class Site:
         return answer
 
     def _not_in(self, request: Request, why: str, status: HTTPStatus) -> Response:
-        return self._looks.page(request, "login.html", status, wrong=why)
+        return self._looks.page(request, "login.html", {"wrong": why}, status)
 
     async def _log_out(self, request: Request) -> Response:
         if not self._is_from_here(request):

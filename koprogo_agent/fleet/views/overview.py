@@ -9,38 +9,17 @@ from dataclasses import dataclass
 from koprogo_agent.domain.versions import parse_tag
 from koprogo_agent.fleet.census import Census
 from koprogo_agent.fleet.instances import Presence
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A kind, how many there are of it, and which share of all that is.
-
-    Attributes:
-        name: a tag, or a key of the words; empty where the version is not known.
-        count: how many.
-        share: from 0 to 1.
-    """
-
-    name: str
-    count: int
-    share: float
-
-    @property
-    def percent(self) -> str:
-        """The share, as people read it; what is there is never said to be nothing, nor all."""
-        if self.share in {0.0, 1.0}:
-            return f"{self.share:.0%}"
-        return f"{min(max(self.share * 100, 0.1), 99.9):.1f} %"
+from koprogo_agent.fleet.views.share import Bar, bar
 
 
 @dataclass(frozen=True)
 class Overview:
-    """What the page shows.
+    """The fleet at a moment.
 
     Attributes:
         at: the moment, seconds since 1970.
         total: instances that ever reported and were not erased.
-        presence: reporting, late, silent; of all.
+        presence: reporting, awaited, late, silent, left; of all.
         verified: verified and unverified; of all.
         versions: newest first; of those that report.
         states: most first; of those that report.
@@ -75,41 +54,39 @@ def overview(counts: Mapping[Census, int], at: int, published: str | None) -> Ov
     total = sum(counts.values())
     heard = {kind: n for kind, n in counts.items() if kind.presence is Presence.REPORTING}
     reporting = sum(heard.values())
-    presence = _sums(counts, lambda kind: kind.presence)
-    known = _sums(counts, lambda kind: "verified" if kind.verified else "unverified")
-    versions = _sums(heard, lambda kind: kind.installed)
-    states = _sums(heard, lambda kind: kind.state)
+    presence = sums(counts, lambda kind: kind.presence)
+    known = sums(counts, lambda kind: "verified" if kind.verified else "unverified")
+    versions = sums(heard, lambda kind: kind.installed)
+    states = sums(heard, lambda kind: kind.state)
     newest = published or _newest({kind.installed for kind in heard if kind.verified})
     return Overview(
         at=at,
         total=total,
-        presence=tuple(_bar(each, presence[each], total) for each in Presence),
-        verified=tuple(_bar(name, known[name], total) for name in ("verified", "unverified")),
+        presence=tuple(bar(each, presence[each], total) for each in Presence),
+        verified=tuple(bar(name, known[name], total) for name in ("verified", "unverified")),
         versions=tuple(
-            _bar(tag, versions[tag], reporting)
-            for tag in sorted(versions, key=_order, reverse=True)
+            bar(tag, versions[tag], reporting)
+            for tag in sorted(versions, key=newness, reverse=True)
         ),
-        states=tuple(_bar(state, count, reporting) for state, count in states.most_common()),
+        states=tuple(bar(state, count, reporting) for state, count in states.most_common()),
         newest=newest,
-        on_newest=_bar(newest, versions[newest], reporting) if newest else None,
+        on_newest=bar(newest, versions[newest], reporting) if newest else None,
     )
 
 
-def _sums(counts: Mapping[Census, int], part: Callable[[Census], str]) -> Counter[str]:
+def sums(counts: Mapping[Census, int], part: Callable[[Census], str]) -> Counter[str]:
+    """How many there are of each part of a kind."""
     found = Counter[str]()
     for kind, count in counts.items():
         found[part(kind)] += count
     return found
 
 
-def _bar(name: str, count: int, total: int) -> Bar:
-    return Bar(str(name), count, count / total if total else 0.0)
+def newness(tag: str) -> tuple[bool, object]:
+    """Orders tags by version; what is not known comes before all of them."""
+    return (bool(tag), parse_tag(tag) if tag else 0)
 
 
 def _newest(tags: Collection[str]) -> str | None:
     known = [tag for tag in tags if tag]
     return max(known, key=parse_tag) if known else None
-
-
-def _order(tag: str) -> tuple[bool, object]:
-    return (bool(tag), parse_tag(tag) if tag else 0)

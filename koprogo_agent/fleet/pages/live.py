@@ -1,0 +1,66 @@
+"""Tells open pages when the fleet has changed: one look a second for all of them together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+
+from koprogo_agent.fleet.pages.looks import HEADERS
+
+_SIGN_OF_LIFE = 20.0
+"""Seconds after which a silent stream says something, so that nothing in between ends it."""
+_MOST = 500
+"""Streams at once."""
+
+
+class Live:
+    """The stream of one server."""
+
+    def __init__(self, revision: Callable[[], int]) -> None:
+        """Takes what gives a number that rises when something has changed."""
+        self._revision = revision
+        self._seen = revision()
+        self._changed = asyncio.Event()
+        self._open = 0
+        self._is_over = False
+
+    async def look(self) -> None:
+        """Wakes everybody if something has changed since the last look."""
+        revision = self._revision()
+        if revision != self._seen:
+            self._seen = revision
+            self._wake()
+
+    def end(self) -> None:
+        """Lets all streams end: the server stops."""
+        self._is_over = True
+        self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def answer(self, _request: Request) -> StreamingResponse:
+        """A stream of events named `fleet`."""
+        headers = {**HEADERS, "X-Accel-Buffering": "no"}
+        return StreamingResponse(self._events(), 200, headers, "text/event-stream")
+
+    async def _events(self) -> AsyncIterator[str]:
+        if self._open >= _MOST:
+            return
+        self._open += 1
+        try:
+            yield ": here\n\n"
+            while not self._is_over:
+                changed = self._changed
+                try:
+                    await asyncio.wait_for(changed.wait(), _SIGN_OF_LIFE)
+                except TimeoutError:
+                    yield ": still here\n\n"
+                else:
+                    yield f"event: fleet\ndata: {self._seen}\n\n"
+        finally:
+            self._open -= 1

@@ -1,0 +1,160 @@
+"""Lists of instances: which ones, in which order, and from where on. Pure."""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+
+from koprogo_agent.errors import Refused
+from koprogo_agent.fleet.census import Census
+from koprogo_agent.fleet.instances import Instance
+from koprogo_agent.fleet.known import Known
+
+PAGE = 50
+_NAME, _SINCE = "name", "since"
+_VALUE = re.compile(r"[A-Za-z0-9._-]{0,64}")
+_CURSOR = re.compile(r"(?:[0-9]{1,16}\.)?[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which instances; what is None does not matter.
+
+    Attributes:
+        state: as it is counted: the one reported, or how absent it is.
+        installed: tag; `-` where it is not known.
+        known: `verified` or `unverified`.
+        channel: whose releases it follows.
+        agent: version of the agent.
+        tag: of the last operation.
+        step: at which the last operation failed.
+        code: with which it did.
+        gate: what the newest release waits for.
+        cloned: `yes`: a second machine with its key was seen.
+    """
+
+    state: str | None = None
+    installed: str | None = None
+    known: str | None = None
+    channel: str | None = None
+    agent: str | None = None
+    tag: str | None = None
+    step: str | None = None
+    code: str | None = None
+    gate: str | None = None
+    cloned: str | None = None
+
+    @classmethod
+    def of(cls, query: Mapping[str, str]) -> Filter:
+        """What an address asks for.
+
+        Raises:
+            Refused: a value can be none of these (code `filter.value`).
+        """
+        asked = {each.name: query[each.name] for each in fields(cls) if query.get(each.name)}
+        for name, value in asked.items():
+            if not _VALUE.fullmatch(value):
+                raise Refused(f"{name} cannot be {value[:40]!r}", code="filter.value")
+        return cls(**asked)
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """What matters, as an address has it."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def takes_kind(self, kind: Census) -> bool:
+        """Whether instances of this kind may be among them."""
+        return (
+            self.state in {None, kind.state}
+            and self.installed in {None, kind.installed or "-"}
+            and self.known in {None, "verified" if kind.verified else "unverified"}
+        )
+
+    def takes(self, one: Instance) -> bool:
+        """Whether an instance of such a kind is."""
+        stand, last, waits = one.stand, one.stand.operation, one.stand.pending
+        return (
+            self.channel in {None, stand.channel}
+            and self.agent in {None, stand.agent}
+            and self.tag in {None, last.tag if last else ""}
+            and self.step in {None, last.step if last else ""}
+            and self.code in {None, last.code if last else ""}
+            and self.gate in {None, waits.gate if waits else ""}
+            and self.cloned in {None, "yes" if one.cloned else "no"}
+        )
+
+
+@dataclass(frozen=True)
+class Row:
+    """An instance in a list.
+
+    Attributes:
+        instance: as it is known.
+        state: as it is counted: the one reported, or how absent it is.
+    """
+
+    instance: Instance
+    state: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A page of a list.
+
+    Attributes:
+        rows: in order.
+        matching: how many there are on all pages.
+        next: cursor of the next page, or None.
+    """
+
+    rows: tuple[Row, ...]
+    matching: int
+    next: str | None
+
+
+def listing(known: Known, wanted: Filter, sort: str = _NAME, after: str = "") -> Listing:
+    """A page of those that are wanted: by name, or by since when they have their state.
+
+    It takes the same time wherever the page is: all that match are looked at, none is sorted.
+
+    Raises:
+        Refused: `sort` or `after` is none (code `filter.value`).
+    """
+    if sort not in {_NAME, _SINCE} or (after and not _CURSOR.fullmatch(after)):
+        raise Refused("there is no such order, or no such page", code="filter.value")
+    names = _candidates(known, wanted)
+    found = [one for one in map(known.get, names) if one is not None and wanted.takes(one)]
+    keyed = ((_key(one, sort), one.id) for one in found)
+    behind = _cursor(after) if after else (-1, "")
+    page = heapq.nsmallest(PAGE + 1, (one for one in keyed if one > behind))
+    rows = _rows(known, [name for _, name in page[:PAGE]])
+    follows = page[PAGE - 1] if len(page) > PAGE else None
+    return Listing(
+        rows=tuple(rows),
+        matching=len(found),
+        next=f"{follows[0]}.{follows[1]}" if follows else None,
+    )
+
+
+def _candidates(known: Known, wanted: Filter) -> Iterable[str]:
+    if wanted.cloned == "yes":  # very few, if any
+        return [name for name in known.cloned if wanted.takes_kind(known.kind(name))]
+    return known.names(wanted.takes_kind)
+
+
+def _rows(known: Known, names: Iterable[str]) -> Iterable[Row]:
+    for name in names:
+        one = known.get(name)
+        if one is not None:
+            yield Row(one, known.kind(name).state)
+
+
+def _key(one: Instance, sort: str) -> int:
+    return one.since if sort == _SINCE else 0
+
+
+def _cursor(after: str) -> tuple[int, str]:
+    key, _, name = after.rpartition(".")
+    return (int(key or 0), name)
