@@ -18,7 +18,6 @@ from koprogo_agent.errors import AgentError, RetryLater
 from koprogo_agent.fleet import selfcheck
 from koprogo_agent.fleet.bodies import read_body
 from koprogo_agent.fleet.desk import Desk, Sources
-from koprogo_agent.fleet.history import History
 from koprogo_agent.fleet.instances import CLONED
 from koprogo_agent.fleet.intake import Incoming, Intake
 from koprogo_agent.fleet.metrics import Metrics
@@ -59,7 +58,7 @@ class Server:
         self._sharing = Sharing(settings, engine, store)
         self.intake = Intake(settings, store, self._writer, self._sharing)
         self.metrics = Metrics(self._sharing.known, self._sharing.releases)
-        self._upkeep = Upkeep(settings, History(engine), self._sharing.known)
+        self._upkeep = Upkeep(settings, engine, self._sharing)
         self._selfcheck = SelfCheck(settings.public_url)
         sources = Sources(settings, engine, self._sharing, self.metrics, self._selfcheck)
         desk = Desk(sources)

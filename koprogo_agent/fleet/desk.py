@@ -38,7 +38,7 @@ _RECENT = 30 * _DAY
 """For how long a release may still need attention."""
 _SETTLED = 7 * _DAY
 """After which the fleet is counted of which a release's share is said."""
-_SHOWN, _MANY = 30, 10
+_SHOWN, _MANY = 20, 10
 """Releases in the list of them; instances that make one of what nobody has named."""
 
 
@@ -97,11 +97,11 @@ class Desk:
             Refused: that is no name of a release (code `version.grammar`).
         """
         parse_tag(tag)
-        return self._progress(tag, self._outcomes.of(tag))
+        return self._progress(tag, self._outcomes.of(tag)[tag])
 
     def releases(self) -> list[Progress]:
         """Those that matter, newest first."""
-        return [self._progress(tag, self._outcomes.of(tag)) for tag in self._tags()]
+        return [self._progress(tag, ends) for tag, ends in self._outcomes.of(*self._tags()).items()]
 
     def instances(self, wanted: Filter, sort: str, after: str) -> Listing:
         """A page of instances."""
@@ -113,14 +113,14 @@ class Desk:
         Raises:
             Refused: nothing is known of it (code `instance.unknown`).
         """
-        one = self._sharing.known.get(name)
-        if one is None:
+        row = self._sharing.known.row(name)
+        if row is None:
             raise Refused("nothing is known of this instance", code=UNKNOWN_INSTANCE)
         told = self._store.transitions(name, _TOLD + 1, before)
         return Story(
             at=int(time()),
-            instance=one,
-            state=self._sharing.known.kind(name).state,
+            instance=row.instance,
+            state=row.kind.state,
             told=tuple(told[:_TOLD]),
             before=told[_TOLD - 1].number if len(told) > _TOLD else None,
         )

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, func, select
 from koprogo_agent.fleet import schema
 from koprogo_agent.fleet.database import upsert
 from koprogo_agent.fleet.instances import Instance
+from koprogo_agent.fleet.releases import Release
 from koprogo_agent.wire.report import Transition
 
 ARRIVED = "committed"
@@ -18,6 +19,7 @@ FAILED = ("rolled_back", "held")
 _KINDS = frozenset({"install", "update"})
 _WITHIN = 10
 """Seconds that are counted as one moment."""
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 class Tally(NamedTuple):
@@ -115,12 +117,35 @@ class Outcomes:
         if rows:
             connection.execute(add, rows)
 
-    def of(self, tag: str) -> dict[Tally, int]:
-        """What came of a release, in the order of time."""
+    def of(self, *tags: str) -> dict[str, dict[Tally, int]]:
+        """Each tag -> what came of that release, in the order of time."""
         table = schema.tally
-        query = select(table).where(table.c.tag == tag).order_by(table.c.at)
+        found = {tag: dict[Tally, int]() for tag in tags}
+        query = select(table).where(table.c.tag.in_(tags)).order_by(table.c.at)
         with self._engine.connect() as connection:
-            return {Tally(*row[:-1]): row.instances for row in connection.execute(query)}
+            for *kind, count in connection.execute(query):
+                tally = Tally(*kind)
+                found[tally.tag][tally] = count
+        return found
+
+    def coarsen(self, release: Release, now: int) -> None:
+        """Counts together what came late: by minutes after an hour, by hours after a day.
+
+        How fast a release came is known to ten seconds; how slowly it came to the last ones does
+        not have to be, and a chart of it stays small.
+        """
+        table = schema.tally
+        of_tag = table.c.tag == release.tag
+        for after, span in ((_HOUR, _MINUTE), (_DAY, _HOUR)):
+            late = table.c.at.between(release.published + after, now - span)
+            uneven = table.c.at % span != 0
+            with self._engine.begin() as connection:
+                gone = table.delete().where(of_tag, late, uneven).returning(table)
+                counted = Counter[Tally]()
+                for *kind, count in connection.execute(gone).all():
+                    tally = Tally(*kind)
+                    counted[tally._replace(at=tally.at - tally.at % span)] += count
+                self._count(connection, counted)
 
     def since(self, at: int) -> dict[Tally, int]:
         """What came of all releases since a moment; of each kind together, at its first moment."""

@@ -8,10 +8,13 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from time import time
 
+from sqlalchemy import Engine
+
 from koprogo_agent.fleet.history import History
-from koprogo_agent.fleet.known import Known
+from koprogo_agent.fleet.outcomes import Outcomes
 from koprogo_agent.fleet.rounds import Round, at_each, going
 from koprogo_agent.fleet.settings import FleetSettings
+from koprogo_agent.fleet.sharing import Sharing
 
 _MINUTE, _HOUR = 60, 3600
 _LATER = 300
@@ -21,10 +24,11 @@ _LATER = 300
 class Upkeep:
     """Does it, beside the server."""
 
-    def __init__(self, settings: FleetSettings, history: History, known: Known) -> None:
+    def __init__(self, settings: FleetSettings, engine: Engine, sharing: Sharing) -> None:
         self._kept = timedelta(days=settings.keep_days)
-        self._history = history
-        self._known = known
+        self._history = History(engine)
+        self._outcomes = Outcomes(engine)
+        self._sharing = sharing
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -37,7 +41,10 @@ class Upkeep:
             yield
 
     async def _count(self) -> None:
-        await asyncio.to_thread(self._history.keep_census, int(time()), self._known.counts())
+        counts = self._sharing.known.counts()
+        await asyncio.to_thread(self._history.keep_census, int(time()), counts)
 
     async def _tidy(self) -> None:
         await asyncio.to_thread(self._history.tidy, datetime.now(UTC), self._kept)
+        for release in self._sharing.releases.named:
+            await asyncio.to_thread(self._outcomes.coarsen, release, int(time()))

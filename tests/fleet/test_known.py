@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -76,12 +77,22 @@ def test_who_is_forgotten_is_not_counted() -> None:
     known.pass_time(NOW + DAY)
 
 
-def test_names_are_found_by_kind() -> None:
-    """Whatever is asked of the kind."""
+def test_those_of_a_kind_are_found() -> None:
+    """Whatever is asked of the kind; few of many, or most of them."""
     known = Known([one(1), one(2, installed=None), one(3, state=StateName.HELD)], INTERVAL, NOW)
-    assert set(known.names(lambda kind: kind.state == "held")) == {one(3).id}
-    assert set(known.names(lambda kind: kind.installed == "")) == {one(2).id}
-    assert known.kind(one(3).id) == Census("v1.0.0", "held", verified=False)
+
+    def found(wanted: Callable[[Census], bool]) -> set[str]:
+        return {row.instance.id for row in known.some(wanted)}
+
+    assert found(lambda kind: kind.state == "held") == {one(3).id}
+    assert found(lambda kind: kind.installed == "") == {one(2).id}
+    assert len(found(lambda _: True)) == 3
+    for number in range(10, 100):
+        known.put(one(number), NOW)
+    assert found(lambda kind: kind.state == "held") == {one(3).id}
+    row = known.row(one(3).id)
+    assert row == (one(3, state=StateName.HELD), Census("v1.0.0", "held", verified=False))
+    assert known.row("f" * 32) is None
 
 
 MOVES = st.lists(
@@ -110,5 +121,5 @@ def test_the_counts_are_what_counting_would_give(moves: list[tuple[int, int, str
             case "forget":
                 known.forget(one(number).id)
         known.pass_time(now)
-        counted = Counter(kind_of(each, each.presence(now, INTERVAL)) for each in known)
+        counted = Counter(kind_of(each, each.presence(now, INTERVAL)) for each, _ in known)
         assert known.counts() == counted

@@ -58,18 +58,6 @@ def test_nobody_makes_a_version_the_newest_by_saying_so() -> None:
     assert overview({kind("v99.0.0"): 1}, NOW, None).newest is None
 
 
-def test_a_percentage_is_honest_at_its_ends() -> None:
-    """One of ten thousand is not nothing, and all but one are not all."""
-    shares = (0, 0.00001, 0.5, 0.99999, 1)
-    assert [Bar("", 0, share).percent for share in shares] == [
-        "0%",
-        "0.1 %",
-        "50.0 %",
-        "99.9 %",
-        "100%",
-    ]
-
-
 def test_every_word_is_there_in_every_language() -> None:
     """None of them empty."""
     for language in Language:

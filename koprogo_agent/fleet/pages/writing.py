@@ -3,37 +3,45 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime
 from babel.numbers import format_decimal, format_percent
 
+from koprogo_agent.fleet.pages.languages import Language
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
-_DAYS = {"fr": "j", "nl": "d", "de": "T", "en": "d"}
+_LOCALES = {
+    Language.FR: "fr_BE",
+    Language.NL: "nl_BE",
+    Language.DE: "de_BE",
+    Language.EN: "en_GB",  # in Belgium's own English, a point would part thousands
+}
+_DAYS = {Language.FR: "j", Language.NL: "d", Language.DE: "T", Language.EN: "d"}
 
 
 class Writing:
     """How one language writes, in one time zone."""
 
-    def __init__(self, language: str, zone: str) -> None:
+    def __init__(self, language: Language, zone: str) -> None:
         self._language = language
-        # German and English as they are written in Belgium's neighbourhood: days before months.
-        self._locale = {"fr": "fr_BE", "nl": "nl_BE", "de": "de_BE", "en": "en_BE"}[language]
+        self._locale = _LOCALES[language]
         self._zone = ZoneInfo(zone)
 
     def number(self, count: int) -> str:
         """A whole number."""
-        return format_decimal(count, locale=self._locale)
+        return _decimal(count, self._locale)
 
     def percent(self, share: float) -> str:
         """A share; what is there is never said to be nothing, nor all."""
         if share in {0.0, 1.0}:
-            return format_percent(share, "#,##0 %", locale=self._locale)
-        return format_percent(min(max(share, 0.001), 0.999), "#,##0.0 %", locale=self._locale)
+            return _percent(share, "#,##0 %", self._locale)
+        return _percent(min(max(round(share, 3), 0.001), 0.999), "#,##0.0 %", self._locale)
 
     def moment(self, at: int) -> str:
         """A moment, to the minute, where the reader is."""
-        return format_datetime(self._there(at), "d MMM y HH:mm", locale=self._locale)
+        return _datetime(self._there(at - at % _MINUTE), self._locale)
 
     def zone(self, at: int) -> str:
         """What time that is then, such as CET."""
@@ -55,3 +63,19 @@ class Writing:
         if seconds < _DAY:
             return f"{seconds // _HOUR} h {seconds % _HOUR // _MINUTE} min"
         return f"{seconds // _DAY} {_DAYS[self._language]} {seconds % _DAY // _HOUR} h"
+
+
+# A page may hold some thousand figures, and most of them are on the next one as well.
+@lru_cache(maxsize=10_000)
+def _percent(share: float, form: str, locale: str) -> str:
+    return format_percent(share, form, locale=locale)
+
+
+@lru_cache(maxsize=10_000)
+def _decimal(count: int, locale: str) -> str:
+    return format_decimal(count, locale=locale)
+
+
+@lru_cache(maxsize=10_000)
+def _datetime(at: datetime, locale: str) -> str:
+    return format_datetime(at, "d MMM y HH:mm", locale=locale)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 
 from koprogo_agent.errors import Refused
 from koprogo_agent.fleet.census import Census
 from koprogo_agent.fleet.instances import Instance
-from koprogo_agent.fleet.known import Known
+from koprogo_agent.fleet.known import Known, Row
 
 PAGE = 50
 _NAME, _SINCE = "name", "since"
@@ -72,22 +72,32 @@ class Filter:
             and self.known in {None, "verified" if kind.verified else "unverified"}
         )
 
-    def takes(self, one: Instance) -> bool:
-        """Whether an instance of such a kind is."""
-        stand, last, waits = one.stand, one.stand.operation, one.stand.pending
-        return (
-            self.channel in {None, stand.channel}
-            and self.agent in {None, stand.agent}
-            and self.tag in {None, last.tag if last else ""}
-            and self.step in {None, last.step if last else ""}
-            and self.code in {None, last.code if last else ""}
-            and self.gate in {None, waits.gate if waits else ""}
-            and self.cloned in {None, "yes" if one.cloned else "no"}
-        )
+    def takes(self) -> Callable[[Instance], bool] | None:
+        """Tells of an instance of such a kind whether it is; None where all of them are."""
+        checks = [(_TOLD[name], value) for name, value in self.asked.items() if name in _TOLD]
+        if not checks:
+            return None
+        return lambda one: all(told(one) == value for told, value in checks)
+
+
+def _of_operation(member: str) -> Callable[[Instance], str | None]:
+    return lambda one: getattr(one.stand.operation, member, None)
+
+
+_TOLD: Mapping[str, Callable[[Instance], str | None]] = {
+    "channel": lambda one: one.stand.channel,
+    "agent": lambda one: one.stand.agent,
+    "tag": _of_operation("tag"),
+    "step": _of_operation("step"),
+    "code": _of_operation("code"),
+    "gate": lambda one: one.stand.pending.gate if one.stand.pending else None,
+    "cloned": lambda one: "yes" if one.cloned else "no",
+}
+"""What of an instance is not part of its kind."""
 
 
 @dataclass(frozen=True)
-class Row:
+class Listed:
     """An instance in a list.
 
     Attributes:
@@ -109,7 +119,7 @@ class Listing:
         next: cursor of the next page, or None.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[Listed, ...]
     matching: int
     next: str | None
 
@@ -124,35 +134,25 @@ def listing(known: Known, wanted: Filter, sort: str = _NAME, after: str = "") ->
     """
     if sort not in {_NAME, _SINCE} or (after and not _CURSOR.fullmatch(after)):
         raise Refused("there is no such order, or no such page", code="filter.value")
-    names = _candidates(known, wanted)
-    found = [one for one in map(known.get, names) if one is not None and wanted.takes(one)]
-    keyed = ((_key(one, sort), one.id) for one in found)
-    behind = _cursor(after) if after else (-1, "")
+    takes, behind = wanted.takes(), _cursor(after) if after else (-1, "")
+    there = _candidates(known, wanted)
+    found = [one for one, _ in there if takes is None or takes(one)]
+    keyed = ((one.since if sort == _SINCE else 0, one.id) for one in found)
     page = heapq.nsmallest(PAGE + 1, (one for one in keyed if one > behind))
-    rows = _rows(known, [name for _, name in page[:PAGE]])
     follows = page[PAGE - 1] if len(page) > PAGE else None
+    rows = filter(None, (known.row(name) for _, name in page[:PAGE]))
     return Listing(
-        rows=tuple(rows),
+        rows=tuple(Listed(one, kind.state) for one, kind in rows),
         matching=len(found),
         next=f"{follows[0]}.{follows[1]}" if follows else None,
     )
 
 
-def _candidates(known: Known, wanted: Filter) -> Iterable[str]:
+def _candidates(known: Known, wanted: Filter) -> Iterable[Row]:
     if wanted.cloned == "yes":  # very few, if any
-        return [name for name in known.cloned if wanted.takes_kind(known.kind(name))]
-    return known.names(wanted.takes_kind)
-
-
-def _rows(known: Known, names: Iterable[str]) -> Iterable[Row]:
-    for name in names:
-        one = known.get(name)
-        if one is not None:
-            yield Row(one, known.kind(name).state)
-
-
-def _key(one: Instance, sort: str) -> int:
-    return one.since if sort == _SINCE else 0
+        rows = filter(None, map(known.row, list(known.cloned)))
+        return [row for row in rows if wanted.takes_kind(row.kind)]
+    return known.some(wanted.takes_kind)
 
 
 def _cursor(after: str) -> tuple[int, str]:
