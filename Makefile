@@ -115,6 +115,7 @@ lock: ## write the hashed locks anew from pyproject.toml
 	.lock-venv/bin/pip install --quiet uv
 	$(LOCK) --extra dev --output-file requirements-dev.lock pyproject.toml
 	$(LOCK) --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
+	$(LOCK) --constraint requirements-dev.lock --extra hosting --output-file requirements-fleet.lock pyproject.toml
 	@rm -rf .lock-venv
 
 .PHONY: clean

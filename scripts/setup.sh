@@ -38,6 +38,7 @@ need openssl openssl
 need python3 python3
 need debootstrap debootstrap
 need chromium chromium
+need systemd systemd-analyze
 test "$(uname -m)" = x86_64 || need shellcheck shellcheck # PyPI has no wheel of it for others
 test -e /usr/share/keyrings/debian-archive-keyring.gpg || missing="$missing debian-archive-keyring"
 test -e /etc/ssl/certs/ca-certificates.crt || missing="$missing ca-certificates"

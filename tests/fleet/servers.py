@@ -56,11 +56,13 @@ class Fleet:
         database: its database's address.
         folder: where its log goes.
         settings: more environment variables, without their prefix.
+        others: those of what it stands on.
     """
 
     database: str
     folder: Path
     settings: dict[str, str] = field(default_factory=dict)
+    others: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
 
     def __post_init__(self) -> None:
@@ -81,7 +83,7 @@ class Fleet:
             **self.settings,
         }
         own = {f"KOPROGO_FLEET_{name}": value for name, value in given.items()}
-        return {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **own}
+        return {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **self.others, **own}
 
     def start(self) -> None:
         """Starts it, and waits until it answers."""
