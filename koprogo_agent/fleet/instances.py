@@ -18,6 +18,8 @@ _MISSED = 3
 """Reports that may be missing before an instance is late."""
 _HOUR, _DAY = 3600, 86_400
 _LEFT = 30 * _DAY
+_FORGOTTEN = 365 * _DAY
+_STRANGER, _STRANGER_LEFT = _DAY, 2 * _DAY
 _GRACE = 5400
 """Seconds within which everybody comes back who could not reach the server: the longest pause of an
 agent after failures, by chance half as long again."""
@@ -117,6 +119,15 @@ class Instance:
         if quiet < _DAY:
             return Presence.LATE
         return Presence.SILENT if quiet < _LEFT else Presence.LEFT
+
+    def is_bygone(self, now: int) -> bool:
+        """Whether nothing is to be known of it any more: a year after its last report.
+
+        Anybody can enrol, so one that nobody knows must stay for a day to be kept for so long.
+        """
+        quiet, stayed = now - self.seen, self.seen - self.enrolled
+        stranger = not self.verified and stayed < _STRANGER
+        return quiet > (_STRANGER_LEFT if stranger else _FORGOTTEN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,14 +11,17 @@ from time import time
 from sqlalchemy import Engine
 
 from koprogo_agent.fleet.history import History
+from koprogo_agent.fleet.instances import Presence
 from koprogo_agent.fleet.outcomes import Outcomes
 from koprogo_agent.fleet.rounds import Round, at_each, going
 from koprogo_agent.fleet.settings import FleetSettings
 from koprogo_agent.fleet.sharing import Sharing
+from koprogo_agent.fleet.store import Store
 
 _MINUTE, _HOUR = 60, 3600
 _LATER = 300
 """Seconds after the full hour, when a day's last hour was counted."""
+_ABSENT = frozenset({Presence.SILENT, Presence.LEFT})
 
 
 class Upkeep:
@@ -28,6 +31,7 @@ class Upkeep:
         self._kept = timedelta(days=settings.keep_days)
         self._history = History(engine)
         self._outcomes = Outcomes(engine)
+        self._store = Store(engine)
         self._sharing = sharing
 
     @asynccontextmanager
@@ -37,12 +41,20 @@ class Upkeep:
         async with going(
             Round("count", self._count, at_each(_MINUTE)),
             Round("tidy", self._tidy, at_each(_HOUR, _LATER)),
+            Round("forget", self._forget, at_each(_HOUR, 2 * _LATER)),
         ):
             yield
 
     async def _count(self) -> None:
         counts = self._sharing.known.counts()
         await asyncio.to_thread(self._history.keep_census, int(time()), counts)
+
+    async def _forget(self) -> None:
+        now = int(time())
+        absent = self._sharing.known.some(lambda kind: kind.presence in _ABSENT)
+        for name in [one.id for one, _ in absent if one.is_bygone(now)]:
+            self._sharing.forget(name)
+            await asyncio.to_thread(self._store.erase, name)
 
     async def _tidy(self) -> None:
         await asyncio.to_thread(self._history.tidy, datetime.now(UTC), self._kept)

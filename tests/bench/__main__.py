@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from koprogo_agent.errors import AgentError
-from tests.bench import fleet, growth, idle, schema, table, updates
+from tests.bench import fleet, growth, idle, pages, schema, table, updates
 from tests.bench.figure import Figure
 from tests.bench.site import Site
 from tests.lab.lab import Lab
@@ -78,6 +78,9 @@ def _parts(options: argparse.Namespace) -> Iterator[Part]:
             ]
         )
     yield from chosen([("fleet server", lambda: fleet.measure(500 if quick else 3_000))])
+    yield from chosen(
+        [("dashboard", lambda: pages.measure(2_000 if quick else 100_000, 3 if quick else 11))]
+    )
     yield from chosen([("growth", lambda: growth.measure(1_500 if quick else growth.POLLS))])
 
 

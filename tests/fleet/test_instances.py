@@ -101,8 +101,19 @@ def test_an_agent_may_start_often() -> None:
         (541, Presence.LATE),
         (86_399, Presence.LATE),
         (86_400, Presence.SILENT),
+        (30 * 86_400, Presence.LEFT),
     ],
 )
 def test_three_reports_may_be_missing(quiet: int, presence: Presence) -> None:
-    """Then an instance is late, and after a day silent."""
+    """Then an instance is late, after a day silent, and after thirty it has left."""
     assert KNOWN.presence(NOW + quiet, 180) is presence
+
+
+def test_what_is_bygone_is_forgotten() -> None:
+    """After a year; a stranger who did not stay for a day, after two days."""
+    day = 86_400
+    stranger = replace(KNOWN, enrolled=NOW, seen=NOW + day - 1, verified=False)
+    stayed = replace(stranger, seen=NOW + day)
+    verified = replace(stranger, verified=True)
+    for one, after in ((stranger, 2 * day), (stayed, 365 * day), (verified, 365 * day)):
+        assert [one.is_bygone(one.seen + after + late) for late in (0, 1)] == [False, True]
