@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -57,11 +58,11 @@ class Server:
         self._writer = Writer(store)
         self._sharing = Sharing(settings, engine, store)
         self.intake = Intake(settings, store, self._writer, self._sharing)
-        self.metrics = Metrics(self._sharing.known, self._sharing.releases)
+        self.metrics = Metrics(self._sharing.known)
         self._upkeep = Upkeep(settings, engine, self._sharing)
         self._selfcheck = SelfCheck(settings.public_url)
         sources = Sources(settings, engine, self._sharing, self.metrics, self._selfcheck)
-        desk = Desk(sources)
+        self._desk = desk = Desk(sources)
         self.live = Live(lambda: desk.revision)
         self.app = Starlette(
             routes=[
@@ -103,7 +104,8 @@ class Server:
         return Response('{"status":"ok"}', media_type=_JSON)
 
     async def _metrics(self, _request: Request) -> Response:
-        return Response(self.metrics.page(), media_type=CONTENT_TYPE_LATEST)
+        newest = await asyncio.to_thread(self._desk.newest)
+        return Response(self.metrics.page(newest), media_type=CONTENT_TYPE_LATEST)
 
     def _guarded(
         self, answer: Callable[[Request], Awaitable[Response]]

@@ -99,6 +99,11 @@ class Desk:
         parse_tag(tag)
         return self._progress(tag, self._outcomes.of(tag)[tag])
 
+    def newest(self) -> Progress | None:
+        """How the release fares that was named last, or None."""
+        tag = self._sharing.releases.newest
+        return self.release(tag) if tag else None
+
     def releases(self) -> list[Progress]:
         """Those that matter, newest first."""
         return [self._progress(tag, ends) for tag, ends in self._outcomes.of(*self._tags()).items()]

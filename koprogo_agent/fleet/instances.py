@@ -84,7 +84,7 @@ class Instance:
         sequence: of that report.
         run: of that report.
         former: the runs before, newest first.
-        cloned: when a second machine with its key was last seen, or None.
+        cloned: when a second machine with its key was last seen, or None; a day later that is over.
         since: since when it has its state.
         stand: what it says of itself.
         polled: when its source last answered, or None.
@@ -199,6 +199,7 @@ def next_(known: Instance, report: Report, now: int) -> Taken:
         since=known.since if stand.state is known.stand.state else now,
         stand=stand,
         polled=report.polled,
+        cloned=known.cloned if now - (known.cloned or 0) < _DAY else None,
         kept=now if is_news else known.kept,
     )
     return Taken(made, report.transitions, is_news)

@@ -76,7 +76,9 @@ class Known:
 
     def put(self, instance: Instance, now: int) -> None:
         """Takes in what is known of an instance from now on."""
-        if instance.cloned is not None:
+        if instance.cloned is None:
+            self.cloned.discard(instance.id)
+        else:
             self.cloned.add(instance.id)
         self._move(instance, instance.presence(now, self._interval, self._outage))
 

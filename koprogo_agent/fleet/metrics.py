@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from koprogo_agent.fleet.known import Known
-from koprogo_agent.fleet.releases import Releases
+from koprogo_agent.fleet.views.progress import Progress
 
 
 class Metrics:
     """Counts, for one server."""
 
-    def __init__(self, known: Known, releases: Releases) -> None:
+    def __init__(self, known: Known) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Fleet(known, releases))
+        self._fleet = _Fleet(known)
+        self._registry.register(self._fleet)
         self._reports = Counter(
             "koprogo_fleet_reports", "Reports that were taken", registry=self._registry
         )
@@ -42,17 +43,22 @@ class Metrics:
         samples = (one for one in metric.samples if one.name.endswith("_total"))
         return {one.labels["code"]: int(one.value) for one in samples}
 
-    def page(self) -> bytes:
-        """All of it, in the text format of Prometheus."""
+    def page(self, newest: Progress | None) -> bytes:
+        """All of it, in the text format of Prometheus; with the release that was named last."""
+        self._fleet.newest = newest
         return generate_latest(self._registry)
 
 
 class _Fleet(Collector):
-    """What is counted anyway."""
+    """What is counted anyway.
 
-    def __init__(self, known: Known, releases: Releases) -> None:
+    Attributes:
+        newest: how the newest release fares, or None.
+    """
+
+    def __init__(self, known: Known) -> None:
         self._known = known
-        self._releases = releases
+        self.newest: Progress | None = None
 
     def collect(self) -> Iterable[Metric]:
         gauge = GaugeMetricFamily(
@@ -62,9 +68,25 @@ class _Fleet(Collector):
         )
         for kind, count in self._known.counts().items():
             gauge.add_metric([kind.installed, kind.state, str(kind.verified).lower()], count)
-        newest = GaugeMetricFamily(
-            "koprogo_fleet_newest", "The release that was named last", labels=["tag"]
-        )
-        if self._releases.newest:
-            newest.add_metric([self._releases.newest], 1)
-        return [gauge, newest]
+        yield gauge
+        if self.newest is not None:
+            yield from _patch(self.newest)
+
+
+def _patch(newest: Progress) -> Iterator[Metric]:
+    share = GaugeMetricFamily(
+        "koprogo_fleet_patch_share",
+        "Share of the fleet that has had the release that was named last",
+        labels=["tag"],
+    )
+    share.add_metric([newest.tag], newest.curve.shares[-1])
+    latency = GaugeMetricFamily(
+        "koprogo_fleet_patch_latency_seconds",
+        "Seconds from its publication until this share of the fleet had it; left out: not yet",
+        labels=["tag", "quantile"],
+    )
+    for quantile, seconds in newest.curve.quantiles.items():
+        if seconds is not None:
+            latency.add_metric([newest.tag, f"0.{quantile.removeprefix('p')}"], seconds)
+    yield share
+    yield latency

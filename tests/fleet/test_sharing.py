@@ -105,7 +105,7 @@ def test_a_release_is_named_to_a_server_that_runs(fleet: Fleet, machine: Machine
     assert "no release is named yet" in fleet.type("release")
     fleet.type("release", "v1.2.0", "--published", "2026-11-26T10:15Z", "--security")
     assert fleet.type("release") == "v1.2.0  2026-11-26 10:15 UTC  security\n"
-    fleet.wait_until('koprogo_fleet_newest{tag="v1.2.0"} 1.0')
+    fleet.wait_until('koprogo_fleet_patch_share{tag="v1.2.0"} 0.0')
     assert machine.says().document["highest"] == "v1.2.0"
     assert "not named any more" in fleet.type("release", "v1.2.0", "--withdraw")
     assert "was not named" in fleet.type("release", "v1.2.0", "--withdraw")
