@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from koprogo_agent.errors import AgentError
-from tests.bench import fleet, growth, idle, schema, table, updates
+from tests.bench import crowd, fleet, growth, idle, schema, table, updates
 from tests.bench.figure import Figure
 from tests.bench.site import Site
 from tests.lab.lab import Lab
@@ -78,7 +78,16 @@ def _parts(options: argparse.Namespace) -> Iterator[Part]:
             ]
         )
     yield from chosen([("fleet server", lambda: fleet.measure(500 if quick else 3_000))])
+    yield from chosen(_crowds(quick=quick))
     yield from chosen([("growth", lambda: growth.measure(1_500 if quick else growth.POLLS))])
+
+
+def _crowds(*, quick: bool) -> Iterator[Part]:
+    """In real time: twenty minutes and more, or a little of each."""
+    planned, minutes, at = (600, 3.6, 0.2) if quick else (crowd.PLANNED, 7.0, 2.0)
+    target, steady = (2_000, 2.0) if quick else (crowd.TARGET, 10.0)
+    yield "crowd, a release", lambda: crowd.measure_release(planned, minutes, at)
+    yield "crowd, steady", lambda: crowd.measure_steady(target, steady)
 
 
 if __name__ == "__main__":

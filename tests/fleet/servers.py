@@ -74,6 +74,12 @@ class Fleet:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def pid(self) -> int:
+        """Number of the process that serves now."""
+        assert self._running is not None
+        return self._running.pid
+
+    @property
     def environment(self) -> dict[str, str]:
         """What it is told at its start."""
         given = {
