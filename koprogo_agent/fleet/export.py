@@ -17,11 +17,18 @@ _HASHES = frozenset({"sha256", "hash"})
 """Columns that are left out: what they are made of opens a door."""
 _DOCUMENTS = frozenset({"operation", "pending"})
 """Columns of JSON, which is given as that."""
-TABLES = (schema.instance, schema.transition, schema.census, schema.release, schema.token)
-"""What is given. Who of the staff may look is of no use elsewhere, and neither is a session."""
+TABLES = (
+    *(schema.instance, schema.transition, schema.arrival, schema.token),
+    *(schema.release, schema.census, schema.tally, schema.outage),
+)
+"""What is given."""
+HELD_BACK = (schema.staff, schema.session, schema.bulletin)
+"""What is not: who may come in here; and what servers tell each other for ten minutes: who was heard,
+which `instance` says as well."""
 _OF = {
     schema.instance.name: schema.instance.c.id,
     schema.transition.name: schema.transition.c.instance,
+    schema.arrival.name: schema.arrival.c.instance,
     schema.token.name: schema.token.c.used_by,
 }
 """Table -> the column that says of which instance a row is; the others say nothing of any."""

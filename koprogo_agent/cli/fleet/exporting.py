@@ -27,7 +27,7 @@ OfInstance = Annotated[
 
 
 def export(folder: Folder = None, instance: OfInstance = None) -> None:
-    """Write all that is kept as JSON Lines, without the hashes of passwords, sessions and tokens."""
+    """Write all that is kept as JSON Lines, without any hash of a password, session or token."""
     with database(load()) as engine:
         rows = kept(engine, instance)
         if folder is None:
