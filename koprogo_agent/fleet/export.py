@@ -23,8 +23,8 @@ TABLES = (
 )
 """What is given."""
 HELD_BACK = (schema.staff, schema.session, schema.bulletin)
-"""What is not: who may come in here; and what servers tell each other for ten minutes: who was heard,
-which `instance` says as well."""
+"""What is not: who may come in here, and what servers tell each other of who was heard, for ten
+minutes: `instance` says that as well."""
 _OF = {
     schema.instance.name: schema.instance.c.id,
     schema.transition.name: schema.transition.c.instance,

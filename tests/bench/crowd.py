@@ -16,14 +16,9 @@ from typing import Any
 import psutil
 
 from tests.bench.figure import Figure
-from tests.fleet.servers import Fleet
+from tests.fleet.servers import NO_LIMITS, Fleet
 from tests.lab.processes import LabError
 
-NO_LIMITS = {
-    "ENROLMENTS": "1000000",
-    "ENROLMENTS_PER_ADDRESS": "1000000",
-    "REPORTS_PER_ADDRESS": "100000000",
-}
 PLANNED, TARGET = 12_000, 100_000
 """Instances of 2027 to 2029, and those that it must be able to become."""
 _UPDATE = 6.4
