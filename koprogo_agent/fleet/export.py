@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Select, select
 
 from koprogo_agent.fleet import schema
+from koprogo_agent.fleet.database import snapshot
 
 _AT_ONCE = 1000
 """Rows that are in memory at a time."""
@@ -49,11 +50,7 @@ class Kept:
 
 def export(engine: Engine, instance: str | None = None) -> Iterator[Kept]:
     """Everything that is kept, or that of one instance, all as it is at one moment."""
-    # PostgreSQL knows it by that name; SQLite sees one moment in every transaction.
-    with engine.connect().execution_options(isolation_level="SERIALIZABLE") as connection:
-        if engine.dialect.name == "sqlite":
-            # Its driver begins none for what only reads.
-            connection.exec_driver_sql("BEGIN")
+    with snapshot(engine) as connection:
         for table in TABLES:
             columns = [one for one in table.c if one.name not in _HASHES]
             query = select(*columns).order_by(*table.primary_key)

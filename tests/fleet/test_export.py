@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 
 from koprogo_agent.cli.fleet.main import run
 from koprogo_agent.fleet import export, schema
@@ -107,6 +107,19 @@ def test_more_than_is_read_at_once(tmp_path: Path) -> None:
         connection.execute(schema.release.insert(), rows)
     tags = [row["tag"] for row in lines(fleet.type("export"))]
     assert tags == sorted(names)
+
+
+def test_it_is_of_one_moment(engine: Engine) -> None:
+    """What comes while it is read is left for the next one."""
+    before = {"tag": "v1.0.0", "published": 1, "security": False}
+    with engine.begin() as connection:
+        connection.execute(schema.release.insert(), before)
+    rows = export.export(engine)
+    assert next(rows).row == before
+    with engine.begin() as connection:
+        connection.execute(schema.outage.insert(), {"began": 1, "ended": 2})
+    assert list(rows) == []
+    assert [one.table for one in export.export(engine)] == ["release", "outage"]
 
 
 def test_every_table_is_given_or_held_back() -> None:

@@ -1,6 +1,7 @@
 """A fleet that is not there: real keys and signed reports, and nothing behind them.
 
-`plan` says what is to be seen, `fate` draws what becomes of each instance, `agent` behaves as one
-does, `source` stands for git, `line` speaks to the server, `crowd` lets all of them live by one
-clock, and `tally` counts what came of it.
+`plan` says what is to be seen, `fate` draws what becomes of each instance. An `agent` with its
+`outbox` behaves as a real one, in front of a `source` that stands for git. The `crowd` is all of
+them by one `agenda`; `calls` sends their reports, each on a `line`. The `course` goes from the
+first word with the server to the `tally` of what came of it.
 """

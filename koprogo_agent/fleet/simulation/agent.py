@@ -74,7 +74,7 @@ class Agent:
     def poll(self, now: float, source: Source) -> float:
         """Asks the source; gives when an update that begins here is over, or infinity."""
         # As the agent's one thread: while it installs, it does not poll.
-        if self.lot is None or self.is_silent or (self.began and not self._is_done):
+        if self.lot is None or self.is_silent or self._is_busy:
             return math.inf
         tag, self.polled = source.polled(now), int(now)
         if tag == self.installed or self._is_done:
@@ -88,6 +88,11 @@ class Agent:
         self.began, self.state = int(now), StateName.UPDATING
         self.note(now)
         return now + self.lot.takes
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether it installs the release."""
+        return self.began is not None and not self._is_done
 
     @property
     def _is_done(self) -> bool:
