@@ -131,7 +131,7 @@ class TestEnds:
             running.send_signal(signal.SIGINT)
             said, errors = running.communicate()
         assert running.returncode == Exit.DONE, errors
-        assert "requests a second at the source" in said.decode()
+        assert "requests/s at the source" in said.decode()
 
     def test_limits_of_the_server_are_named(self, fleet: Fleet) -> None:
         """And what to type instead."""

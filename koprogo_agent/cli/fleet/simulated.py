@@ -73,7 +73,7 @@ def rows(summary: Summary) -> Iterator[tuple[str, str]]:
     yield "answers of the server", f"p50 {_milli(answers.p50)}, p99 {_milli(answers.p99)}"
     yield "sent later than due", f"p50 {_milli(late.p50)}, p99 {_milli(late.p99)}"
     yield (
-        "requests a second at the source",
+        "requests/s at the source",
         f"mean {source.mean:.1f}, peak {source.peak}: {source.ratio:.2f} x",
     )
     if summary.installed is not None:
