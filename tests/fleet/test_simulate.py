@@ -49,7 +49,7 @@ def kept(fleet: Fleet) -> list[tuple[Instance, list[Transition]]]:
     """Each instance that the server keeps, and what it has told, oldest first."""
     with fleet.tables() as engine:
         store = Store(engine)
-        return [(one, store.transitions(one.id)[::-1]) for one in list(store.instances())]
+        return [(one, store.transitions(one.id, most=100)[::-1]) for one in list(store.instances())]
 
 
 def stations(told: list[Transition]) -> list[tuple[str, str | None, str | None]]:
