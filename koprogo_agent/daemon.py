@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from enum import Enum, auto
 from functools import partial
 from types import FrameType
@@ -22,6 +21,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from koprogo_agent.domain.succession import Verdict, verdict
 from koprogo_agent.errors import AgentError, RetryLater
+from koprogo_agent.pace import EPOCH, phase_of
 from koprogo_agent.ports import Supervisor
 from koprogo_agent.schedule import SteadyScheduler
 from koprogo_agent.selfupdate.succession import SelfUpdate
@@ -33,7 +33,6 @@ from koprogo_agent.wiring import Agent, build_self_update, open_agent
 
 log = structlog.get_logger()
 
-_EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _HEAVY = "docker"
 """What only operations and backups import; Python cannot give its memory back."""
@@ -97,7 +96,7 @@ class Daemon:
             self._scheduler.add_job(
                 lambda: self._tick(agent),
                 IntervalTrigger(
-                    seconds=int(self._settings.source.interval), start_date=_EPOCH + phase
+                    seconds=int(self._settings.source.interval), start_date=EPOCH + phase
                 ),
                 coalesce=True,
                 max_instances=1,
@@ -249,9 +248,3 @@ class Daemon:
         """
         if error.after:
             self._not_before = time.monotonic() + error.after
-
-
-def phase_of(instance: str, interval: float) -> timedelta:
-    """When in the interval this instance polls: the same for ever, and different from others."""
-    number = int.from_bytes(hashlib.sha256(instance.encode()).digest()[:8])
-    return timedelta(seconds=number % int(interval))

@@ -1,10 +1,12 @@
-"""What SQLite and PostgreSQL do each in their own way: opening, and putting a row."""
+"""What SQLite and PostgreSQL do each in their own way: opening, putting a row, standing still."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 
 _POSTGRESQL = "postgresql://"
@@ -29,3 +31,15 @@ def _as_a_server(connection: Any, _record: object) -> None:  # noqa: ANN401 - th
 def upsert(engine: Engine) -> Any:  # noqa: ANN401 - the dialects share no type for it
     """The `insert` of this database that knows what to do with a row that is there."""
     return postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+
+
+@contextmanager
+def snapshot(engine: Engine) -> Iterator[Connection]:
+    """A connection to which all is as it was at one moment, however long it reads."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        else:
+            # Its driver begins no transaction for what only reads.
+            connection.exec_driver_sql("BEGIN")
+        yield connection

@@ -12,7 +12,7 @@ import structlog
 
 from koprogo_agent.domain.versions import parse_tag
 from koprogo_agent.errors import AgentError
-from koprogo_agent.reporting.pace import Pace
+from koprogo_agent.pace import Pace
 from koprogo_agent.reporting.snapshot import Snapshot
 from koprogo_agent.reporting.teller import Teller
 from koprogo_agent.wire.answer import Answer

@@ -12,15 +12,10 @@ from tempfile import TemporaryDirectory
 from koprogo_agent.wire.report import encode
 from tests.bench.figure import Figure
 from tests.fleet.machines import Machine
-from tests.fleet.servers import Fleet, postgresql
+from tests.fleet.servers import NO_LIMITS, Fleet, postgresql
 from tests.lab.processes import LabError
 
 _CONNECTIONS = 16
-_LIMITS = {
-    "ENROLMENTS": "1000000",
-    "ENROLMENTS_PER_ADDRESS": "1000000",
-    "REPORTS_PER_ADDRESS": "100000000",
-}
 _FASTEST = 0.5
 """Milliseconds of a report where 2,000 come in a second."""
 _RATE, _SLOWEST = 556.0, 50.0
@@ -38,7 +33,7 @@ def measure(instances: int) -> Iterator[Figure]:
 
 
 def _measure(name: str, database: str, folder: Path, instances: int) -> Iterator[Figure]:
-    fleet = Fleet(database, folder, _LIMITS)
+    fleet = Fleet(database, folder, NO_LIMITS)
     fleet.start()
     machines = [Machine(fleet.url) for _ in range(instances)]
     enrolled = send(fleet.port, prepared(machines))

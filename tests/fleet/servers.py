@@ -21,6 +21,12 @@ from tests.lab.processes import Daemon, free_port, wait_until
 _SECONDS = 30.0
 _PROGRAMS = Path("/usr/lib/postgresql")
 _USER = "postgres"
+NO_LIMITS = {
+    "ENROLMENTS": "1000000",
+    "ENROLMENTS_PER_ADDRESS": "1000000",
+    "REPORTS_PER_ADDRESS": "100000000",
+}
+"""Settings of a server to which a whole fleet reports from one address."""
 
 
 @contextmanager
@@ -72,6 +78,12 @@ class Fleet:
     def url(self) -> str:
         """Where it is reported to."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """Number of the process that serves now."""
+        assert self._running is not None
+        return self._running.pid
 
     @property
     def environment(self) -> dict[str, str]:

@@ -115,6 +115,11 @@ class Daemon:
         self._process = born.result()
 
     @property
+    def pid(self) -> int:
+        """Its number, also when it has ended."""
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         """Whether the process still runs."""
         return self._process.poll() is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from koprogo_agent.reporting.pace import LONGEST, SHORTEST, Pace
+from koprogo_agent.pace import LONGEST, SHORTEST, Pace
 
 CHANCE = st.floats(0, 1)
 

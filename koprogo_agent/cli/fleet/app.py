@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from koprogo_agent.cli.fleet import releases, serving
+from koprogo_agent.cli.fleet import exporting, releases, serving, simulating
 from koprogo_agent.cli.program import program
 
 PROGRAM = "koprogo-fleet"
@@ -17,5 +17,7 @@ app = program(
         serving.user,
         serving.erase,
         releases.release,
+        exporting.export,
+        simulating.simulate,
     ),
 )

@@ -1,8 +1,13 @@
-"""When the next report is due."""
+"""When an instance polls, and when its next report is due: pure, for agents and for their likes."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+"""When the first interval of polls began."""
 
 SHORTEST, LONGEST = 60.0, 86_400.0
 """Seconds between which the fleet may choose an interval."""
@@ -47,3 +52,9 @@ class Pace:
         doublings = min(self.failures - 1, _DOUBLINGS)
         longest = max(self.interval, _LONGEST_PAUSE)
         return max(min(_FIRST_PAUSE * (1 << doublings), longest) * (0.5 + chance), self.asked)
+
+
+def phase_of(instance: str, interval: float) -> timedelta:
+    """When in the interval this instance polls: the same for ever, and different from others."""
+    number = int.from_bytes(hashlib.sha256(instance.encode()).digest()[:8])
+    return timedelta(seconds=number % int(interval))
