@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from base64 import urlsafe_b64decode
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from time import monotonic
@@ -48,7 +47,7 @@ class Incoming:
 
     method: str
     path: str
-    headers: Mapping[str, str]
+    headers: dict[str, str]
     body: bytes
     address: str
 
@@ -132,8 +131,8 @@ class Intake:
         # From here: nobody can use up what another may send by naming its key.
         _allow(self._by_key, (name, incoming.address), moment, "limit.instance")
         url = f"{self._settings.public_url}{incoming.path}"
-        headers = dict(incoming.headers)
-        return instance_of(verify(Request(incoming.method, url, incoming.body, headers), now))
+        request = Request(incoming.method, url, incoming.body, incoming.headers)
+        return instance_of(verify(request, now))
 
     def _enrolled(self, report: Report, address: str, now: int) -> Taken:
         _allow(self._new_by_address, address, monotonic(), "limit.enrolments")
