@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.types import Receive
 
 from koprogo_agent.errors import Refused
 
@@ -12,19 +12,25 @@ _SECONDS = 10.0
 """Within which all of a request must have come."""
 
 
-async def read_body(request: Request, limit: int) -> bytes:
+async def read_body(receive: Receive, limit: int) -> bytes:
     """The content; of one that is too long, a little more than the limit.
 
     Raises:
         Refused: not all of it came in time (code `report.truncated`).
     """
-    body = bytearray()
+    body, is_whole = bytearray(), False
     try:
         async with asyncio.timeout(_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > limit:
-                    break
-    except (TimeoutError, ClientDisconnect) as error:
-        raise Refused("not all of the request came", code="report.truncated") from error
+            while not is_whole and len(body) <= limit:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise _truncated()
+                body += message.get("body", b"")
+                is_whole = not message.get("more_body", False)
+    except TimeoutError as error:
+        raise _truncated() from error
     return bytes(body)
+
+
+def _truncated() -> Refused:
+    return Refused("not all of the request came", code="report.truncated")

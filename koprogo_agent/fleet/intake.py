@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 from base64 import urlsafe_b64decode
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import chain
 from time import monotonic
-
-import msgspec
 
 from koprogo_agent.errors import Refused, RetryLater
 from koprogo_agent.fleet.bulletins import What
+from koprogo_agent.fleet.decoding import decode
 from koprogo_agent.fleet.instances import CLONED, Instance, Taken, first, next_, rejected
 from koprogo_agent.fleet.limits import Limit
 from koprogo_agent.fleet.settings import FleetSettings
@@ -31,7 +30,6 @@ _PER_KEY = 20.0
 _TOKENS = 5.0
 """Tokens an hour that an instance may try."""
 _KEY_ID = re.compile(r';keyid="([A-Za-z0-9_-]{43})"')
-_DECODER = msgspec.json.Decoder(Report)
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Incoming:
 
     method: str
     path: str
-    headers: Mapping[str, str]
+    headers: dict[str, str]
     body: bytes
     address: str
 
@@ -78,7 +76,7 @@ class Intake:
         """
         now = datetime.now(UTC)
         name = self._signed_by(incoming, now)
-        report = _decode(incoming.body)
+        report = decode(incoming.body)
         if report.instance != name:
             raise Refused(
                 "the report is of another instance than its key", code="report.other_instance"
@@ -125,6 +123,8 @@ class Intake:
         _allow(self._by_address, incoming.address, moment, "limit.address")
         if len(incoming.body) > LIMIT:
             raise Refused(f"a report has at most {LIMIT} bytes", code="report.size")
+        if sum(map(len, chain(*incoming.headers.items()))) > LIMIT:
+            raise Refused(f"its headers have at most {LIMIT} bytes", code="report.size")
         claimed = _KEY_ID.search(incoming.headers.get("signature-input", ""))
         if claimed is None:
             raise Refused("there is no signature with a key", code="signature.missing")
@@ -132,8 +132,8 @@ class Intake:
         # From here: nobody can use up what another may send by naming its key.
         _allow(self._by_key, (name, incoming.address), moment, "limit.instance")
         url = f"{self._settings.public_url}{incoming.path}"
-        headers = dict(incoming.headers)
-        return instance_of(verify(Request(incoming.method, url, incoming.body, headers), now))
+        request = Request(incoming.method, url, incoming.body, incoming.headers)
+        return instance_of(verify(request, now))
 
     def _enrolled(self, report: Report, address: str, now: int) -> Taken:
         _allow(self._new_by_address, address, monotonic(), "limit.enrolments")
@@ -160,11 +160,3 @@ def _allow(limit: Limit, key: object, now: float, code: str) -> None:
     if not limit.allows(key, now):
         wait = limit.wait(key)
         raise RetryLater(f"too much at once; again in {wait:.0f} s", code=code, after=wait)
-
-
-def _decode(body: bytes) -> Report:
-    try:
-        return _DECODER.decode(body)
-    except msgspec.DecodeError as error:
-        code = "report.schema" if "schema" in str(error) else "report.malformed"
-        raise Refused(f"the report cannot be read: {error}", code=code) from error

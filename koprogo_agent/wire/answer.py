@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from koprogo_agent.errors import Refused
@@ -18,6 +18,7 @@ UNKNOWN = "instance.unknown"
 
 _FAULTS = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 """What reading and building something else than a message may raise."""
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,7 @@ class Rejection:
 
 def encode(message: Answer | Rejection) -> bytes:
     """The bytes of an answer or a rejection."""
-    return json.dumps(asdict(message), separators=(",", ":")).encode()
+    return _ENCODER.encode(vars(message)).encode()
 
 
 def decode(raw: bytes) -> Answer:

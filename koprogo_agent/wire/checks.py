@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from koprogo_agent.domain.versions import parse_tag, parse_version
 from koprogo_agent.errors import Refused
@@ -13,6 +14,9 @@ _WORD = re.compile(r"[a-z][a-z0-9_.-]{0,47}")
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}")
 _BEYOND = 2**53
 """The first number that a reader of JSON may round."""
+# A fleet has few versions, and a server is told of each of them again and again.
+_tag = lru_cache(maxsize=1024)(parse_tag)
+_version = lru_cache(maxsize=1024)(parse_version)
 
 
 def match(pattern: re.Pattern[str], **values: str | None) -> None:
@@ -52,13 +56,13 @@ def tags(**values: str | None) -> None:
     """Names of release tags, where there are any."""
     for name, value in values.items():
         if value is not None:
-            _parsed(name, value, parse_tag)
+            _parsed(name, value, _tag)
 
 
 def versions(**values: str) -> None:
     """Versions such as 1.2.3."""
     for name, value in values.items():
-        _parsed(name, value, parse_version)
+        _parsed(name, value, _version)
 
 
 def line(longest: int, **values: str) -> None:

@@ -175,13 +175,18 @@ def canonical(raw: bytes) -> bytes:
 
 
 def attempt(name: str, raw: bytes) -> object:
+    """As `judged`, by the name of one of these readers."""
+    return judged(READERS[name], raw)
+
+
+def judged(reader: Reader, raw: bytes) -> object:
     """What a reader makes of bytes; None where it refuses them.
 
     Raises:
         Exception: anything but a refusal is a fault of the reader.
     """
     try:
-        return READERS[name].read(raw)
+        return reader.read(raw)
     except Refused as error:
         _told(error)
     return None

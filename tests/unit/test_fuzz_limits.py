@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from functools import partial
-from time import process_time
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -16,6 +14,7 @@ from koprogo_agent.adapters.git import read_listing
 from koprogo_agent.domain import cosignatures, envelope, manifest, tags
 from koprogo_agent.domain.canonical import encode
 from tests.cases import document
+from tests.fuzz.damage import cost, fill
 from tests.fuzz.readers import READERS, attempt
 
 MOST_MEMORY = 48 << 20
@@ -38,12 +37,6 @@ LIMITS = {
 HEAD = f"object {'c' * 40}\ntype commit\ntag v1.2.0\ntagger A <a@b> 1 +0000"
 BEGIN, END = "-----BEGIN SSH SIGNATURE-----\n", "-----END SSH SIGNATURE-----\n"
 SSH = f"{BEGIN}x\n{END}"
-
-
-def fill(room: int, head: str, unit: str, tail: str = "") -> bytes:
-    """As many units between head and tail as there is room for."""
-    count = (room - len(f"{head}{tail}".encode())) // len(unit.encode())
-    return f"{head}{unit * count}{tail}".encode()
 
 
 def values(room: int) -> Iterator[bytes]:
@@ -133,19 +126,6 @@ WORST: Mapping[str, Callable[[], Iterator[bytes]]] = {
     ),
     "version": lambda: fills("version", ("", "1."), ("", "9"), ("", "1.0.0-"), ("", "a.")),
 }
-
-
-def cost(act: Callable[[], object]) -> tuple[int, float]:
-    """Bytes that something takes at its worst, and seconds of this process."""
-    begun = process_time()
-    act()
-    seconds = process_time() - begun
-    tracemalloc.start()
-    try:
-        act()
-        return tracemalloc.get_traced_memory()[1], seconds
-    finally:
-        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("reader", WORST)

@@ -6,129 +6,23 @@ The readers, and what must be true of what they accept, are in `tests/fuzz/reade
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from koprogo_agent.adapters.git import read_listing
 from koprogo_agent.domain.canonical import Format, decode, encode
 from koprogo_agent.domain.tags import TagRef, read_tag
 from koprogo_agent.errors import Refused
-from tests.fuzz.readers import PGP, READERS, SSH, attempt, canonical, text
+from tests.fuzz.damage import JSON, QUICK, TOKENS, damaged, rewritten
+from tests.fuzz.readers import READERS, attempt, canonical, text
 from tests.simulation.origin import git_id
-
-QUICK = settings(
-    max_examples=150,
-    deadline=timedelta(seconds=1),
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-"""A second for what takes milliseconds: more means that time grows faster than the input."""
 
 NAMES = pytest.mark.parametrize("name", READERS)
 JSON_NAMES = pytest.mark.parametrize("name", ["manifest", "root", "freshness"])
 FORM = Format("it", "it.invalid")
-
-TOKENS = (
-    *(b"", b"\0", b"\n", b"\n\n", b"\r\n", b" ", b"\xff", b"\xc3", b"\xed\xa0\x80", b"\x1b[2J"),
-    *(
-        b'"',
-        b"\\",
-        b'\\"',
-        b"\\u0000",
-        b"\\ud800",
-        b"{",
-        b"}",
-        b"[",
-        b"]",
-        b",",
-        b":",
-        b"[]",
-        b"{}",
-    ),
-    *(b"null", b"true", b"NaN", b"-Infinity", b"-0", b"1.0", b"1e999", b"9" * 400, b"9" * 5000),
-    *(b"[" * 2000, b'{"a":' * 2000, b"-", b"=", b"tag ", b"type tree", "\u202e".encode()),
-    *(
-        SSH.encode(),
-        PGP.encode(),
-        b"-----BEGIN SSH SIGNATURE-----",
-        b"\n-----END PGP SIGNATURE-----",
-    ),
-    *(b"-----BEGIN KOPROGO RELEASE-----\n", b"-----END KOPROGO COSIGNATURES-----\n"),
-)
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.integers(-(10**40), 10**40)
-    | st.floats()
-    | st.text(st.characters(exclude_categories=()), max_size=20)
-    | st.sampled_from(
-        ["1.0.0", "2026-01-05T12:00:00Z", "x" * 1000, "\ud800", SSH, "\x1b[2J", "../x"]
-    ),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
-    ),
-    max_leaves=6,
-)
-
-
-@st.composite
-def damaged(draw: st.DrawFn, seeds: tuple[bytes, ...]) -> bytes:
-    """Good bytes after one to three accidents: cut, doubled, overwritten, or with something in."""
-    raw = draw(st.sampled_from(seeds))
-    for _ in range(draw(st.integers(1, 3))):
-        start = draw(st.integers(0, len(raw)))
-        end = draw(st.integers(start, min(len(raw), start + 80)))
-        raw = draw(
-            st.sampled_from(
-                (
-                    raw[:start],
-                    raw[start:],
-                    raw[:start] + raw[end:],
-                    raw[:end] + raw[start:],
-                    raw[:start] + draw(st.sampled_from(TOKENS)) + raw[end:],
-                    raw[:start] + draw(st.binary(max_size=3)) + raw[end:],
-                )
-            )
-        )
-    return raw
-
-
-def places(content: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401
-    """The way to everything in a JSON document, itself included."""
-    yield path
-    if isinstance(content, dict):
-        for key in content:
-            yield from places(content[key], (*path, key))
-    elif isinstance(content, list):
-        for index, inner in enumerate(content):
-            yield from places(inner, (*path, index))
-
-
-@st.composite
-def rewritten(draw: st.DrawFn, seeds: tuple[bytes, ...]) -> bytes:
-    """A good document of which something was removed, renamed, doubled or exchanged."""
-    content = json.loads(draw(st.sampled_from(seeds)))
-    path = draw(st.sampled_from(list(places(content))))
-    if not path:
-        return canonical(json.dumps(draw(JSON)).encode())
-    inner = content
-    for step in path[:-1]:
-        inner = inner[step]
-    old, step = inner.pop(path[-1]), path[-1]
-    added = draw(st.sampled_from(("nothing", "another", "moved", "doubled")))
-    items = {"nothing": [], "another": [draw(JSON)], "moved": [old], "doubled": [old, old]}[added]
-    if isinstance(inner, list):
-        inner.extend(items)
-    else:
-        key = step if added == "another" else draw(st.text(max_size=70))
-        inner |= dict(zip((key, step), items, strict=False))
-    return canonical(json.dumps(content).encode())
-
 
 # --- nothing but a reading or a refusal
 

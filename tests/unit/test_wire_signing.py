@@ -25,6 +25,12 @@ def signed(body: bytes = b'{"schema":1}', method: str = "POST") -> Request:
     return request
 
 
+def small(request: Request) -> Request:
+    """The same with its headers in small letters, as a server gets them."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return replace(request, headers=headers)
+
+
 def with_field(request: Request, name: str, old: str, new: str) -> Request:
     """The same with a field changed on its way."""
     value = request.headers[name]
@@ -33,13 +39,19 @@ def with_field(request: Request, name: str, old: str, new: str) -> Request:
 
 
 def refused(request: Request, now: datetime = NOW) -> str:
-    """The code of the rule that refuses it."""
-    with pytest.raises(Refused) as caught:
-        verify(request, now)
-    return caught.value.code
+    """The code of the rule that refuses it, as the client writes its headers and as ASGI does."""
+    codes = set()
+    for one in (request, small(request)):
+        with pytest.raises(Refused) as caught:
+            verify(one, now)
+        codes.add(caught.value.code)
+    (code,) = codes
+    return code
 
 
-@pytest.mark.parametrize("request_", [signed(), signed(b""), signed(b"", "DELETE")])
+@pytest.mark.parametrize(
+    "request_", [signed(), signed(b""), signed(b"", "DELETE"), small(signed())]
+)
 def test_whoever_has_signed_is_known_by_the_key(request_: Request) -> None:
     """By nothing else: the server needs no table for it."""
     key = verify(request_, NOW)
@@ -51,6 +63,7 @@ def test_whoever_has_signed_is_known_by_the_key(request_: Request) -> None:
 def test_clocks_may_differ_by_a_little(late: float) -> None:
     """Some machines have no time server."""
     verify(signed(), NOW + timedelta(seconds=late))
+    verify(small(signed()), NOW + timedelta(seconds=late))
 
 
 @pytest.mark.parametrize("late", [-SKEW - 1, SKEW + 1, 86400.0 * 365 * 50])

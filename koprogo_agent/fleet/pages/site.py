@@ -148,7 +148,7 @@ class Site:
 async def _form(request: Request) -> dict[str, str]:
     """A small form; what is given twice counts once. One that is none has nothing in it."""
     try:
-        body = await read_body(request, _LARGEST_FORM)
+        body = await read_body(request.receive, _LARGEST_FORM)
         fields = parse_qs(body.decode(errors="replace"), max_num_fields=20)
     except (Refused, ValueError):
         return {}
