@@ -56,6 +56,11 @@ class FleetSettings(BaseSettings):
             raise ValueError("there is no such time zone")
         return name
 
+    @property
+    def is_https(self) -> bool:
+        """Whether visitors come over TLS."""
+        return self.public_url.startswith("https://")
+
 
 def load() -> FleetSettings:
     """Reads the environment.
