@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from enum import StrEnum
 from http import HTTPStatus
 from time import monotonic, time
 
@@ -18,7 +19,21 @@ from koprogo_agent.fleet.pages.rooms import Answer
 from koprogo_agent.fleet.settings import FleetSettings
 from koprogo_agent.fleet.staff import LONGEST, Staff
 
+SIGN_ON = "/login/oidc"
+"""Where one logs in at an OpenID provider, if there is one."""
 _TRIES, _MINUTE = 10.0, 60.0
+
+
+class Told(StrEnum):
+    """Why somebody is not in yet; each is a key of the words."""
+
+    DENIED = "sign_on_denied"
+    OLD = "sign_on_old"
+    SILENT = "sign_on_silent"
+    STRANGER = "sign_on_stranger"
+    TOO_OFTEN = "too_often"
+    UNTRUSTED = "sign_on_untrusted"
+    WRONG = "wrong"
 
 
 class Entrance:
@@ -58,18 +73,18 @@ class Entrance:
         return guarded
 
     async def _way_in(self, request: Request) -> Response:
-        return self._looks.page(request, "login.html", {"wrong": None})
+        told = request.query_params.get("told")
+        return self._door(request, Told(told) if told in set(Told) else None)
 
     async def _log_in(self, request: Request) -> Response:
         if not self._is_from_here(request):
             return Response(status_code=HTTPStatus.FORBIDDEN)
         form = await read_form(request)
         name, password = form.get("name", "").strip().lower(), form.get("password", "")
-        address = request.client.host if request.client else ""
-        if not all(self._tries.allows(key, monotonic()) for key in (("from", address), name)):
-            return self._not_in(request, "too_often", HTTPStatus.TOO_MANY_REQUESTS)
+        if not (self.may_try(request, "from") and self._tries.allows(name, monotonic())):
+            return self._door(request, Told.TOO_OFTEN, HTTPStatus.TOO_MANY_REQUESTS)
         if not await asyncio.to_thread(self._staff.knows, name, password):
-            return self._not_in(request, "wrong", HTTPStatus.UNAUTHORIZED)
+            return self._door(request, Told.WRONG, HTTPStatus.UNAUTHORIZED)
         answer = RedirectResponse("/", HTTPStatus.SEE_OTHER)
         await self.begin(answer, name)
         return answer
@@ -87,8 +102,18 @@ class Entrance:
             samesite="strict",
         )
 
-    def _not_in(self, request: Request, why: str, status: HTTPStatus) -> Response:
-        return self._looks.page(request, "login.html", {"wrong": why}, status)
+    def may_try(self, request: Request, what: str) -> bool:
+        """Whether the visitor's address may do this once more; if so, it is counted."""
+        address = request.client.host if request.client else ""
+        return self._tries.allows((what, address), monotonic())
+
+    def _door(
+        self, request: Request, told: Told | None, status: HTTPStatus = HTTPStatus.OK
+    ) -> Response:
+        openid = self._settings.openid
+        sign_on = (SIGN_ON, openid.label) if openid else None
+        shown = {"wrong": told, "sign_on": sign_on}
+        return self._looks.page(request, "login.html", shown, status)
 
     async def _log_out(self, request: Request) -> Response:
         if not self._is_from_here(request):

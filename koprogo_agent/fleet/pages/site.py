@@ -19,6 +19,7 @@ from koprogo_agent.fleet.pages.live import Live
 from koprogo_agent.fleet.pages.looks import LANGUAGE_COOKIE, Looks
 from koprogo_agent.fleet.pages.public import PublicPages
 from koprogo_agent.fleet.pages.rooms import Answer, Rooms
+from koprogo_agent.fleet.pages.sign_on import SignOn
 from koprogo_agent.fleet.settings import FleetSettings
 from koprogo_agent.fleet.staff import Staff
 
@@ -33,7 +34,13 @@ class Site:
         self._desk = desk
         self._live = live
         self._looks = Looks(settings.timezone)
-        self._entrance = Entrance(settings, Staff(engine), self._looks)
+        staff = Staff(engine)
+        self._entrance = Entrance(settings, staff, self._looks)
+        self._sign_on = (
+            SignOn(settings, settings.openid, staff, self._entrance, self._looks)
+            if settings.openid
+            else None
+        )
 
     def routes(self) -> list[BaseRoute]:
         """All of them."""
@@ -44,6 +51,7 @@ class Site:
             *PublicPages(self._desk, self._looks).routes(),
             Route("/live", self._for_programs(self._live.answer)),
             *self._entrance.routes(),
+            *(self._sign_on.routes() if self._sign_on else ()),
             Route("/language", self._choose_language, methods=["POST"]),
             Mount("/static", StaticFiles(packages=[("koprogo_agent.fleet.pages", "static")])),
         ]
