@@ -19,6 +19,8 @@ SHORTEST = 12
 IDLE, LONGEST = 12 * 3600, 7 * 86_400
 """Seconds after which a session is over: without a visit, and in any case."""
 _SEEN_EVERY = 300
+_VOUCHED = "openid"
+"""In the place of a hash, of those who have no password: an OpenID provider vouches for them."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 
 
@@ -40,20 +42,30 @@ class Staff:
         Raises:
             NeedsOperator: name or password cannot be used (code `staff.name`, `staff.password`).
         """
-        if not _NAME.fullmatch(name):
-            raise NeedsOperator(
-                f"{name[:80]!r} is no name for somebody of the staff",
-                code="staff.name",
-                advice="small letters, digits, and . _ @ - within",
-            )
+        _check(name)
         if len(password) < SHORTEST:
             raise NeedsOperator(
                 f"the password has fewer than {SHORTEST} characters", code="staff.password"
             )
-        row = {"name": name, "hash": self._hasher.hash(password), "made": now}
+        self._put(name, self._hasher.hash(password), now)
+
+    def add_vouched(self, name: str, now: int) -> None:
+        """Adds somebody without a password, or takes theirs; their sessions are over then.
+
+        Args:
+            name: their email, or else the OpenID provider's own name for them (`sub`).
+            now: the moment.
+
+        Raises:
+            NeedsOperator: the name cannot be used (code `staff.name`).
+        """
+        _check(name)
+        self._put(name, _VOUCHED, now)
+
+    def _put(self, name: str, kept: str, now: int) -> None:
         self.remove(name)
         with self._engine.begin() as connection:
-            connection.execute(schema.staff.insert(), row)
+            connection.execute(schema.staff.insert(), {"name": name, "hash": kept, "made": now})
 
     def remove(self, name: str) -> bool:
         """Takes somebody out, with their sessions; tells whether they were there."""
@@ -71,13 +83,40 @@ class Staff:
 
     def knows(self, name: str, password: str) -> bool:
         """Whether this is the password of somebody of that name. Takes its time, by design."""
-        query = select(schema.staff.c.hash).where(schema.staff.c.name == name)
-        with self._engine.connect() as connection:
-            kept = connection.execute(query).scalar_one_or_none()
+        kept = self._kept(name)
+        if kept == _VOUCHED:
+            kept = None
         try:
             return self._hasher.verify(kept or self._nobody, password) and kept is not None
         except (VerifyMismatchError, InvalidHashError):
             return False
+
+    def vouched(self, email: str | None, subject: str) -> str | None:
+        """The name of somebody whom an OpenID provider vouches for, or None for a stranger.
+
+        Args:
+            email: if the provider has verified it, otherwise None. Whoever bears it as their name
+                comes in, also if they have a password.
+            subject: the provider's own name for them. Opens only to who was added for that: the
+                password of an `ann` says nothing about who is an `ann` there.
+        """
+        # Only ASCII: a Kelvin sign, for one, becomes a plain k in small letters.
+        if email and email.isascii() and "@" in email:
+            name = email.lower()
+            if self._kept(name) is not None:
+                return name
+        if "@" not in subject and self._kept(subject) == _VOUCHED:
+            return subject
+        return None
+
+    def _kept(self, name: str) -> str | None:
+        """The hash of somebody, or what stands in its place."""
+        if not _NAME.fullmatch(name):
+            return None
+        query = select(schema.staff.c.hash).where(schema.staff.c.name == name)
+        with self._engine.connect() as connection:
+            kept: str | None = connection.execute(query).scalar_one_or_none()
+        return kept
 
     def begin(self, name: str, now: int) -> str:
         """Begins a session, and gives its secret, of which only the hash is kept."""
@@ -108,6 +147,15 @@ class Staff:
         session = schema.session
         with self._engine.begin() as connection:
             connection.execute(session.delete().where(session.c.sha256 == _sha256(secret)))
+
+
+def _check(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise NeedsOperator(
+            f"{name[:80]!r} is no name for somebody of the staff",
+            code="staff.name",
+            advice="small letters, digits, and . _ @ - within",
+        )
 
 
 def _sha256(secret: str) -> str:

@@ -2,59 +2,18 @@
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from http.cookiejar import CookieJar
-from typing import NamedTuple
 
 import pytest
 
 from tests.fleet.machines import Machine
 from tests.fleet.servers import Fleet
+from tests.fleet.visitors import Page, Visitor
 
 PASSWORD = "correct horse battery"
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
-
-
-class Page(NamedTuple):
-    """What a visitor sees."""
-
-    status: int
-    url: str
-    text: str
-    headers: dict[str, str]
-
-
-class Visitor:
-    """A browser without JavaScript, with its cookies."""
-
-    def __init__(self, fleet: Fleet) -> None:
-        """It has been nowhere yet."""
-        self.fleet = fleet
-        self.cookies = CookieJar()
-        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
-
-    def sees(self, path: str, language: str = "en", **form: str) -> Page:
-        """Goes to an address, or sends a form there."""
-        data = urllib.parse.urlencode(form).encode() if form else None
-        return self._goes(path, data, {"Accept-Language": language, "Origin": self.fleet.url})
-
-    def is_sent(self, path: str, origin: str) -> Page:
-        """Another site has it send a form."""
-        return self._goes(path, b"name=ann&password=x", {"Origin": origin})
-
-    def _goes(self, path: str, data: bytes | None, headers: dict[str, str]) -> Page:
-        asked = urllib.request.Request(self.fleet.url + path, data, headers)  # noqa: S310 - ours
-        try:
-            with self._opener.open(asked, timeout=30) as answer:
-                return Page(answer.status, answer.url, answer.read().decode(), dict(answer.headers))
-        except urllib.error.HTTPError as error:
-            with error:
-                return Page(error.code, error.url, error.read().decode(), dict(error.headers))
 
 
 @pytest.fixture

@@ -31,6 +31,38 @@ def test_a_password_is_known_and_not_kept(staff: Staff, engine: Engine) -> None:
     assert kept.startswith("$argon2id$")
 
 
+def test_a_provider_vouches_for_a_verified_email(staff: Staff) -> None:
+    """In small letters or capitals; whoever bears it may have a password as well."""
+    staff.add_vouched("eve@koprogo.com", NOW)
+    staff.add("bob@koprogo.com", PASSWORD, NOW)
+    assert staff.vouched("Eve@KoproGo.com", "1") == "eve@koprogo.com"
+    assert staff.vouched("bob@koprogo.com", "1") == "bob@koprogo.com"
+    strangers = ("", "mallory@koprogo.com", "ann", "eve@\u212aoprogo.com", "eve@koprogo.com\x00")
+    assert [staff.vouched(email, "1") for email in (None, *strangers)] == [None] * 6
+
+
+def test_it_vouches_for_a_subject_where_that_was_wanted(staff: Staff) -> None:
+    """A password's `ann` is not the one whom the provider calls so; nor is a subject an email."""
+    staff.add_vouched("1234-abcd", NOW)
+    staff.add_vouched("eve@koprogo.com", NOW)
+    assert staff.vouched(None, "1234-abcd") == "1234-abcd"
+    others = ("ann", "eve@koprogo.com", "1234-ABCD", "", "x" * 5000, "1234-abcd\x00")
+    assert [staff.vouched(None, subject) for subject in others] == [None] * 6
+
+
+def test_who_is_vouched_for_has_no_password(staff: Staff, engine: Engine) -> None:
+    """Not the one of before, and none that could be read from the table; sessions are over."""
+    secret = staff.begin("ann", NOW)
+    staff.add_vouched("ann", NOW)
+    assert staff.who(secret, NOW) is None
+    with engine.connect() as connection:
+        kept = connection.execute(select(schema.staff.c.hash)).scalar_one()
+    assert not any(staff.knows("ann", word) for word in (PASSWORD, kept, ""))
+    with pytest.raises(NeedsOperator) as told:
+        staff.add_vouched("Ann", NOW)
+    assert told.value.code == "staff.name"
+
+
 def test_names_are_plain_and_passwords_long(engine: Engine) -> None:
     """The ones are shown, logged and typed; the others could be guessed."""
     staff = Staff(engine)

@@ -32,7 +32,7 @@ Name = Annotated[str, typer.Argument(help="The instance's random name.")]
 def serve() -> None:
     """Serve, for ever."""
     settings = load()
-    logs.configure("info")
+    logs.configure("info", secrets=settings.secrets)
     with database(settings) as engine:
         server = Server(settings, engine)
         uvicorn.run(
@@ -75,15 +75,21 @@ def erase(name: Name) -> None:
 def user(
     name: Annotated[str, typer.Argument(help="Of somebody of the association's staff.")],
     remove: Annotated[bool, typer.Option("--remove", help="Take them out instead.")] = False,
+    oidc: Annotated[
+        bool, typer.Option("--oidc", help="Without a password: by OpenID Connect alone.")
+    ] = False,
 ) -> None:
-    """Let somebody look at the dashboard; the password is asked, or read from standard input."""
+    """Let somebody look at the dashboard; a password is asked, or read from standard input."""
     with database(load()) as engine:
         staff = Staff(engine)
         if remove:
             gone = staff.remove(name)
             render.line(f"{name} is out" if gone else f"there is no {name}")
             return
-        staff.add(name, _password(), int(time.time()))
+        if oidc:
+            staff.add_vouched(name, int(time.time()))
+        else:
+            staff.add(name, _password(), int(time.time()))
         render.line(f"{name} may look at the dashboard")
 
 
