@@ -38,7 +38,7 @@ _RECENT = 30 * _DAY
 """For how long a release may still need attention."""
 _SETTLED = 7 * _DAY
 """After which the fleet is counted of which a release's share is said."""
-_SHOWN, _MANY = 20, 10
+_SHOWN, _MANY = 12, 10
 """Releases in the list of them; instances that make one of what nobody has named."""
 
 

@@ -12,6 +12,7 @@ from koprogo_agent.errors import AgentError, RetryLater
 from koprogo_agent.fleet.bodies import read_body
 from koprogo_agent.fleet.instances import CLONED
 from koprogo_agent.fleet.intake import Incoming
+from koprogo_agent.fleet.limits import site_of
 from koprogo_agent.fleet.metrics import Metrics
 from koprogo_agent.wire import LIMIT
 from koprogo_agent.wire import answer as answers
@@ -90,7 +91,7 @@ async def _incoming(scope: Scope, receive: Receive) -> Incoming:
             for name, value in reversed(scope["headers"])
         },
         body=await read_body(receive, LIMIT),
-        address=client[0] if client else "",
+        address=site_of(client[0]) if client else "",
     )
 
 

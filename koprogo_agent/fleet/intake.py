@@ -41,7 +41,7 @@ class Incoming:
         path: without a query.
         headers: names in small letters.
         body: all of it.
-        address: where it came from; counted, and never kept.
+        address: where it came from (`limits.site_of`); counted, and never kept.
     """
 
     method: str

@@ -4,9 +4,30 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from functools import lru_cache
+from ipaddress import IPv4Address, ip_address, ip_network
 
+_SITE = 56
+"""Bits of an IPv6 address that a site has of its own: within it, it may take any."""
 _MOST = 200_000
 """Keys that are remembered; whoever was quiet for longest is forgotten first."""
+
+
+@lru_cache(maxsize=4096)
+def site_of(address: str) -> str:
+    """The address as floods are counted by it: of IPv6 the site, in which one may have any number.
+
+    What is no address, such as that of a socket, is counted as it is.
+    """
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv4Address):
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ip_network((int(parsed), _SITE), strict=False))
 
 
 @dataclass

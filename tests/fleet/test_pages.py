@@ -108,3 +108,18 @@ def test_what_a_page_needs_comes_from_here(visitor: Visitor) -> None:
     seen = visitor.sees("/login")
     assert "http" not in seen.text.replace("http-equiv", "")
     assert visitor.sees("/static/style.css").headers["content-type"].startswith("text/css")
+
+
+def test_an_open_page_hears_of_changes_until_the_server_stops(ann: Visitor, fleet: Fleet) -> None:
+    """One line a change; a server that stops waits for nobody who only listens."""
+    assert Visitor(fleet).sees("/live").status == 401
+    with ann.opens("/live") as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        assert stream.readline() == b": here\n"
+        Machine(fleet.url).says()
+        said = [stream.readline() for _ in range(3)]
+        assert said[1] == b"event: fleet\n"
+        fleet.stop()
+        stream.read()
+    # What uvicorn says where it has waited in vain.
+    assert "Cancel" not in fleet.log.read_text()

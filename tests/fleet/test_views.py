@@ -131,6 +131,14 @@ def test_versions_over_time_are_shares_of_those_that_reported() -> None:
     assert (nothing.moments, nothing.names) == ((), ())
 
 
+def test_a_year_is_thinned() -> None:
+    """To what a chart can show; the last moment is among them."""
+    counted = [Installed(NOW + 3600 * n, "v1.0.0", 1, n + 1, 0) for n in range(1_001)]
+    shown = adoption(counted)
+    assert len(shown.moments) <= 200
+    assert (shown.moments[-1], shown.reporting[-1]) == (NOW + 3_600_000, 1_001)
+
+
 def test_hours_below_the_floor_are_counted_from_when_it_was_published() -> None:
     """A day is 24 hours; who did not report is counted apart."""
     releases = [Release("v1.1.0", NOW, security=True), Release("v1.2.0", NOW - 100)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import urllib.error
 import urllib.parse
 import urllib.request
+from http.client import HTTPResponse
 from http.cookiejar import CookieJar
 from typing import NamedTuple
 
@@ -34,6 +35,12 @@ class Visitor:
         """Goes to an address, or sends a form there."""
         data = urllib.parse.urlencode(form).encode() if form else None
         return self._goes(path, data, {"Accept-Language": language, "Origin": self.fleet.url})
+
+    def opens(self, path: str) -> HTTPResponse:
+        """An address whose answer does not end."""
+        asked = urllib.request.Request(self.fleet.url + path)  # noqa: S310 - ours
+        answer: HTTPResponse = self._opener.open(asked, timeout=30)
+        return answer
 
     def is_sent(self, path: str, origin: str) -> Page:
         """Another site has it send a form."""

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -35,7 +36,7 @@ def serve() -> None:
     logs.configure("info", secrets=settings.secrets)
     with database(settings) as engine:
         server = Server(settings, engine)
-        uvicorn.run(
+        config = uvicorn.Config(
             server.app,
             host=settings.host,
             port=settings.port,
@@ -46,6 +47,19 @@ def serve() -> None:
             timeout_keep_alive=200,
             timeout_graceful_shutdown=10,
         )
+        _Serving(config, server).run()
+
+
+class _Serving(uvicorn.Server):
+    """Waits, when it is told to stop, for what has been asked; streams would never end."""
+
+    def __init__(self, config: uvicorn.Config, server: Server) -> None:
+        super().__init__(config)
+        self._ours = server
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._ours.live.end()
+        super().handle_exit(sig, frame)
 
 
 def migrate() -> None:

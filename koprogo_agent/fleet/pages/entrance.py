@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from koprogo_agent.fleet.limits import Limit
+from koprogo_agent.fleet.limits import Limit, site_of
 from koprogo_agent.fleet.pages.forms import read_form
 from koprogo_agent.fleet.pages.looks import Looks
 from koprogo_agent.fleet.pages.rooms import Answer
@@ -104,7 +104,7 @@ class Entrance:
 
     def may_try(self, request: Request, what: str) -> bool:
         """Whether the visitor's address may do this once more; if so, it is counted."""
-        address = request.client.host if request.client else ""
+        address = site_of(request.client.host) if request.client else ""
         return self._tries.allows((what, address), monotonic())
 
     def _door(

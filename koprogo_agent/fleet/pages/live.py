@@ -28,16 +28,15 @@ class Live:
         self._is_over = False
 
     async def look(self) -> None:
-        """Wakes everybody if something has changed since the last look."""
+        """Wakes everybody if something has changed since the last look, or all is over."""
         revision = self._revision()
-        if revision != self._seen:
+        if revision != self._seen or self._is_over:
             self._seen = revision
             self._wake()
 
     def end(self) -> None:
-        """Lets all streams end: the server stops."""
+        """Lets all streams end at the next look: the server waits for them when it stops."""
         self._is_over = True
-        self._wake()
 
     def _wake(self) -> None:
         self._changed.set()

@@ -10,6 +10,7 @@ from koprogo_agent.fleet.census import Installed
 from koprogo_agent.fleet.releases import Release, floor, is_below
 from koprogo_agent.fleet.views.overview import newness
 
+_POINTS = 200
 _MOST = 7
 """Versions that are told apart; the others are drawn together."""
 
@@ -52,7 +53,7 @@ def adoption(counted: Sequence[Installed]) -> Adoption:
     for one in counted:
         total[one.at] += one.reporting
         of_tag[one.installed] += one.reporting * one.hours
-    moments = sorted(total)
+    moments = _thinned(sorted(total))
     shown = sorted((tag for tag, _ in of_tag.most_common(_MOST)), key=newness, reverse=True)
     names = (*shown, "others") if len(of_tag) > len(shown) else tuple(shown)
     counts = Counter[tuple[str, int]]()
@@ -68,6 +69,12 @@ def adoption(counted: Sequence[Installed]) -> Adoption:
         ),
         reporting=tuple(total[at] for at in moments),
     )
+
+
+def _thinned(moments: list[int]) -> list[int]:
+    """Every second one, every third, …: as many as a chart can show; the last one is among them."""
+    every = -(-len(moments) // _POINTS) or 1
+    return moments[::-1][::every][::-1]
 
 
 def exposure(counted: Iterable[Installed], releases: Sequence[Release], days: int) -> Exposure:

@@ -72,12 +72,13 @@ class Filter:
             and self.known in {None, "verified" if kind.verified else "unverified"}
         )
 
-    def takes(self) -> Callable[[Instance], bool] | None:
-        """Tells of an instance of such a kind whether it is; None where all of them are."""
-        checks = [(_TOLD[name], value) for name, value in self.asked.items() if name in _TOLD]
-        if not checks:
-            return None
-        return lambda one: all(told(one) == value for told, value in checks)
+    def taken(self, found: Iterable[Instance]) -> list[Instance]:
+        """Those of such kinds that are wanted."""
+        taken = list(found)
+        for name, value in self.asked.items():
+            if told := _TOLD.get(name):
+                taken = [one for one in taken if told(one) == value]
+        return taken
 
 
 def _of_operation(member: str) -> Callable[[Instance], str | None]:
@@ -134,9 +135,8 @@ def listing(known: Known, wanted: Filter, sort: str = _NAME, after: str = "") ->
     """
     if sort not in {_NAME, _SINCE} or (after and not _CURSOR.fullmatch(after)):
         raise Refused("there is no such order, or no such page", code="filter.value")
-    takes, behind = wanted.takes(), _cursor(after) if after else (-1, "")
-    there = _candidates(known, wanted)
-    found = [one for one, _ in there if takes is None or takes(one)]
+    found = wanted.taken(one for one, _ in _candidates(known, wanted))
+    behind = _cursor(after) if after else (-1, "")
     keyed = ((one.since if sort == _SINCE else 0, one.id) for one in found)
     page = heapq.nsmallest(PAGE + 1, (one for one in keyed if one > behind))
     follows = page[PAGE - 1] if len(page) > PAGE else None
