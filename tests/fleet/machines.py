@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from koprogo_agent.fleet.instances import Instance, first
 from koprogo_agent.wire import INSTANCES, REPORTS
 from koprogo_agent.wire.report import Report, StateName, Transition, encode, instance_of
 from koprogo_agent.wire.signing import Request, sign
@@ -80,6 +81,21 @@ class Machine:
         request = Request("DELETE", f"{self.url}{INSTANCES}/{self.name}")
         sign(request, self.key, datetime.now(UTC))
         return send(request)
+
+
+def heard(number: int, at: int, **stand: Any) -> Instance:  # noqa: ANN401 - of a stand
+    """An instance of which the first report came at a moment."""
+    report = Report(
+        instance=f"{number:032x}",
+        sequence=1,
+        run="0" * 16,
+        agent="0.1.0",
+        state=StateName.CURRENT,
+        channel="stable",
+        installed="v1.0.0",
+    )
+    made = first(report, at).instance
+    return replace(made, stand=replace(made.stand, **stand))
 
 
 def transition(number: int, **members: Any) -> Transition:  # noqa: ANN401 - of a transition

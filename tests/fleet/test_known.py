@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from koprogo_agent.fleet.census import Census, kind_of
-from koprogo_agent.fleet.instances import Instance, Outage, first
+from koprogo_agent.fleet.instances import Instance, Outage
 from koprogo_agent.fleet.known import Known
-from koprogo_agent.wire.report import Report, StateName
+from koprogo_agent.wire.report import StateName
+from tests.fleet.machines import heard
 
 NOW = 1_795_000_000
 INTERVAL = 180
@@ -22,17 +22,7 @@ HOUR, DAY = 3600, 86_400
 
 def one(number: int, seen: int = NOW, **stand: Any) -> Instance:  # noqa: ANN401 - of a stand
     """An instance that was last heard of at a moment."""
-    report = Report(
-        instance=f"{number:032x}",
-        sequence=1,
-        run="0" * 16,
-        agent="0.1.0",
-        state=StateName.CURRENT,
-        channel="stable",
-        installed="v1.0.0",
-    )
-    made = first(report, seen).instance
-    return replace(made, stand=replace(made.stand, **stand))
+    return heard(number, seen, **stand)
 
 
 def states(known: Known) -> dict[str, int]:

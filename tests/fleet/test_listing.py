@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from koprogo_agent.errors import Refused
-from koprogo_agent.fleet.instances import Instance, first
+from koprogo_agent.fleet.instances import Instance
 from koprogo_agent.fleet.known import Known
 from koprogo_agent.fleet.views.listing import PAGE, Filter, listing
-from koprogo_agent.wire.report import Operation, Pending, Report, StateName
+from koprogo_agent.wire.report import Operation, Pending, StateName
+from tests.fleet.machines import heard
 
 NOW = 1_795_000_000
 FAILED = Operation(
@@ -29,17 +30,7 @@ FAILED = Operation(
 
 def one(number: int, **stand: Any) -> Instance:  # noqa: ANN401 - of a stand
     """An instance that has just been heard."""
-    report = Report(
-        instance=f"{number:032x}",
-        sequence=1,
-        run="0" * 16,
-        agent="0.1.0",
-        state=StateName.CURRENT,
-        channel="stable",
-        installed="v1.0.0",
-    )
-    made = first(report, NOW).instance
-    return replace(made, since=NOW - number % 7, stand=replace(made.stand, **stand))
+    return replace(heard(number, NOW, **stand), since=NOW - number % 7)
 
 
 def names(

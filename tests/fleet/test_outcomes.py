@@ -6,27 +6,19 @@ from dataclasses import replace
 
 from sqlalchemy import Engine
 
-from koprogo_agent.fleet.instances import Instance, first
+from koprogo_agent.fleet.instances import Instance
 from koprogo_agent.fleet.outcomes import Outcomes, Tally
 from koprogo_agent.fleet.releases import Release, floor, is_below
 from koprogo_agent.fleet.store import Change, Store
-from koprogo_agent.wire.report import Operation, Report, StateName, Transition
-from tests.fleet.machines import transition
+from koprogo_agent.wire.report import Operation, Transition
+from tests.fleet.machines import heard, transition
 
 NOW = 1_795_000_000
 
 
 def instance(number: int, *, verified: bool = False) -> Instance:
     """One that has just been heard."""
-    report = Report(
-        instance=f"{number:032x}",
-        sequence=1,
-        run="0" * 16,
-        agent="0.1.0",
-        state=StateName.CURRENT,
-        channel="stable",
-    )
-    return replace(first(report, NOW).instance, verified=verified)
+    return replace(heard(number, NOW), verified=verified)
 
 
 def ended(number: int, at: int, outcome: str = "committed", kind: str = "update") -> Transition:
