@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, case, func, select
@@ -70,26 +70,14 @@ class History:
     def installed(self, since: int, who: Who) -> list[Installed]:
         """Who had which version since a moment: by days, and by hours where no day is made yet."""
         table = schema.census
-        reports = case((table.c.state.in_(ABSENT), 0), else_=table.c.instances)
-        days = select(func.max(table.c.at) + _DAY).where(table.c.span == DAILY).scalar_subquery()
-        by_day = (table.c.span == DAILY) & (table.c.at >= since)
-        by_hour = (table.c.span == HOURLY) & (table.c.at >= func.coalesce(days, since))
-        query = (
-            select(
-                table.c.at,
-                table.c.installed,
-                case((table.c.span == DAILY, 24), else_=1),
-                func.sum(reports),
-                func.sum(table.c.instances - reports),
-            )
-            .where(by_day | by_hour, table.c.at >= since)
-            .group_by(table.c.at, table.c.span, table.c.installed)
-            .order_by(table.c.at)
-        )
-        if who is not Who.ALL:
-            query = query.where(table.c.verified == (who is Who.VERIFIED))
         with self._engine.connect() as connection:
-            return [Installed(*row) for row in connection.execute(query)]
+            last = select(func.max(table.c.at)).where(table.c.span == DAILY)
+            made = connection.scalar(last)
+            hours_since = since if made is None else max(since, made + _DAY)
+            return [
+                *_installed(connection, DAILY, since, who),
+                *_installed(connection, HOURLY, hours_since, who),
+            ]
 
     def tidy(self, now: datetime, kept: timedelta) -> None:
         """Makes days of hours that are over, and forgets hours and transitions that are old."""
@@ -145,3 +133,20 @@ class History:
 def _changed(before: Mapping[Census, int], after: Mapping[Census, int]) -> dict[Census, int]:
     kinds = before.keys() | after.keys()
     return {kind: after.get(kind, 0) for kind in kinds if after.get(kind) != before.get(kind)}
+
+
+def _installed(connection: Connection, span: str, since: int, who: Who) -> Iterator[Installed]:
+    table = schema.census
+    reports = case((table.c.state.in_(ABSENT), 0), else_=table.c.instances)
+    sums = (func.sum(reports), func.sum(table.c.instances - reports))
+    query = (
+        select(table.c.at, table.c.installed, *sums)
+        .where(table.c.span == span, table.c.at >= since)
+        .group_by(table.c.at, table.c.installed)
+        .order_by(table.c.at)
+    )
+    if who is not Who.ALL:
+        query = query.where(table.c.verified == (who is Who.VERIFIED))
+    hours = 24 if span == DAILY else 1
+    for at, tag, reporting, absent in connection.execute(query):
+        yield Installed(at, tag, hours, reporting, absent)

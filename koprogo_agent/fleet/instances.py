@@ -138,11 +138,15 @@ class Taken:
         instance: as it is known from then on.
         transitions: what is to be kept; some of it may be kept already.
         is_news: whether there is anything that has to be written down.
+        was_known: whether it is not its first report.
+        before: tag of what it had installed by its report before, or None.
     """
 
     instance: Instance
     transitions: tuple[Transition, ...]
     is_news: bool
+    was_known: bool
+    before: str | None
 
 
 def first(report: Report, now: int) -> Taken:
@@ -161,7 +165,7 @@ def first(report: Report, now: int) -> Taken:
         polled=report.polled,
         kept=now,
     )
-    return Taken(made, report.transitions, is_news=True)
+    return Taken(made, report.transitions, is_news=True, was_known=False, before=None)
 
 
 def rejected(known: Instance, report: Report) -> Rejection | None:
@@ -202,4 +206,4 @@ def next_(known: Instance, report: Report, now: int) -> Taken:
         cloned=known.cloned if now - (known.cloned or 0) < _DAY else None,
         kept=now if is_news else known.kept,
     )
-    return Taken(made, report.transitions, is_news)
+    return Taken(made, report.transitions, is_news, was_known=True, before=known.stand.installed)

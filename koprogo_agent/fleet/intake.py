@@ -15,6 +15,7 @@ from koprogo_agent.fleet.bulletins import What
 from koprogo_agent.fleet.decoding import decode
 from koprogo_agent.fleet.instances import CLONED, Instance, Taken, first, next_, rejected
 from koprogo_agent.fleet.limits import Limit
+from koprogo_agent.fleet.outcomes import ends_of
 from koprogo_agent.fleet.settings import FleetSettings
 from koprogo_agent.fleet.sharing import Sharing
 from koprogo_agent.fleet.store import Change, Store
@@ -93,7 +94,8 @@ class Intake:
 
     async def _kept(self, taken: Taken) -> Answer:
         if taken.is_news:
-            await self._writer.keep(Change(taken.instance, taken.transitions))
+            ends = tuple(ends_of(taken))
+            await self._writer.keep(Change(taken.instance, taken.transitions, ends))
         what = What.CHANGED if taken.is_news else What.HEARD
         self._sharing.put(taken.instance, taken.instance.seen, what)
         return Answer(

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, func, select
 
 from koprogo_agent.fleet import schema
 from koprogo_agent.fleet.database import upsert
-from koprogo_agent.fleet.instances import Instance
-from koprogo_agent.fleet.releases import Release
-from koprogo_agent.wire.report import Transition
+from koprogo_agent.fleet.instances import Instance, Taken
+from koprogo_agent.fleet.releases import Release, is_above
 
-ARRIVED = "committed"
+ARRIVED = "installed"
+"""An instance had the release for the first time."""
 FAILED = ("rolled_back", "held")
+_COMMITTED = "committed"
 _KINDS = frozenset({"install", "update"})
 _WITHIN = 10
 """Seconds that are counted as one moment."""
@@ -27,7 +28,7 @@ class Tally(NamedTuple):
 
     Attributes:
         tag: the release.
-        outcome: of the operation.
+        outcome: `ARRIVED`, or that of an operation that `FAILED`.
         at: when, to ten seconds.
         step: at which it failed, or an empty string.
         code: of the failure, or an empty string.
@@ -61,24 +62,35 @@ class End(NamedTuple):
         return (self.instance, self.tally.tag, self.tally.outcome)
 
 
-def end_of(instance: Instance, told: Transition) -> End | None:
-    """The end that an instance tells of, or None where it is of something else.
+def ends_of(taken: Taken) -> Iterator[End]:
+    """The ends that a report tells of."""
+    one, so_far = taken.instance, taken.before
+    for told in reversed(taken.transitions):
+        if told.installed and is_above(told.installed, so_far) and taken.was_known:
+            # From now on its users run it; the operation ends only when it was watched for a while.
+            yield _end(one, told.installed, ARRIVED, told.at)
+        so_far = told.installed or so_far
+        did = told.operation
+        if did is None or did.tag is None or did.kind not in _KINDS:
+            continue
+        if did.outcome in FAILED:
+            yield _end(one, did.tag, did.outcome, did.ended, did.step, did.code)
+        elif did.outcome == _COMMITTED and did.tag == told.installed:
+            yield _end(one, did.tag, ARRIVED, did.ended)
 
-    A clock that is ahead must not make the past of the future: it was when it was told, at most.
-    """
-    operation = told.operation
-    if operation is None or operation.tag is None or operation.kind not in _KINDS:
-        return None
-    at = min(operation.ended, instance.seen)
-    tally = Tally(
-        tag=operation.tag,
-        outcome=operation.outcome,
-        at=at - at % _WITHIN,
-        step=operation.step or "",
-        code=operation.code or "",
-        verified=instance.verified,
-    )
-    return End(instance.id, tally, at)
+
+def _end(
+    one: Instance,
+    tag: str,
+    outcome: str,
+    ended: int,
+    step: str | None = None,
+    code: str | None = None,
+) -> End:
+    """A clock that is ahead must not make the past of the future: it was told by then."""
+    at = min(ended, one.seen)
+    tally = Tally(tag, outcome, at - at % _WITHIN, step or "", code or "", one.verified)
+    return End(one.id, tally, at)
 
 
 class Outcomes:

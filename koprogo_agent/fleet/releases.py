@@ -94,3 +94,8 @@ def is_below(installed: str, lowest: str | None) -> bool:
     if lowest is None or not installed:
         return False
     return parse_tag(installed) < parse_tag(lowest)
+
+
+def is_above(installed: str, before: str | None) -> bool:
+    """Whether a version is newer than another one, if there was any."""
+    return before is None or parse_tag(installed) > parse_tag(before)

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, Row, select
 from koprogo_agent.fleet import schema
 from koprogo_agent.fleet.database import upsert
 from koprogo_agent.fleet.instances import Instance, Stand
-from koprogo_agent.fleet.outcomes import Outcomes, end_of
+from koprogo_agent.fleet.outcomes import End, Outcomes
 from koprogo_agent.wire.report import Operation, Pending, StateName, Transition
 
 _AT_ONCE = 500
@@ -27,10 +27,12 @@ class Change:
     Attributes:
         instance: as it is known from then on.
         transitions: to be kept, unless they are kept already.
+        ends: to which it came with releases.
     """
 
     instance: Instance
     transitions: tuple[Transition, ...] = ()
+    ends: tuple[End, ...] = ()
 
 
 class Store:
@@ -75,8 +77,7 @@ class Store:
             if told:
                 rows = [_transition_row(instance, one) for instance, one in told]
                 connection.execute(self._insert(schema.transition).on_conflict_do_nothing(), rows)
-                ends = [end_of(instance, one) for instance, one in told]
-                self._outcomes.keep(connection, filter(None, ends))
+                self._outcomes.keep(connection, [end for one in changes for end in one.ends])
 
     def erase(self, instance: str) -> bool:
         """Forgets an instance and all that it told; tells whether there was one.

@@ -6,11 +6,14 @@ import json
 import random
 import secrets
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine, Table
 
 from koprogo_agent.fleet import schema
+from koprogo_agent.fleet.history import History
+from koprogo_agent.fleet.outcomes import ARRIVED
 from koprogo_agent.fleet.releases import Release, Releases
 
 _DAY, _HOUR = 86_400, 3600
@@ -29,6 +32,7 @@ Row = dict[str, Any]
 def fill(engine: Engine, instances: int, now: int) -> list[str]:
     """Writes it, and gives the names of some of the instances."""
     chance = random.Random(12)
+    History(engine).tidy(datetime.fromtimestamp(now, UTC), timedelta(days=_RAW))
     names = [secrets.token_hex(16) for _ in range(instances)]
     releases = Releases(engine)
     tags = [(f"v1.{n}.0", now - _DAYS * _DAY + n * _EVERY) for n in range(_DAYS * _DAY // _EVERY)]
@@ -143,7 +147,7 @@ def _arrivals(names: list[str], raw: list[tuple[str, int]], chance: random.Rando
     for name in names:
         for tag, published in raw:
             at = published + chance.randrange(400)
-            yield {"instance": name, "tag": tag, "outcome": "committed", "at": at}
+            yield {"instance": name, "tag": tag, "outcome": ARRIVED, "at": at}
 
 
 def _tallies(tags: list[tuple[str, int]], instances: int, chance: random.Random) -> Iterator[Row]:
@@ -154,7 +158,7 @@ def _tallies(tags: list[tuple[str, int]], instances: int, chance: random.Random)
         for step in (*range(1, 20), *late):
             count = int(instances * 0.9 / 20) if step < 20 else 2
             yield common | {
-                "outcome": "committed",
+                "outcome": ARRIVED,
                 "at": first + 10 * step,
                 "step": "",
                 "code": "",

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, inspect, select, text
 
 from koprogo_agent.fleet import schema
-from koprogo_agent.fleet.census import Census
+from koprogo_agent.fleet.census import Census, Who
 from koprogo_agent.fleet.history import DAILY, HOURLY, History
 from koprogo_agent.fleet.instances import first
 from koprogo_agent.fleet.migrate import migrate
@@ -100,6 +100,29 @@ def test_a_day_is_the_mean_of_its_hours(engine: Engine) -> None:
     history.tidy(NOW, KEPT)
     history.tidy(NOW, KEPT)
     assert history.census(DAILY, 0) == {yesterday: {CURRENT: 10, HELD: 3}}
+
+
+def test_who_had_which_version_is_known_by_days_and_hours(engine: Engine) -> None:
+    """By hours where no day is made yet; who was absent is counted apart."""
+    history = History(engine)
+    silent = Census("v1.0.0", "silent", verified=True)
+    for at in (MIDNIGHT - 86_400, MIDNIGHT - 43_200, MIDNIGHT, NOON):
+        history.keep_census(
+            at, {CURRENT: 7, HELD: 2, silent: 1, Census("", "late", verified=False): 3}
+        )
+    history.tidy(NOW, KEPT)
+    found = history.installed(0, Who.ALL)
+    assert [(one.at, one.hours) for one in found if one.installed] == [
+        (MIDNIGHT - 86_400, 24),
+        (MIDNIGHT, 1),
+        (NOON, 1),
+    ]
+    assert {(one.installed, one.reporting, one.absent) for one in found} == {
+        ("v1.0.0", 9, 1),
+        ("", 0, 3),
+    }
+    assert {one.reporting for one in history.installed(NOON, Who.VERIFIED)} == {2}
+    assert {one.reporting for one in history.installed(NOON, Who.UNVERIFIED)} == {7, 0}
 
 
 def test_what_is_old_is_forgotten(engine: Engine) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from koprogo_agent.fleet.census import Census, Installed
-from koprogo_agent.fleet.outcomes import Tally
+from koprogo_agent.fleet.outcomes import ARRIVED, Tally
 from koprogo_agent.fleet.releases import Release
 from koprogo_agent.fleet.views.adoption import adoption, exposure
 from koprogo_agent.fleet.views.attention import Arriving, Ingest, clusters, ingest
@@ -27,7 +27,7 @@ def kind(installed: str, state: str = "current") -> Census:
 
 def arrived(after: int) -> Tally:
     """Instances that had the release so many seconds after it was published."""
-    return Tally(TAG, "committed", RELEASE.published + after, "", "", verified=True)
+    return Tally(TAG, ARRIVED, RELEASE.published + after, "", "", verified=True)
 
 
 def failed(code: str = "gate.unhealthy", outcome: str = "rolled_back") -> Tally:
