@@ -114,8 +114,8 @@ class Workshop:
         assert before in source, f"{name} has no line {before!r}"
         at = source.index(before) if before else len(source)
         (package / name).write_text(source[:at] + text + source[at:])
-        pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-        run([*pip, "--wheel-dir", str(place), str(place)], seconds=120)
+        build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel"]
+        run([*build, "--directory", str(place)], cwd=place, seconds=120)
         return next(place.glob("*.whl"))
 
     def push(self, registry: Registry, wheel: Path, tag: str, lacks: str = "") -> Pushed:
@@ -127,14 +127,14 @@ class Workshop:
             tag: of the image.
             lacks: pattern of the wheels that it is to lack.
         """
-        tree = Tree()
-        tree.hosts[f"/dist/{wheel.name}"] = wheel
+        common, own = Tree(), Tree({f"/dist/{wheel.name}": wheel})
         for file in self.dist.rglob("*"):
             inner = str(file.relative_to(self.dist))
             wanted = not fnmatch(inner, "koprogo_agent-*.whl") and not fnmatch(file.name, lacks)
             if file.is_file() and wanted:
-                tree.hosts[f"/dist/{inner}"] = file
-        return oci.push(Image((tree.layer(),), Settings()), registry, PRODUCT, [tag])
+                common.hosts[f"/dist/{inner}"] = file
+        image = Image((common.layer(), own.layer()), Settings())
+        return oci.push(image, registry, PRODUCT, [tag])
 
 
 @dataclass

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 BOOT_SECONDS = 60.0
 SILENCE_SECONDS = 300.0
-ASK_AGAIN_SECONDS = 1.0
+ASK_AGAIN_SECONDS = 3.0
 """A question typed there costs the engine a process and a namespace, or a Python's whole start."""
 _GROUPS = Path("/sys/fs/cgroup")
 
@@ -93,7 +93,9 @@ class Debian:
         """Starts it, on its disk as it was, and waits until systemd has started everything."""
         assert self._container is not None
         self._container.start()
-        self.wait_until(self._has_booted, BOOT_SECONDS, "the machine to boot")
+        # It may still be starting things then: a rescue that watches a trial takes minutes.
+        booted = "systemctl is-active --quiet multi-user.target"
+        self.awaits(booted, BOOT_SECONDS, "the machine to boot")
 
     def cut_power(self) -> None:
         """Kills all that runs on it at once, and nothing on it can write any more.
@@ -105,17 +107,26 @@ class Debian:
         self._container.wait()
 
     def wait_until(self, condition: Callable[[], bool], seconds: float, what: str) -> None:
-        """Asks something of the machine until it holds; LabError after so many seconds."""
+        """Asks something of the machine until it holds; LabError after so many seconds.
+
+        What a shell there can see is better awaited by `awaits`.
+        """
         wait_until(condition, seconds, f"{what} on {self._name}", ASK_AGAIN_SECONDS)
 
-    def _has_booted(self) -> bool:
-        # It may still be starting things then: a rescue that watches a trial takes minutes.
-        return self.types("systemctl", "is-active", "multi-user.target").text.strip() == "active"
+    def awaits(self, condition: str, seconds: float, what: str) -> None:
+        """Has a shell there look until a command succeeds; LabError after so many seconds."""
+        looks = f"until {condition}; do sleep 1; done >/dev/null 2>&1"
+        words = ("timeout", str(seconds), "sh", "-c", looks)
+        if self._runs(Program(words, {}, seconds + SILENCE_SECONDS)).code:
+            raise LabError(f"waited {seconds:g} s in vain for {what} on {self._name}")
 
     def types(self, *words: str, environment: Mapping[str, str] | None = None) -> Said:
         """What somebody types as root."""
+        return self._runs(Program(words, environment or {}, SILENCE_SECONDS))
+
+    def _runs(self, program: Program) -> Said:
         # Not the SDK's `exec_run`: what a quick program prints first can vanish in it.
-        program, printed = Program(words, environment or {}, SILENCE_SECONDS), bytearray()
+        printed = bytearray()
         ended = run_in(self._engine.host, self._name, program, (), printed.extend)
         return Said(ended.exit_code, printed.decode(errors="replace") + ended.complaints)
 

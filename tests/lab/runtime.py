@@ -14,6 +14,8 @@ from tests.lab.processes import LabError, run
 
 MERGED = {"/bin": "usr/bin", "/sbin": "usr/sbin", "/lib": "usr/lib", "/lib64": "usr/lib64"}
 POSTGRES_UID = 999
+STAYS_WELL = Path(__file__).parent / "templates/stays-well.sh"
+"""What the stack's healthchecks are run by."""
 STDLIB_UNUSED = frozenset(
     {
         "test",
@@ -51,6 +53,7 @@ def system(tree: Tree) -> None:
     )
     tree.write("/etc/group", f"root:x:0:\npostgres:x:{POSTGRES_UID}:\n")
     tree.write("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
+    tree.write("/usr/bin/stays-well", STAYS_WELL.read_text(), 0o755)
     busybox = shutil.which("busybox")
     if busybox is None:
         raise LabError("there is no busybox: install busybox-static")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,6 +57,24 @@ def status(machine: Debian) -> Mapping[str, object]:
     """What the agent says of itself."""
     said: Mapping[str, object] = json.loads(machine.does("koprogo-agent", "status", "--json"))
     return said
+
+
+def logged(name: str, service: str = SERVICE, **facts: str) -> str:
+    """A command that succeeds once a service has logged something."""
+    said = [f'"{key}": "{value}"' for key, value in {"event": name, **facts}.items()]
+    lines = " | ".join(f"grep -F {shlex.quote(each)}" for each in said)
+    return f"journalctl -u {service} -o cat | {lines} | grep -q ."
+
+
+def is_active(service: str = SERVICE) -> str:
+    """A command that succeeds while a service runs and is ready."""
+    return f"systemctl is-active --quiet {service}"
+
+
+def another_process_than(process: str) -> str:
+    """A command that succeeds once the daemon is a process, and not this one."""
+    shown = f"systemctl show -p MainPID --value {SERVICE}"
+    return f"{shown} | grep -vx -e 0 -e {process}"
 
 
 def main_process(machine: Debian) -> str:

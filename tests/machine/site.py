@@ -11,13 +11,23 @@ from typing import Any
 from tests.lab.agent import AgentPublisher, Fault, Workshop, agent_origin
 from tests.lab.debian import Debian
 from tests.lab.lab import Lab
-from tests.machine.installing import SERVICE, bare, install, make_docker_group, status
+from tests.machine.installing import (
+    SERVICE,
+    bare,
+    install,
+    is_active,
+    logged,
+    make_docker_group,
+    status,
+)
 
 HOME = "/opt/koprogo-agent"
 FIRST = "0.1.0"
 TWO_MINUTES = 120.0
 BROUGHT = 300.0
 """Seconds within which a version is unpacked, put together and tried, on a busy machine."""
+SERVES = f"test ! -e {HOME}/trial && {is_active()}"
+"""A command that succeeds while a version runs, polls and is on no trial."""
 
 
 @dataclass
@@ -37,32 +47,15 @@ class Site:
         return self.events(name, **facts) > 0
 
     @property
-    def current(self) -> str:
-        """The version that is started next."""
-        return self.machine.does("readlink", f"{HOME}/current").strip().removeprefix("versions/")
-
-    @property
     def versions(self) -> set[str]:
         """The versions that are there."""
         return set(self.machine.does("ls", f"{HOME}/versions").split())
 
-    @property
-    def serves(self) -> bool:
-        """Whether a version runs, polls and is on no trial."""
-        on_trial = not self.machine.types("test", "-e", f"{HOME}/trial").code
-        state = self.machine.types("systemctl", "is-active", SERVICE).text.strip()
-        return state == "active" and not on_trial
-
     def wait_brought(self, version: str) -> None:
         """Until a version was put on trial, or put aside before that."""
-        self.machine.wait_until(
-            lambda: (
-                self.logged("agent.update.on_trial", version=version)
-                or self.logged("agent.put_aside", tag=f"v{version}")
-            ),
-            BROUGHT,
-            f"{version} to be brought here",
-        )
+        on_trial = logged("agent.update.on_trial", version=version)
+        put_aside = logged("agent.put_aside", tag=f"v{version}")
+        self.machine.awaits(f"{on_trial} || {put_aside}", BROUGHT, f"{version} to be brought here")
 
     def gives_way(self, version: str, fault: Fault, code: str) -> None:
         """Publishes a bad version, and sees that the first one goes on with no hand on it.
@@ -75,11 +68,8 @@ class Site:
         self.publisher.publish(version, fault)
         self.wait_brought(version)
         self.wait_served_by(FIRST, TWO_MINUTES)
-        self.machine.wait_until(
-            lambda: self.logged("agent.put_aside", tag=f"v{version}", code=code),
-            30,
-            f"{version} to be put aside",
-        )
+        put_aside = logged("agent.put_aside", tag=f"v{version}", code=code)
+        self.machine.awaits(put_aside, 30, f"{version} to be put aside")
         self.looks_again()
         assert self.events("agent.update.begins", tag=f"v{version}") == 1, "tried again"
         assert self.versions == {FIRST}
@@ -92,9 +82,8 @@ class Site:
 
     def wait_served_by(self, version: str, seconds: float) -> None:
         """Until a version serves."""
-        self.machine.wait_until(
-            lambda: self.current == version and self.serves, seconds, f"{version} to serve"
-        )
+        current = f'test "$(readlink {HOME}/current)" = versions/{version}'
+        self.machine.awaits(f"{current} && {SERVES}", seconds, f"{version} to serve")
 
     def looks_again(self) -> None:
         """Until it has looked for newer versions once more."""

@@ -12,7 +12,7 @@ from tests.lab.engine import Engine
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
 from tests.lab.stack import COMPOSE_FILES
-from tests.machine.installing import NOWHERE, answers, bare, make_docker_group, status
+from tests.machine.installing import NOWHERE, answers, bare, logged, make_docker_group, status
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 
@@ -45,6 +45,7 @@ def test_the_first_release_is_brought(machine: Debian, lab: Lab) -> None:
     every = ("/dist/install.sh", "--from", "/dist", *answers(lab), *words)
     said = machine.does("bash", *every, environment=NOWHERE)
     assert f"will install KoproGo in {folder}" in said
-    machine.wait_until(lambda: status(machine)["installed"] == release.tag, FIRST, "the release")
+    machine.awaits(logged("step.done", step="commit"), FIRST, "the release")
+    assert status(machine)["installed"] == release.tag
     assert {"backend", "postgres", "ingress"} <= set(lab.stack.containers())
     assert lab.stack.state("backend")["Status"] == "running"

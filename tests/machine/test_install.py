@@ -16,9 +16,12 @@ from tests.lab.recipes import Kind
 from tests.machine.installing import (
     NOWHERE,
     SERVICE,
+    another_process_than,
     answers,
     bare,
     install,
+    is_active,
+    logged,
     main_process,
     make_docker_group,
     status,
@@ -43,11 +46,6 @@ def files_of(machine: Debian) -> str:
     places = "/etc/koprogo-agent /etc/systemd/system /opt/koprogo-agent /usr/local"
     listed = f"find {places} -type f ! -name '*.pyc' -printf '%u:%g %m %T@ %p\\n' | sort"
     return machine.does("sh", "-c", f"{listed}; readlink /opt/koprogo-agent/current")
-
-
-def is_active(machine: Debian) -> bool:
-    """Whether the daemon runs and is ready."""
-    return machine.types("systemctl", "is-active", SERVICE).text.strip() == "active"
 
 
 @contextmanager
@@ -76,7 +74,8 @@ def test_it_is_installed_polls_and_restarts_nothing(machine: Debian, running: La
         "PostgreSQL does not start on a folder that others may write to"
     )
     assert machine.does("systemctl", "is-active", SERVICE).strip() == "active"
-    machine.wait_until(lambda: status(machine)["installed"] is not None, POLL, "the first poll")
+    machine.awaits(logged("stack.adopted"), POLL, "the first poll")
+    assert status(machine)["installed"] is not None
     assert running.stack.containers() == before
 
 
@@ -109,10 +108,8 @@ def test_a_killed_daemon_is_back_at_once(machine: Debian) -> None:
     """Whatever killed it."""
     before = main_process(machine)
     machine.does("systemctl", "kill", "--signal=KILL", SERVICE)
-    machine.wait_until(
-        lambda: main_process(machine) not in {"0", before}, PROMPT, "the daemon to be back"
-    )
-    machine.wait_until(lambda: is_active(machine), PROMPT, "the daemon to be ready")
+    machine.awaits(another_process_than(before), PROMPT, "the daemon to be back")
+    machine.awaits(is_active(), PROMPT, "the daemon to be ready")
 
 
 def test_a_tick_that_hangs_is_ended_and_begun_anew(machine: Debian) -> None:
@@ -120,19 +117,15 @@ def test_a_tick_that_hangs_is_ended_and_begun_anew(machine: Debian) -> None:
     with dropped_in(machine, "[Service]\nWatchdogSec=5\nTimeoutAbortSec=1\n"):
         before = main_process(machine)
         machine.does("sh", "-c", f"kill -STOP {before}")
-        machine.wait_until(
-            lambda: main_process(machine) not in {"0", before}, 60, "the watchdog to end it"
-        )
-        words = ("journalctl", "-u", SERVICE, "--grep", "Watchdog timeout")
-        machine.wait_until(lambda: not machine.types(*words).code, PROMPT, "the journal to say so")
+        machine.awaits(another_process_than(before), 60, "the watchdog to end it")
+        told = f"journalctl -u {SERVICE} --grep 'Watchdog timeout'"
+        machine.awaits(told, PROMPT, "the journal to say so")
 
 
 def test_it_comes_back_when_systemd_refuses_another_start(machine: Debian) -> None:
     """As after somebody has tried out a configuration, again and again; no visit is needed."""
-    machine.wait_until(
-        lambda: machine.types("systemctl", "restart", SERVICE).code != 0, 60, "a start too many"
-    )
-    machine.wait_until(lambda: is_active(machine), 60, "the rescue to start it again")
+    machine.awaits(f"! systemctl restart {SERVICE}", 60, "a start too many")
+    machine.awaits(is_active(), 60, "the rescue to start it again")
     said = machine.does("journalctl", "-u", "koprogo-agent-rescue@failed", "-o", "cat")
     assert "started by hand too often" in said
 
@@ -142,15 +135,13 @@ def test_a_reboot_in_the_middle_of_an_update_is_made_up_for(machine: Debian, run
     before = str(status(machine)["installed"])
     release = running.publisher.publish(Kind.SLOW_MIGRATION)
     machine.does("systemctl", "restart", SERVICE)
-
-    def step() -> str:
-        operation = status(machine)["operation"]
-        return str(operation["step"]) if isinstance(operation, dict) else ""
-
-    machine.wait_until(lambda: step() in {"point", "switch", "gate"}, 240, "the switch")
+    shown = f"systemctl show -p StatusText --value {SERVICE}"
+    machine.awaits(f"{shown} | grep -E ': (point|switch|gate)$'", 240, "the switch")
     machine.cut_power()
     machine.boot()
-    machine.wait_until(lambda: step() in {"", "soak"}, 180, "the update to be finished or undone")
+    soaks = logged("step.begins", step="soak", tag=release.tag)
+    over = f"{soaks} || {logged('operation.ended', tag=release.tag)}"
+    machine.awaits(over, 180, "the update to be finished or undone")
     found = status(machine)
     assert found["installed"] in {before, release.tag}
     assert found["held"] is None

@@ -15,7 +15,7 @@ from tests.lab.lab import Lab
 from tests.lab.processes import free_port
 from tests.lab.recipes import Kind
 from tests.lab.stack import MIGRATIONS, Stack
-from tests.machine.installing import NOWHERE, bare, install, make_docker_group
+from tests.machine.installing import NOWHERE, bare, install, logged, make_docker_group
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 """Two installations come before the first test."""
@@ -79,13 +79,13 @@ def hurry(machine: Debian, service: str, file: str) -> None:
 
 
 def wait_until_installed(machine: Debian, tag: str, *instance: str) -> None:
-    """Until an agent says that it has installed this release."""
-
-    def is_there() -> bool:
-        said = json.loads(machine.does("koprogo-agent", *instance, "status", "--json"))
-        return bool(said["installed"] == tag)
-
-    machine.wait_until(is_there, UPDATE_SECONDS, f"{tag} {' '.join(instance)}")
+    """Until an agent has adopted this release, or brought it; it says so itself."""
+    service = ATTIC if instance else MAIN
+    brought = logged("operation.ended", service, tag=tag)
+    there = f"{logged('stack.adopted', service, tag=tag)} || {brought}"
+    machine.awaits(there, UPDATE_SECONDS, f"{tag} {' '.join(instance)}")
+    said = json.loads(machine.does("koprogo-agent", *instance, "status", "--json"))
+    assert said["installed"] == tag
 
 
 def properties(machine: Debian, service: str) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.machine.installing import SERVICE, status
-from tests.machine.site import BROUGHT, FIRST, HOME, TWO_MINUTES, Site
+from tests.machine.installing import SERVICE, logged, status
+from tests.machine.site import BROUGHT, FIRST, HOME, SERVES, TWO_MINUTES, Site
 
 pytestmark = [
     pytest.mark.real,
@@ -47,7 +47,7 @@ def test_a_power_cut_in_the_switch_ends_on_a_version_that_serves(site: Site, cut
         if put_aside:
             site.wait_served_by(FIRST, TWO_MINUTES)
         else:
-            site.machine.wait_until(lambda: site.serves, TWO_MINUTES, "a version to serve")
+            site.machine.awaits(SERVES, TWO_MINUTES, "a version to serve")
     finally:
         # As it was: the next cut begins from here.
         site.machine.does("systemctl", "stop", SERVICE)
@@ -60,12 +60,10 @@ def test_a_power_cut_while_a_version_is_put_together_is_made_up_for(site: Site) 
     """It is begun anew, and blessed in the end."""
     site.publisher.publish("0.4.0")
     half = f"{HOME}/versions/0.4.0/pyvenv.cfg"
-    site.machine.wait_until(lambda: not site.machine.types("test", "-e", half).code, BROUGHT, half)
+    site.machine.awaits(f"test -e {half}", BROUGHT, half)
     site.machine.cut_power()
     site.machine.boot()
-    site.machine.wait_until(
-        lambda: site.logged("agent.updated", version="0.4.0"), BROUGHT + TWO_MINUTES, "0.4.0"
-    )
+    site.machine.awaits(logged("agent.updated", version="0.4.0"), BROUGHT + TWO_MINUTES, "0.4.0")
     assert site.versions == {"0.3.0", "0.4.0"}
 
 
@@ -77,11 +75,8 @@ def test_it_survives_another_python(site: Site) -> None:
     python = f"{folder}/python"
     assert site.machine.types(python, "-c", "").code
     site.machine.does("systemctl", "restart", "--no-block", SERVICE)
-    site.machine.wait_until(
-        lambda: not site.machine.types(python, "-c", "").code and site.serves,
-        BROUGHT,
-        "the rescue to put it together again",
-    )
+    again = f"{python} -c '' && {SERVES}"
+    site.machine.awaits(again, BROUGHT, "the rescue to put it together again")
     assert status(site.machine)["installed"] is not None
     strangers = site.machine.does("find", f"{HOME}/versions", "!", "-user", "koprogo-agent")
     assert strangers == ""
