@@ -74,7 +74,10 @@ class Entrance:
 
     async def _way_in(self, request: Request) -> Response:
         told = request.query_params.get("told")
-        return self._door(request, Told(told) if told in set(Told) else None)
+        answer = self._door(request, Told(told) if told in set(Told) else None)
+        # An open page whose session is over asks for a part of itself: it comes here whole.
+        answer.headers["HX-Redirect"] = "/login"
+        return answer
 
     async def _log_in(self, request: Request) -> Response:
         if not self._is_from_here(request):
