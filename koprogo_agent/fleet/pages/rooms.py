@@ -70,6 +70,7 @@ class Rooms:
             "ranges": asking.RANGES,
             "adoption": adoption,
             "exposure": exposure,
+            "zone": str(self._zone),
         }
         return self._looks.page(request, "fleet.html", values)
 
