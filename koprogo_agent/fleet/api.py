@@ -29,10 +29,10 @@ Answer = Callable[[Request], Awaitable[Response]]
 class Api:
     """Answers, to whom the guard lets through."""
 
-    def __init__(self, desk: Desk, zone: str) -> None:
+    def __init__(self, desk: Desk, zone: str, cookie: str) -> None:
         self._desk = desk
         self._zone = ZoneInfo(zone)
-        self._document = msgspec.json.encode(document())
+        self._document = msgspec.json.encode(document(cookie))
 
     def routes(self, guard: Callable[[Answer], Answer]) -> list[BaseRoute]:
         """All of them; the description is for everybody."""

@@ -17,7 +17,10 @@ from koprogo_agent.wire.report import Operation, Pending, StateName
 from tests.fleet.machines import Machine, transition
 from tests.fleet.servers import Fleet
 
-OLD, NEW, ODD = "v1.0.0", "v1.1.0", "v999999999.0.0-rc.1"
+OLD, NEW = "v1.0.0", "v1.1.0"
+_NINES = "9" * 9
+ODD = f"v{_NINES}.{_NINES}.{_NINES}-" + ".".join(["99999999-" + "x" * 15] * 4)
+"""As long as the name of a release may be."""
 NAME, PASSWORD = "ann", "correct horse battery"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _WORD = "x" + "_.-9" * 11 + "_y"
@@ -163,8 +166,6 @@ def _is_odd(filled: Filled) -> None:
         channel="Z" + "_.-9" * 15,
         installed=ODD,
         operation=did,
-        pending=Pending(
-            tag=ODD, gate="__proto__".strip("_"), step=_WORD, code=_WORD, until=2**53 - 1
-        ),
+        pending=Pending(tag=ODD, gate="own_name", step=_WORD, code=_WORD, until=2**53 - 1),
         transitions=(transition(2**53 - 1, at=2**53 - 1, installed=ODD, operation=did),),
     )

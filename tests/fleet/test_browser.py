@@ -202,6 +202,7 @@ def test_whatever_an_instance_says_is_shown_and_means_nothing_else(
     ann.page.goto(f"{filled.fleet.url}/instances/{odd.name}")
     main = ann.page.get_by_role("main")
     expect(main).to_contain_text(f"own_name {ODD}: absent_of")
+    expect(main).to_contain_text("Z_.-9")
     expect(main).to_contain_text("9999")
     assert ann.wrong() == []
     ann.turns_to("fleet")

@@ -10,6 +10,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Match
 
 from koprogo_agent.fleet.api import rejected
 from koprogo_agent.fleet.openapi import PREFIX
@@ -36,7 +37,8 @@ class Mistakes:
             answer = self._looks.page(request, "missing.html", status=status)
         else:
             answer = PlainTextResponse(status.phrase, status)
-        answer.headers.update(error.headers or {})
+        if status is HTTPStatus.METHOD_NOT_ALLOWED:
+            answer.headers["Allow"] = ", ".join(sorted(_methods(request)))
         return answer
 
     async def _failed(self, request: Request, _error: Exception) -> Response:
@@ -45,6 +47,12 @@ class Mistakes:
         if _is_of_program(request):
             return rejected(status, "server.failed", "the server has made a mistake")
         return self._looks.page(request, "failed.html", {"at": int(time())}, status)
+
+
+def _methods(request: Request) -> set[str]:
+    """With which this address may be asked; each may have a route of its own."""
+    there = (one for one in request.app.routes if one.matches(request.scope)[0] is not Match.NONE)
+    return {method for one in there for method in getattr(one, "methods", None) or ()}
 
 
 def _is_of_program(request: Request) -> bool:

@@ -50,7 +50,7 @@ class Site:
         zone = self._settings.timezone
         return [
             *Rooms(self._desk, self._looks, zone).routes(self._entrance.for_staff),
-            *Api(self._desk, zone).routes(self._for_programs),
+            *Api(self._desk, zone, self._entrance.cookie).routes(self._for_programs),
             *PublicPages(self._desk, self._looks).routes(),
             Route("/live", self._for_programs(self._live.answer)),
             *self._entrance.routes(),
