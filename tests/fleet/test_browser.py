@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, StorageState, expect
+from playwright.sync_api import Browser, Route, StorageState, expect
 
 from koprogo_agent.fleet.pages.languages import Language, words
 from koprogo_agent.wire.report import Operation, StateName
@@ -124,6 +124,26 @@ def test_an_open_page_changes_when_the_fleet_does(ann: Visit, filled: Filled) ->
     assert ann.faults == []
 
 
+def test_what_happens_while_a_page_is_on_its_way_is_shown_as_well(
+    ann: Visit, filled: Filled
+) -> None:
+    """A page knows of when it is, and asks for what came since."""
+    late, held = ann.page.context.new_page(), list[Route]()
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    late.route("**/live?*", hold)
+    with late.expect_request("**/live?*"):
+        late.goto(filled.fleet.url)
+    filled.another("stale", state=StateName.STALE)
+    count = f" {filled.reporting} "
+    expect(ann.page.locator(".figure small").first).to_contain_text(count)
+    held[0].continue_()
+    expect(late.locator(".figure small").first).to_contain_text(count)
+    assert ann.faults == []
+
+
 def test_an_open_release_changes_with_its_picture(ann: Visit, filled: Filled) -> None:
     """Its curve grows, in the same place; its table stays unfolded."""
     page = ann.page
@@ -149,7 +169,8 @@ def test_an_open_page_of_who_has_left_leads_to_the_way_in(browser: Browser, fill
     """As soon as there would be something new to see."""
     bob = Visit(browser, filled, DESK)
     bob.comes_in()
-    bob.logs_in()
+    with bob.page.expect_response("**/live?*"):
+        bob.logs_in()
     other = bob.page.context.new_page()
     other.goto(f"{filled.fleet.url}/attention")
     other.locator("form.out button").click()
