@@ -29,10 +29,10 @@ Answer = Callable[[Request], Awaitable[Response]]
 class Api:
     """Answers, to whom the guard lets through."""
 
-    def __init__(self, desk: Desk, zone: str) -> None:
+    def __init__(self, desk: Desk, zone: str, cookie: str) -> None:
         self._desk = desk
         self._zone = ZoneInfo(zone)
-        self._document = msgspec.json.encode(document())
+        self._document = msgspec.json.encode(document(cookie))
 
     def routes(self, guard: Callable[[Answer], Answer]) -> list[BaseRoute]:
         """All of them; the description is for everybody."""
@@ -88,7 +88,7 @@ class Api:
 
 def unauthorized() -> Response:
     """Nobody has logged in."""
-    return _rejected(HTTPStatus.UNAUTHORIZED, "session.missing", "log in at /login first")
+    return rejected(HTTPStatus.UNAUTHORIZED, "session.missing", "log in at /login first")
 
 
 def _answered(ask: Asked) -> Answer:
@@ -98,12 +98,13 @@ def _answered(ask: Asked) -> Answer:
         except Refused as error:
             unknown = error.code == UNKNOWN_INSTANCE
             status = HTTPStatus.NOT_FOUND if unknown else HTTPStatus.BAD_REQUEST
-            return _rejected(status, error.code, error.message)
+            return rejected(status, error.code, error.message)
         return Response(body, HTTPStatus.OK, _HEADERS, _JSON)
 
     return answered
 
 
-def _rejected(status: HTTPStatus, code: str, message: str) -> Response:
+def rejected(status: HTTPStatus, code: str, message: str) -> Response:
+    """A program is told why it gets nothing else."""
     body = msgspec.json.encode(Rejection(code=code, message=message[:LINE]))
     return Response(body, status, _HEADERS, _JSON)

@@ -47,14 +47,16 @@ class Server:
         sources = Sources(settings, engine, self._sharing, self.metrics, self._selfcheck)
         self._desk = desk = Desk(sources)
         self.live = Live(lambda: desk.revision)
+        site = Site(settings, engine, desk, self.live)
         self.app = Starlette(
             routes=[
                 Route(REPORTS, Exchange(self.intake.take, self.metrics), methods=["POST"]),
                 Route(INSTANCES + "/{name}", erasing, methods=["DELETE"]),
                 Route("/healthz", self._health),
                 Route("/metrics", self._metrics),
-                *Site(settings, engine, desk, self.live).routes(),
+                *site.routes(),
             ],
+            exception_handlers=site.handlers(),
             lifespan=self._lifespan,
         )
 

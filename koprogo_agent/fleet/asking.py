@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from koprogo_agent.errors import Refused
@@ -17,6 +17,9 @@ ORDERS = ("name", "since")
 STATES = (*map(str, StateName), *(str(one) for one in Presence if one is not Presence.REPORTING))
 """In which an instance can be counted."""
 _WRONG = "query.value"
+MOST = 2**53
+"""The greatest number of which JSON tells every other one apart."""
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _LAST = 253_402_300_799
 """The end of the year 9999: there is no later moment."""
 
@@ -44,19 +47,20 @@ def days(query: Query) -> int:
 
 
 def moment(query: Query, zone: ZoneInfo) -> int | None:
-    """As of when (`at`), as a form or a machine writes it; None where that is not asked."""
+    """As of when (`at`), as a form or a machine writes it; None where that is not asked.
+
+    Before 1970 there was nothing, and nothing will be after the year 9999: it is the nearest there.
+    """
     asked = query.get("at", "")
     if not asked:
         return None
     try:
         at = datetime.fromisoformat(asked)
         at = at if at.tzinfo else at.replace(tzinfo=zone)
-        seconds = int(at.astimezone(UTC).timestamp())
+        seconds = (at - _EPOCH) // timedelta(seconds=1)
     except (ValueError, OverflowError) as error:
         raise Refused("at is a moment such as 2026-11-26T10:15Z", code=_WRONG) from error
-    if not 0 <= seconds <= _LAST:
-        raise Refused("at is not in the time of this server", code=_WRONG)
-    return seconds
+    return min(max(seconds, 0), _LAST)
 
 
 def number(query: Query, name: str) -> int | None:
@@ -64,6 +68,7 @@ def number(query: Query, name: str) -> int | None:
     asked = query.get(name, "")
     if not asked:
         return None
-    if not (asked.isascii() and asked.isdecimal() and len(asked) <= len(str(2**53))):
-        raise Refused(f"{name} is a whole number", code=_WRONG)
+    is_number = asked.isascii() and asked.isdecimal() and len(asked) <= len(str(MOST))
+    if not is_number or int(asked) > MOST:
+        raise Refused(f"{name} is a whole number up to {MOST}", code=_WRONG)
     return int(asked)

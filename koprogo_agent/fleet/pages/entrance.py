@@ -37,7 +37,11 @@ class Told(StrEnum):
 
 
 class Entrance:
-    """Lets staff in, by name and password, and out."""
+    """Lets staff in, by name and password, and out.
+
+    Attributes:
+        cookie: name of the one that holds a session's secret.
+    """
 
     def __init__(self, settings: FleetSettings, staff: Staff, looks: Looks) -> None:
         self._settings = settings
@@ -45,7 +49,7 @@ class Entrance:
         self._looks = looks
         self._tries = Limit(_TRIES, _MINUTE)
         # The prefix has browsers take it only from this very host, over TLS.
-        self._cookie = "__Host-session" if settings.is_https else "session"
+        self.cookie = "__Host-session" if settings.is_https else "session"
 
     def routes(self) -> list[BaseRoute]:
         """All of them."""
@@ -63,7 +67,7 @@ class Entrance:
         """An answer for staff, and another for everybody else."""
 
         async def guarded(request: Request) -> Response:
-            secret = request.cookies.get(self._cookie, "")
+            secret = request.cookies.get(self.cookie, "")
             name = await asyncio.to_thread(self._staff.who, secret, int(time()))
             if name is None:
                 return otherwise()
@@ -74,7 +78,10 @@ class Entrance:
 
     async def _way_in(self, request: Request) -> Response:
         told = request.query_params.get("told")
-        return self._door(request, Told(told) if told in set(Told) else None)
+        answer = self._door(request, Told(told) if told in set(Told) else None)
+        # An open page whose session is over asks for a part of itself: it comes here whole.
+        answer.headers["HX-Redirect"] = "/login"
+        return answer
 
     async def _log_in(self, request: Request) -> Response:
         if not self._is_from_here(request):
@@ -93,7 +100,7 @@ class Entrance:
         """Begins a session of somebody of the staff, with this answer."""
         secret = await asyncio.to_thread(self._staff.begin, name, int(time()))
         answer.set_cookie(
-            self._cookie,
+            self.cookie,
             secret,
             max_age=LONGEST,
             path="/",
@@ -118,10 +125,10 @@ class Entrance:
     async def _log_out(self, request: Request) -> Response:
         if not self._is_from_here(request):
             return Response(status_code=HTTPStatus.FORBIDDEN)
-        await asyncio.to_thread(self._staff.end, request.cookies.get(self._cookie, ""))
+        await asyncio.to_thread(self._staff.end, request.cookies.get(self.cookie, ""))
         answer = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
         secure = self._settings.is_https
-        answer.delete_cookie(self._cookie, path="/", secure=secure, httponly=True)
+        answer.delete_cookie(self.cookie, path="/", secure=secure, httponly=True)
         return answer
 
     def _is_from_here(self, request: Request) -> bool:

@@ -42,12 +42,15 @@ class Live:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def answer(self, _request: Request) -> StreamingResponse:
-        """A stream of events named `fleet`."""
+    async def answer(self, request: Request) -> StreamingResponse:
+        """A stream of events named `fleet`; at once one, if there is news `since` a revision."""
         headers = {**HEADERS, "X-Accel-Buffering": "no"}
-        return StreamingResponse(self._events(), 200, headers, "text/event-stream")
+        now = str(self._revision())
+        is_behind = request.query_params.get("since", now) != now
+        events = self._events(-1 if is_behind else self._seen)
+        return StreamingResponse(events, 200, headers, "text/event-stream")
 
-    async def _events(self) -> AsyncIterator[str]:
+    async def _events(self, told: int) -> AsyncIterator[str]:
         if self._open >= _MOST:
             return
         self._open += 1
@@ -55,11 +58,13 @@ class Live:
             yield ": here\n\n"
             while not self._is_over:
                 changed = self._changed
+                if told != self._seen:
+                    told = self._seen
+                    yield f"event: fleet\ndata: {told}\n\n"
+                    continue
                 try:
                     await asyncio.wait_for(changed.wait(), _SIGN_OF_LIFE)
                 except TimeoutError:
                     yield ": still here\n\n"
-                else:
-                    yield f"event: fleet\ndata: {self._seen}\n\n"
         finally:
             self._open -= 1

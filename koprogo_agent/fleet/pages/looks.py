@@ -62,6 +62,7 @@ class Looks:
             path=request.url.path,
             back=request.url.path + (f"?{query}" if query else ""),
             staff=getattr(request.state, "staff", None),
+            revision=getattr(request.state, "revision", None),
             w=words(language),
             write=self._writing[language],
             **(values or {}),

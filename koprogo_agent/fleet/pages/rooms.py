@@ -47,6 +47,8 @@ class Rooms:
 
     def _found(self, answer: Answer) -> Answer:
         async def answered(request: Request) -> Response:
+            # What changes while the page is made and sent is news to it.
+            request.state.revision = self._desk.revision
             try:
                 return await answer(request)
             except Refused:
@@ -70,6 +72,7 @@ class Rooms:
             "ranges": asking.RANGES,
             "adoption": adoption,
             "exposure": exposure,
+            "zone": str(self._zone),
         }
         return self._looks.page(request, "fleet.html", values)
 

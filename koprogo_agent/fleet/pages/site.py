@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 from sqlalchemy import Engine
 from starlette.requests import Request
@@ -17,6 +19,7 @@ from koprogo_agent.fleet.pages.forms import read_form
 from koprogo_agent.fleet.pages.languages import Language
 from koprogo_agent.fleet.pages.live import Live
 from koprogo_agent.fleet.pages.looks import LANGUAGE_COOKIE, Looks
+from koprogo_agent.fleet.pages.mistakes import Mistakes
 from koprogo_agent.fleet.pages.public import PublicPages
 from koprogo_agent.fleet.pages.rooms import Answer, Rooms
 from koprogo_agent.fleet.pages.sign_on import SignOn
@@ -47,7 +50,7 @@ class Site:
         zone = self._settings.timezone
         return [
             *Rooms(self._desk, self._looks, zone).routes(self._entrance.for_staff),
-            *Api(self._desk, zone).routes(self._for_programs),
+            *Api(self._desk, zone, self._entrance.cookie).routes(self._for_programs),
             *PublicPages(self._desk, self._looks).routes(),
             Route("/live", self._for_programs(self._live.answer)),
             *self._entrance.routes(),
@@ -55,6 +58,10 @@ class Site:
             Route("/language", self._choose_language, methods=["POST"]),
             Mount("/static", StaticFiles(packages=[("koprogo_agent.fleet.pages", "static")])),
         ]
+
+    def handlers(self) -> Mapping[Any, Any]:
+        """What is said where there is no answer."""
+        return Mistakes(self._looks).handlers()
 
     def _for_programs(self, answer: Answer) -> Answer:
         """Whoever is not of the staff is told so."""

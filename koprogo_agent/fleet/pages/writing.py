@@ -12,6 +12,8 @@ from babel.numbers import format_decimal, format_percent
 from koprogo_agent.fleet.pages.languages import Language
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_LAST = 253_402_214_400
+"""Almost the end of the year 9999: an instance may say any moment, a calendar has no later one."""
 _LOCALES = {
     Language.FR: "fr_BE",
     Language.NL: "nl_BE",
@@ -48,11 +50,11 @@ class Writing:
         return self._there(at).tzname() or ""
 
     def _there(self, at: int) -> datetime:
-        return datetime.fromtimestamp(at, self._zone)
+        return datetime.fromtimestamp(min(at, _LAST), self._zone)
 
     def iso(self, at: int) -> str:
         """A moment as machines read it."""
-        return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
+        return datetime.fromtimestamp(min(at, _LAST), UTC).isoformat().replace("+00:00", "Z")
 
     def span(self, seconds: int) -> str:
         """How long something took, in its two greatest units."""

@@ -8,13 +8,21 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 
 from koprogo_agent.errors import Refused
+from koprogo_agent.fleet.asking import STATES
 from koprogo_agent.fleet.census import Census
 from koprogo_agent.fleet.instances import Instance
 from koprogo_agent.fleet.known import Known, Row
 
 PAGE = 50
 _NAME, _SINCE = "name", "since"
-_VALUE = re.compile(r"[A-Za-z0-9._-]{0,64}")
+_VALUE = re.compile(r"[A-Za-z0-9._-]{0,130}")
+"""As long as the longest name of a release."""
+CHOICES = {
+    "state": frozenset(STATES),
+    "known": frozenset({"verified", "unverified"}),
+    "cloned": frozenset({"yes", "no"}),
+}
+"""What alone can be asked of some members of a filter."""
 _CURSOR = re.compile(r"(?:[0-9]{1,16}\.)?[0-9a-f]{32}")
 
 
@@ -55,7 +63,7 @@ class Filter:
         """
         asked = {each.name: query[each.name] for each in fields(cls) if query.get(each.name)}
         for name, value in asked.items():
-            if not _VALUE.fullmatch(value):
+            if not _VALUE.fullmatch(value) or value not in CHOICES.get(name, {value}):
                 raise Refused(f"{name} cannot be {value[:40]!r}", code="filter.value")
         return cls(**asked)
 
