@@ -78,7 +78,7 @@ proof: setup ## take out each rule of trust in turn, and see that its tests fail
 	@$(BIN)/python -m tests.attacks.proof
 
 .PHONY: demo
-demo: setup ## the whole story on a terminal; KEEP=1 leaves it running
+demo: setup ## the whole story on a terminal, then the dashboard; KEEP=1 leaves it up without one too
 	@$(MAKE) --no-print-directory venv
 	@$(BIN)/python -m tests.demo
 
