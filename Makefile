@@ -82,6 +82,13 @@ demo: setup ## the whole story on a terminal, then the dashboard; KEEP=1 leaves 
 	@$(MAKE) --no-print-directory venv
 	@$(BIN)/python -m tests.demo
 
+.PHONY: pictures
+pictures: setup ## the README's pictures of the dashboard, of a simulated fleet: ten minutes (needs pngquant)
+	@command -v pngquant >/dev/null || { echo 'no pngquant; as root, type: apt-get install pngquant' >&2; exit 2; }
+	@$(MAKE) --no-print-directory venv
+	@$(BIN)/python -m tests.demo.showcase docs/pictures
+	pngquant --force --ext .png --speed 1 32 docs/pictures/dashboard-*.png
+
 .PHONY: bench
 bench: setup ## measured figures, as ratios in one run
 	@$(MAKE) --no-print-directory venv
