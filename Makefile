@@ -78,9 +78,16 @@ proof: setup ## take out each rule of trust in turn, and see that its tests fail
 	@$(BIN)/python -m tests.attacks.proof
 
 .PHONY: demo
-demo: setup ## the whole story on a terminal; KEEP=1 leaves it running
+demo: setup ## the whole story on a terminal, then the dashboard; KEEP=1 leaves it up without one too
 	@$(MAKE) --no-print-directory venv
 	@$(BIN)/python -m tests.demo
+
+.PHONY: pictures
+pictures: setup ## the README's pictures of the dashboard, of a simulated fleet: ten minutes (needs pngquant)
+	@command -v pngquant >/dev/null || { echo 'no pngquant; as root, type: apt-get install pngquant' >&2; exit 2; }
+	@$(MAKE) --no-print-directory venv
+	@$(BIN)/python -m tests.demo.showcase docs/pictures
+	pngquant --force --ext .png --speed 1 32 docs/pictures/dashboard-*.png
 
 .PHONY: bench
 bench: setup ## measured figures, as ratios in one run

@@ -1,22 +1,30 @@
-"""Runs the demo; `KEEP=1` leaves everything running until Ctrl-C."""
+"""Runs the demo. At its end it stays up: on a terminal until Enter, with KEEP=1 everywhere.
+
+PICTURES=FOLDER says where the pictures of the dashboard go.
+"""
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from tests.demo.association import PEOPLE, Association
+from tests.demo.ending import save_pictures, say_where, stay
+from tests.demo.lacking import no_dashboard
 from tests.demo.story import Story
 from tests.instance import PATIENT_GATE, Instance
 from tests.lab.client import Client
 from tests.lab.lab import Lab
 from tests.offices import workshop_of
+
+if TYPE_CHECKING:
+    from tests.demo.dashboard import Dashboard
 
 _CACHE = "KOPROGO_LAB_CACHE"
 
@@ -29,20 +37,48 @@ def main() -> int:
         with console.status("bringing up the lab"):
             exits.enter_context(_nothing_left_behind())
             lab = exits.enter_context(Lab())
-            instance = Instance.create(lab, gate=PATIENT_GATE)
+            board = exits.enter_context(_dashboard(console, lab))
+            instance = board.first if board else Instance.create(lab, gate=PATIENT_GATE)
             shop = exits.enter_context(workshop_of(lab, PEOPLE))
-        story = Story(console, Association(console, shop, instance))
+        association = Association(console, shop, instance)
+        story = Story(console, association)
         if not story.install():
             console.print("[red]the story cannot begin: the first release was not installed[/]")
             return 1
+        if board:
+            story.report()
         with Client(lab.stack.url, rate=50) as client:
             story.with_user(client)
-        faults = story.sum_up(client)
-        if os.environ.get("KEEP"):
-            story.explain_how_to_look()
-            with suppress(KeyboardInterrupt):
-                signal.pause()
+        faults = story.sum_up(client) + _last_act(console, story, association, board)
+        stay(console)
     return 1 if faults else 0
+
+
+def _last_act(
+    console: Console, story: Story, association: Association, board: Dashboard | None
+) -> list[str]:
+    """The dashboard, where there is one, and where all of it is; gives what went wrong."""
+    faults: list[str] = []
+    if board:
+        visit, faults = board.play(association, story.installed())
+        for fault in faults:
+            console.print(f"[red]not as it should be: {fault}[/]")
+        if not faults:
+            save_pictures(console, visit)
+        console.print()
+        say_where(console, visit)
+    else:
+        console.print(f"\nleft out, the association's dashboard: {no_dashboard()}", soft_wrap=True)
+    story.explain_how_to_look()
+    return faults
+
+
+def _dashboard(console: Console, lab: Lab) -> AbstractContextManager[Dashboard | None]:
+    if no_dashboard():
+        return nullcontext()
+    from tests.demo.dashboard import dashboard  # noqa: PLC0415 - its packages may not be here
+
+    return dashboard(console, lab)
 
 
 @contextmanager

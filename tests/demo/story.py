@@ -60,6 +60,11 @@ class Story:
         self._database = self._lab.stack.containers()["postgres"]
         return True
 
+    def report(self) -> None:
+        """Shows what the association has heard, and hears of all that follows."""
+        self._say("A report", "the operator has chosen that the association may know")
+        self._type("report", "show")
+
     def with_user(self, client: Client) -> None:
         """Everything that follows happens while somebody works: 50 requests a second."""
         self._act(client, "update, no schema change", Kind.GOOD, DONE)
@@ -106,14 +111,20 @@ class Story:
             self._console.print(f"[red]not as it should be: {fault}[/]")
         return faults
 
+    def installed(self) -> str:
+        """Tag of what the agent has installed; an empty string where nothing is."""
+        with self._instance.engine() as engine:
+            deployment = engine.journal.installed
+        return deployment.tag if deployment else ""
+
     def explain_how_to_look(self) -> None:
-        """For KEEP=1."""
-        self._console.print(
-            f"\nEverything stays up until Ctrl-C. To look at it from another terminal:\n"
-            f"  the stack:     {self._lab.stack.url}\n"
-            f"  its containers: DOCKER_HOST={self._lab.engine.host} docker ps\n"
-            f"  the agent:     KOPROGO_AGENT_CONFIG={self._instance.config} {_program()} status"
-        )
+        """For whoever has another terminal."""
+        for name, how in (
+            ("the stack", self._lab.stack.url),
+            ("its containers", f"DOCKER_HOST={self._lab.engine.host} docker ps"),
+            ("the agent", f"KOPROGO_AGENT_CONFIG={self._instance.config} {_program()} status"),
+        ):
+            self._console.print(f"  {name:<15} {how}", soft_wrap=True)
 
     def _act(
         self,
@@ -161,14 +172,14 @@ class Story:
         association.let_freshness_expire()
         waiting = self._publish(Kind.GOOD, alice, dora)
         faults += self._expect(DONE, "update") + self._expect(DONE, "status")
-        faults += _unless(self._installed() == new.tag, "something was installed while STALE")
+        faults += _unless(self.installed() == new.tag, "something was installed while STALE")
         association.type(JOB, "freshness", "--push")
         faults += self._installs(waiting, "the job runs again")
         self._say("A bad release is taken back", "somebody found out what it does")
         bad = self._publish(Kind.GOOD, alice, dora)
         association.type("bob", "yank", bad.version, "--reason", "loses attachments")
         faults += self._expect(DONE, "update") + self._expect(DONE, "why")
-        faults += _unless(self._installed() == waiting.tag, "what was yanked was installed")
+        faults += _unless(self.installed() == waiting.tag, "what was yanked was installed")
         tally = client.tally().since(began)
         self._acts.append(Act("a key rotated out, freshness renewed, a yank", tally, faults))
 
@@ -176,16 +187,11 @@ class Story:
         """Lets the agent act; the release must be what runs afterwards."""
         self._say(f"{release.tag} is installed", text)
         faults = self._expect(DONE, "update")
-        return faults + _unless(self._installed() == release.tag, f"{release.tag} is not installed")
+        return faults + _unless(self.installed() == release.tag, f"{release.tag} is not installed")
 
     def _expect(self, expected: int, *words: str) -> tuple[str, ...]:
         code = self._type(*words)
         return _unless(code == expected, f"{' '.join(words)}: exit code {code}, not {expected}")
-
-    def _installed(self) -> str | None:
-        with self._instance.engine() as engine:
-            deployment = engine.journal.installed
-        return deployment.tag if deployment else None
 
     def _publish(
         self, kind: Kind, signer: Signer | None = None, cosigner: Signer | None = None
@@ -205,6 +211,9 @@ class Story:
         done = subprocess.run(
             [_program(), *words], env={**self._instance.environment, **terminal()}, check=False
         )
+        if words == ("update",) and self._instance.settings.fleet.reports:
+            # As the daemon does, which would have updated by itself.
+            self._instance.type("report", "send")
         return done.returncode
 
 

@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
@@ -128,6 +129,18 @@ class Lab:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
         return directory
+
+    def neighbour(self, name: str) -> Lab:
+        """The same lab as another self-hoster sees it, with a folder and a stack of their own.
+
+        It goes with this one, and must not be entered itself.
+        """
+        other = copy(self)
+        other.name = f"{self.name}-{name}"
+        other.root = self.root / name
+        other.root.mkdir(mode=0o755)
+        other.stack = other._new_stack()  # noqa: SLF001 - of this very class
+        return other
 
     def install(self, release: Release) -> Path:
         """Bring the stack up by hand, without an agent; gives the tree that it runs from."""
