@@ -15,8 +15,9 @@ from starlette.routing import Route
 
 from koprogo_agent.fleet import selfcheck
 from koprogo_agent.fleet.desk import Desk, Sources
-from koprogo_agent.fleet.exchange import Exchange
-from koprogo_agent.fleet.intake import Incoming, Intake
+from koprogo_agent.fleet.intake.exchange import Exchange
+from koprogo_agent.fleet.intake.taking import Incoming, Intake
+from koprogo_agent.fleet.intake.writer import Writer
 from koprogo_agent.fleet.metrics import Metrics
 from koprogo_agent.fleet.pages.live import Live
 from koprogo_agent.fleet.pages.site import Site
@@ -24,9 +25,8 @@ from koprogo_agent.fleet.rounds import Round, every, going
 from koprogo_agent.fleet.selfcheck import SelfCheck
 from koprogo_agent.fleet.settings import FleetSettings
 from koprogo_agent.fleet.sharing import Sharing
-from koprogo_agent.fleet.store import Store
+from koprogo_agent.fleet.store.instances import Store
 from koprogo_agent.fleet.upkeep import Upkeep
-from koprogo_agent.fleet.writer import Writer
 from koprogo_agent.wire import INSTANCES, REPORTS
 
 _JSON = "application/json"

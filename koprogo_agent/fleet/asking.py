@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from koprogo_agent.errors import Refused
-from koprogo_agent.fleet.census import Who
-from koprogo_agent.fleet.instances import Presence
+from koprogo_agent.fleet.domain.census import Who
+from koprogo_agent.fleet.domain.instances import Presence
 from koprogo_agent.wire.report import StateName
 
 RANGES = (7, 30, 365)

@@ -13,15 +13,16 @@ from sqlalchemy import Engine
 
 from koprogo_agent.domain.versions import parse_tag
 from koprogo_agent.errors import Refused
-from koprogo_agent.fleet.census import Census, Who
-from koprogo_agent.fleet.history import History
-from koprogo_agent.fleet.instances import Presence
+from koprogo_agent.fleet.domain.census import Census, Who
+from koprogo_agent.fleet.domain.instances import Presence
+from koprogo_agent.fleet.domain.outcomes import Tally
 from koprogo_agent.fleet.metrics import Metrics
-from koprogo_agent.fleet.outcomes import Outcomes, Tally
 from koprogo_agent.fleet.selfcheck import SelfCheck
 from koprogo_agent.fleet.settings import FleetSettings
 from koprogo_agent.fleet.sharing import Sharing
-from koprogo_agent.fleet.store import Store
+from koprogo_agent.fleet.store.history import History
+from koprogo_agent.fleet.store.instances import Store
+from koprogo_agent.fleet.store.outcomes import Outcomes
 from koprogo_agent.fleet.views.adoption import Adoption, Exposure, adoption, exposure
 from koprogo_agent.fleet.views.attention import Arriving, Attention, clusters, failing, ingest
 from koprogo_agent.fleet.views.listing import Filter, Listing, listing

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from koprogo_agent.fleet.known import Known
+from koprogo_agent.fleet.domain.known import Known
 from koprogo_agent.fleet.views.progress import Progress
 
 

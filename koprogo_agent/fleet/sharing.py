@@ -10,14 +10,14 @@ from time import time
 
 from sqlalchemy import Engine
 
-from koprogo_agent.fleet.bulletins import EVERY, Bulletins, Entry, What
-from koprogo_agent.fleet.instances import Instance
-from koprogo_agent.fleet.known import Known
-from koprogo_agent.fleet.outages import Outages
-from koprogo_agent.fleet.releases import Releases
+from koprogo_agent.fleet.domain.instances import Instance
+from koprogo_agent.fleet.domain.known import Known
 from koprogo_agent.fleet.rounds import Round, every, going
 from koprogo_agent.fleet.settings import FleetSettings
-from koprogo_agent.fleet.store import Store
+from koprogo_agent.fleet.store.bulletins import EVERY, Bulletins, Entry, What
+from koprogo_agent.fleet.store.instances import Store
+from koprogo_agent.fleet.store.outages import Outages
+from koprogo_agent.fleet.store.releases import Releases
 
 
 class Sharing:

@@ -10,13 +10,13 @@ from time import time
 
 from sqlalchemy import Engine
 
-from koprogo_agent.fleet.history import History
-from koprogo_agent.fleet.instances import Presence
-from koprogo_agent.fleet.outcomes import Outcomes
+from koprogo_agent.fleet.domain.instances import Presence
 from koprogo_agent.fleet.rounds import Round, at_each, going
 from koprogo_agent.fleet.settings import FleetSettings
 from koprogo_agent.fleet.sharing import Sharing
-from koprogo_agent.fleet.store import Store
+from koprogo_agent.fleet.store.history import History
+from koprogo_agent.fleet.store.instances import Store
+from koprogo_agent.fleet.store.outcomes import Outcomes
 
 _MINUTE, _HOUR = 60, 3600
 _LATER = 300

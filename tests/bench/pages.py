@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
-from koprogo_agent.fleet.database import connect
-from koprogo_agent.fleet.migrate import migrate
+from koprogo_agent.fleet.store.database import connect
+from koprogo_agent.fleet.store.migrate import migrate
 from tests.bench.figure import Figure, middle, spread
 from tests.bench.years import fill
 from tests.fleet.servers import Fleet, postgresql

@@ -11,10 +11,11 @@ from typing import Any
 
 from sqlalchemy import Engine, Table
 
-from koprogo_agent.fleet import schema
-from koprogo_agent.fleet.history import History
-from koprogo_agent.fleet.outcomes import ARRIVED
-from koprogo_agent.fleet.releases import Release, Releases
+from koprogo_agent.fleet.domain.outcomes import ARRIVED
+from koprogo_agent.fleet.domain.releases import Release
+from koprogo_agent.fleet.store import schema
+from koprogo_agent.fleet.store.history import History
+from koprogo_agent.fleet.store.releases import Releases
 
 _DAY, _HOUR = 86_400, 3600
 _DAYS, _RAW = 365, 90

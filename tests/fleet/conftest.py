@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 import pytest
 from sqlalchemy import Engine, text
 
-from koprogo_agent.fleet.database import connect
-from koprogo_agent.fleet.migrate import migrate
+from koprogo_agent.fleet.store.database import connect
+from koprogo_agent.fleet.store.migrate import migrate
 from tests.fleet.machines import Machine
 from tests.fleet.servers import Fleet, postgresql
 

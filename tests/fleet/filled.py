@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from time import time
 from typing import Any
 
-from koprogo_agent.fleet import schema
-from koprogo_agent.fleet.census import Census
-from koprogo_agent.fleet.history import History
-from koprogo_agent.fleet.instances import first
-from koprogo_agent.fleet.migrate import migrate
-from koprogo_agent.fleet.store import Change, Store
+from koprogo_agent.fleet.domain.census import Census
+from koprogo_agent.fleet.domain.instances import first
+from koprogo_agent.fleet.store import schema
+from koprogo_agent.fleet.store.history import History
+from koprogo_agent.fleet.store.instances import Change, Store
+from koprogo_agent.fleet.store.migrate import migrate
 from koprogo_agent.wire.report import Operation, Pending, StateName
 from tests.fleet.machines import Machine, transition
 from tests.fleet.servers import Fleet

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from koprogo_agent.fleet.instances import Instance, first
+from koprogo_agent.fleet.domain.instances import Instance, first
 from koprogo_agent.wire import INSTANCES, REPORTS
 from koprogo_agent.wire.report import Report, StateName, Transition, encode, instance_of
 from koprogo_agent.wire.signing import Request, sign

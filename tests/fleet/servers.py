@@ -15,7 +15,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from koprogo_agent.fleet.database import connect
+from koprogo_agent.fleet.store.database import connect
 from tests.lab.processes import Daemon, free_port, wait_until
 
 _SECONDS = 30.0

@@ -14,8 +14,8 @@ from schemathesis.engine import from_schema
 from schemathesis.engine.events import FatalError, NonFatalError, ScenarioFinished
 from schemathesis.schemas import BaseSchema
 
+from koprogo_agent.fleet.api.openapi import PREFIX, document
 from koprogo_agent.fleet.asking import ORDERS
-from koprogo_agent.fleet.openapi import PREFIX, document
 from tests.fleet.filled import NAME, NEW, ODD, OLD, PASSWORD, Filled, fill
 from tests.fleet.servers import NO_LIMITS, Fleet
 from tests.fleet.visitors import Visitor

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from koprogo_agent.cli.fleet.main import run
-from koprogo_agent.fleet import export, schema
+from koprogo_agent.fleet.store import export, schema
 from koprogo_agent.wire.report import Operation, Pending
 from tests.fleet.machines import Machine, transition
 from tests.fleet.servers import NO_LIMITS, Fleet

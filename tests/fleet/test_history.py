@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Engine, inspect, select, text
 
-from koprogo_agent.fleet import schema
-from koprogo_agent.fleet.census import Census, Who
-from koprogo_agent.fleet.history import DAILY, HOURLY, History
-from koprogo_agent.fleet.instances import first
-from koprogo_agent.fleet.migrate import migrate
-from koprogo_agent.fleet.store import Change, Store
+from koprogo_agent.fleet.domain.census import Census, Who
+from koprogo_agent.fleet.domain.instances import first
+from koprogo_agent.fleet.store import schema
+from koprogo_agent.fleet.store.history import DAILY, HOURLY, History
+from koprogo_agent.fleet.store.instances import Change, Store
+from koprogo_agent.fleet.store.migrate import migrate
 from koprogo_agent.wire.report import Report, StateName
 from tests.fleet.machines import transition
 

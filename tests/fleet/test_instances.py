@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from koprogo_agent.fleet.instances import Instance, Presence, first, next_, rejected
+from koprogo_agent.fleet.domain.instances import Instance, Presence, first, next_, rejected
 from koprogo_agent.wire.report import Report, StateName
 from tests.fleet.machines import transition
 

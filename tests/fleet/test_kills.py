@@ -11,7 +11,7 @@ from http.client import HTTPException
 import pytest
 from sqlalchemy import text
 
-from koprogo_agent.fleet.store import Store
+from koprogo_agent.fleet.store.instances import Store
 from tests.fleet.machines import Machine, transition
 from tests.fleet.servers import Fleet
 

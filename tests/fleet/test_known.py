@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from koprogo_agent.fleet.census import Census, kind_of
-from koprogo_agent.fleet.instances import Instance, Outage
-from koprogo_agent.fleet.known import Known
+from koprogo_agent.fleet.domain.census import Census, kind_of
+from koprogo_agent.fleet.domain.instances import Instance, Outage
+from koprogo_agent.fleet.domain.known import Known
 from koprogo_agent.wire.report import StateName
 from tests.fleet.machines import heard
 

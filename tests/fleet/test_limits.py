@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from koprogo_agent.fleet.limits import Limit, site_of
+from koprogo_agent.fleet.intake.limits import Limit, site_of
 
 
 def test_so_many_at_once_and_then_at_a_pace() -> None:

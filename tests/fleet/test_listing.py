@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from koprogo_agent.errors import Refused
-from koprogo_agent.fleet.instances import Instance
-from koprogo_agent.fleet.known import Known
+from koprogo_agent.fleet.domain.instances import Instance
+from koprogo_agent.fleet.domain.known import Known
 from koprogo_agent.fleet.views.listing import PAGE, Filter, listing
 from koprogo_agent.wire.report import Operation, Pending, StateName
 from tests.fleet.machines import heard

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Engine
 
-from koprogo_agent.fleet.instances import Instance, Taken
-from koprogo_agent.fleet.outcomes import ARRIVED, Outcomes, Tally, ends_of
-from koprogo_agent.fleet.releases import Release, floor, is_below
-from koprogo_agent.fleet.store import Change, Store
+from koprogo_agent.fleet.domain.instances import Instance, Taken
+from koprogo_agent.fleet.domain.outcomes import ARRIVED, Tally, ends_of
+from koprogo_agent.fleet.domain.releases import Release, floor, is_below
+from koprogo_agent.fleet.store.instances import Change, Store
+from koprogo_agent.fleet.store.outcomes import Outcomes
 from koprogo_agent.wire.report import Operation, StateName, Transition
 from tests.fleet.machines import heard, transition
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from koprogo_agent.fleet.census import Census
-from koprogo_agent.fleet.instances import Presence
+from koprogo_agent.fleet.domain.census import Census
+from koprogo_agent.fleet.domain.instances import Presence
 from koprogo_agent.fleet.pages.languages import Language, preferred, words
 from koprogo_agent.fleet.views.overview import overview
 from koprogo_agent.fleet.views.share import Bar

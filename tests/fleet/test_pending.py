@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from cryptography.fernet import Fernet
 
-from koprogo_agent.fleet.pending import LASTS, Pending, Seal
+from koprogo_agent.fleet.openid.pending import LASTS, Pending, Seal
 
 NOW = 1_795_000_000
 SECRET = "a secret that the provider has made"

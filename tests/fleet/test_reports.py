@@ -7,8 +7,8 @@ from pathlib import Path
 from sqlalchemy import select
 
 from koprogo_agent.adapters.fleet import FleetServer
-from koprogo_agent.fleet import schema
-from koprogo_agent.fleet.store import Store
+from koprogo_agent.fleet.store import schema
+from koprogo_agent.fleet.store.instances import Store
 from koprogo_agent.wire.answer import Answer
 from koprogo_agent.wire.report import Operation, StateName, encode
 from tests.fleet.machines import Machine, send, transition

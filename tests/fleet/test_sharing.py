@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, update
 
-from koprogo_agent.fleet import schema
-from koprogo_agent.fleet.bulletins import Bulletins, Entry, What
-from koprogo_agent.fleet.outages import Outages
+from koprogo_agent.fleet.store import schema
+from koprogo_agent.fleet.store.bulletins import Bulletins, Entry, What
+from koprogo_agent.fleet.store.outages import Outages
 from tests.fleet.machines import Machine
 from tests.fleet.servers import Fleet
 

@@ -14,8 +14,8 @@ import pytest
 
 from koprogo_agent.cli.exits import Exit
 from koprogo_agent.cli.fleet.main import run
-from koprogo_agent.fleet.instances import Instance
-from koprogo_agent.fleet.store import Store
+from koprogo_agent.fleet.domain.instances import Instance
+from koprogo_agent.fleet.store.instances import Store
 from koprogo_agent.wire.report import StateName, Transition
 from tests.fleet.servers import NO_LIMITS, Fleet
 

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import Engine, select
 
 from koprogo_agent.errors import NeedsOperator
-from koprogo_agent.fleet import schema
-from koprogo_agent.fleet.staff import IDLE, LONGEST, Staff
+from koprogo_agent.fleet.store import schema
+from koprogo_agent.fleet.store.staff import IDLE, LONGEST, Staff
 
 NOW = 1_795_000_000
 PASSWORD = "correct horse battery"

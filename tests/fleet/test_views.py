@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from koprogo_agent.fleet.census import Census, Installed
-from koprogo_agent.fleet.outcomes import ARRIVED, Tally
-from koprogo_agent.fleet.releases import Release
+from koprogo_agent.fleet.domain.census import Census, Installed
+from koprogo_agent.fleet.domain.outcomes import ARRIVED, Tally
+from koprogo_agent.fleet.domain.releases import Release
 from koprogo_agent.fleet.views.adoption import adoption, exposure
 from koprogo_agent.fleet.views.attention import Arriving, Ingest, clusters, ingest
 from koprogo_agent.fleet.views.progress import Progress, progress

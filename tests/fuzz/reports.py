@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from koprogo_agent.errors import Refused
-from koprogo_agent.fleet.decoding import decode
+from koprogo_agent.fleet.intake.decoding import decode
 from koprogo_agent.wire import LIMIT, answer
 from koprogo_agent.wire.answer import Answer, Rejection
 from koprogo_agent.wire.report import (

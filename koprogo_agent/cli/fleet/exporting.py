@@ -14,9 +14,9 @@ import typer
 from koprogo_agent.cli import render
 from koprogo_agent.cli.fleet.serving import database
 from koprogo_agent.errors import NeedsOperator
-from koprogo_agent.fleet.export import TABLES, Kept
-from koprogo_agent.fleet.export import export as kept
 from koprogo_agent.fleet.settings import load
+from koprogo_agent.fleet.store.export import TABLES, Kept
+from koprogo_agent.fleet.store.export import export as kept
 
 Folder = Annotated[
     Path | None, typer.Argument(help="A file for each table goes here; else to standard output.")

@@ -10,8 +10,9 @@ import typer
 from koprogo_agent.cli import render
 from koprogo_agent.cli.fleet.serving import database
 from koprogo_agent.errors import NeedsOperator
-from koprogo_agent.fleet.releases import Release, Releases
+from koprogo_agent.fleet.domain.releases import Release
 from koprogo_agent.fleet.settings import load
+from koprogo_agent.fleet.store.releases import Releases
 
 Tag = Annotated[str | None, typer.Argument(help="Its tag, such as v1.2.3; without one: list them.")]
 Published = Annotated[

@@ -18,13 +18,13 @@ from sqlalchemy.exc import DBAPIError
 from koprogo_agent import logs
 from koprogo_agent.cli import render
 from koprogo_agent.errors import NeedsOperator
-from koprogo_agent.fleet import migrate as migrations
 from koprogo_agent.fleet.app import Server
-from koprogo_agent.fleet.bulletins import Bulletins, Entry, What
-from koprogo_agent.fleet.database import connect
 from koprogo_agent.fleet.settings import FleetSettings, load
-from koprogo_agent.fleet.staff import Staff
-from koprogo_agent.fleet.store import Store
+from koprogo_agent.fleet.store import migrate as migrations
+from koprogo_agent.fleet.store.bulletins import Bulletins, Entry, What
+from koprogo_agent.fleet.store.database import connect
+from koprogo_agent.fleet.store.instances import Store
+from koprogo_agent.fleet.store.staff import Staff
 
 Note = Annotated[str, typer.Argument(help="Whose it is: for the association's eyes alone.")]
 Name = Annotated[str, typer.Argument(help="The instance's random name.")]

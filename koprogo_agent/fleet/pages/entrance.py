@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from koprogo_agent.fleet.limits import Limit, site_of
+from koprogo_agent.fleet.intake.limits import Limit, site_of
 from koprogo_agent.fleet.pages.forms import read_form
 from koprogo_agent.fleet.pages.looks import Looks
 from koprogo_agent.fleet.pages.rooms import Answer
 from koprogo_agent.fleet.settings import FleetSettings
-from koprogo_agent.fleet.staff import LONGEST, Staff
+from koprogo_agent.fleet.store.staff import LONGEST, Staff
 
 SIGN_ON = "/login/oidc"
 """Where one logs in at an OpenID provider, if there is one."""

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 
 from koprogo_agent.errors import Refused
-from koprogo_agent.fleet.bodies import read_body
+from koprogo_agent.fleet.intake.bodies import read_body
 
 _LARGEST = 4096
 

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Match
 
-from koprogo_agent.fleet.api import rejected
-from koprogo_agent.fleet.openapi import PREFIX
+from koprogo_agent.fleet.api.answers import rejected
+from koprogo_agent.fleet.api.openapi import PREFIX
 from koprogo_agent.fleet.pages.looks import Looks
 
 

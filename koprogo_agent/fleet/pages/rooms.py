@@ -15,8 +15,8 @@ from starlette.routing import BaseRoute, Route
 
 from koprogo_agent.errors import Refused
 from koprogo_agent.fleet import asking
-from koprogo_agent.fleet.census import Who
 from koprogo_agent.fleet.desk import Desk
+from koprogo_agent.fleet.domain.census import Who
 from koprogo_agent.fleet.pages.looks import Looks
 from koprogo_agent.fleet.views.listing import Filter
 

@@ -17,12 +17,12 @@ from starlette.routing import BaseRoute, Route
 
 from koprogo_agent import logs
 from koprogo_agent.errors import AgentError, Refused, RetryLater
-from koprogo_agent.fleet.oidc import UNTRUSTED, Person, Provider
+from koprogo_agent.fleet.openid.pending import LASTS, Pending, Seal
+from koprogo_agent.fleet.openid.provider import UNTRUSTED, Person, Provider
 from koprogo_agent.fleet.pages.entrance import SIGN_ON, Entrance, Told
 from koprogo_agent.fleet.pages.looks import Looks
-from koprogo_agent.fleet.pending import LASTS, Pending, Seal
 from koprogo_agent.fleet.settings import FleetSettings, OpenId
-from koprogo_agent.fleet.staff import Staff
+from koprogo_agent.fleet.store.staff import Staff
 
 log = logs.get_logger()
 

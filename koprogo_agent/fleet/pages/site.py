@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from koprogo_agent.fleet.api import Api, unauthorized
+from koprogo_agent.fleet.api.answers import Api, unauthorized
 from koprogo_agent.fleet.desk import Desk
 from koprogo_agent.fleet.pages.entrance import Entrance
 from koprogo_agent.fleet.pages.forms import read_form
@@ -24,7 +24,7 @@ from koprogo_agent.fleet.pages.public import PublicPages
 from koprogo_agent.fleet.pages.rooms import Answer, Rooms
 from koprogo_agent.fleet.pages.sign_on import SignOn
 from koprogo_agent.fleet.settings import FleetSettings
-from koprogo_agent.fleet.staff import Staff
+from koprogo_agent.fleet.store.staff import Staff
 
 _YEAR = 365 * 86_400
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from koprogo_agent.fleet.census import Installed
-from koprogo_agent.fleet.releases import Release, floor, is_below
+from koprogo_agent.fleet.domain.census import Installed
+from koprogo_agent.fleet.domain.releases import Release, floor, is_below
 from koprogo_agent.fleet.views.overview import newness
 
 _POINTS = 200

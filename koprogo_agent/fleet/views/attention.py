@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from koprogo_agent.fleet.census import Census
-from koprogo_agent.fleet.instances import Outage, Presence
+from koprogo_agent.fleet.domain.census import Census
+from koprogo_agent.fleet.domain.instances import Outage, Presence
 from koprogo_agent.fleet.views.listing import Listing
 from koprogo_agent.fleet.views.overview import newness
 from koprogo_agent.fleet.views.progress import Progress

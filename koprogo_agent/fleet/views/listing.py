@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, fields
 
 from koprogo_agent.errors import Refused
 from koprogo_agent.fleet.asking import STATES
-from koprogo_agent.fleet.census import Census
-from koprogo_agent.fleet.instances import Instance
-from koprogo_agent.fleet.known import Known, Row
+from koprogo_agent.fleet.domain.census import Census
+from koprogo_agent.fleet.domain.instances import Instance
+from koprogo_agent.fleet.domain.known import Known, Row
 
 PAGE = 50
 _NAME, _SINCE = "name", "since"

@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from koprogo_agent.domain.versions import parse_tag
-from koprogo_agent.fleet.census import Census
-from koprogo_agent.fleet.instances import Presence
+from koprogo_agent.fleet.domain.census import Census
+from koprogo_agent.fleet.domain.instances import Presence
 from koprogo_agent.fleet.views.share import Bar, bar
 
 

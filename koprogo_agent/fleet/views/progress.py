@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from koprogo_agent.domain.versions import parse_tag
-from koprogo_agent.fleet.census import Census
-from koprogo_agent.fleet.instances import Presence
-from koprogo_agent.fleet.outcomes import ARRIVED, FAILED, Tally
-from koprogo_agent.fleet.releases import Release
+from koprogo_agent.fleet.domain.census import Census
+from koprogo_agent.fleet.domain.instances import Presence
+from koprogo_agent.fleet.domain.outcomes import ARRIVED, FAILED, Tally
+from koprogo_agent.fleet.domain.releases import Release
 from koprogo_agent.fleet.views.share import Bar, at_least, bar
 
 _QUANTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}

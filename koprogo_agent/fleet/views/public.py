@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from koprogo_agent.fleet.census import Census
-from koprogo_agent.fleet.instances import Presence
+from koprogo_agent.fleet.domain.census import Census
+from koprogo_agent.fleet.domain.instances import Presence
 from koprogo_agent.fleet.views.overview import newness, overview, sums
 from koprogo_agent.fleet.views.share import Bar, bar
 

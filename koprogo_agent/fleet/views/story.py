@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from koprogo_agent.fleet.instances import Instance
+from koprogo_agent.fleet.domain.instances import Instance
 from koprogo_agent.wire.report import Transition
 
 

@@ -20,8 +20,8 @@ from authlib.deprecate import AuthlibDeprecationWarning
 from joserfc.errors import JoseError
 
 from koprogo_agent.errors import AgentError, Refused, RetryLater
-from koprogo_agent.fleet.bounded import bounds
-from koprogo_agent.fleet.pending import Pending
+from koprogo_agent.fleet.openid.bounded import bounds
+from koprogo_agent.fleet.openid.pending import Pending
 from koprogo_agent.fleet.settings import OpenId
 
 with warnings.catch_warnings():

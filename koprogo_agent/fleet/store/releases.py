@@ -1,30 +1,13 @@
-"""The releases that the association has named to its fleet: when they were published, and why."""
+"""The releases that the association has named to its fleet."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
-from dataclasses import dataclass
 
 from sqlalchemy import Engine, select
 
 from koprogo_agent.domain.versions import parse_tag
-from koprogo_agent.fleet import schema
-from koprogo_agent.fleet.database import upsert
-
-
-@dataclass(frozen=True, slots=True)
-class Release:
-    """A release.
-
-    Attributes:
-        tag: its name.
-        published: when its tag could first be fetched.
-        security: whether it mends a weakness, so that what is below it is not safe.
-    """
-
-    tag: str
-    published: int
-    security: bool = False
+from koprogo_agent.fleet.domain.releases import Release
+from koprogo_agent.fleet.store import schema
+from koprogo_agent.fleet.store.database import upsert
 
 
 class Releases:
@@ -81,21 +64,3 @@ class Releases:
     def newest(self) -> str | None:
         """Tag of the one that was published last, or None."""
         return self.named[0].tag if self.named else None
-
-
-def floor(releases: Iterable[Release], at: int) -> str | None:
-    """The highest release that mended a weakness by then: what is below it is not safe."""
-    tags = [one.tag for one in releases if one.security and one.published <= at]
-    return max(tags, key=parse_tag) if tags else None
-
-
-def is_below(installed: str, lowest: str | None) -> bool:
-    """Whether a version is known to be below the floor."""
-    if lowest is None or not installed:
-        return False
-    return parse_tag(installed) < parse_tag(lowest)
-
-
-def is_above(installed: str, before: str | None) -> bool:
-    """Whether a version is newer than another one, if there was any."""
-    return before is None or parse_tag(installed) > parse_tag(before)

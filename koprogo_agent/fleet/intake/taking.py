@@ -11,15 +11,15 @@ from itertools import chain
 from time import monotonic
 
 from koprogo_agent.errors import Refused, RetryLater
-from koprogo_agent.fleet.bulletins import What
-from koprogo_agent.fleet.decoding import decode
-from koprogo_agent.fleet.instances import CLONED, Instance, Taken, first, next_, rejected
-from koprogo_agent.fleet.limits import Limit
-from koprogo_agent.fleet.outcomes import ends_of
+from koprogo_agent.fleet.domain.instances import CLONED, Instance, Taken, first, next_, rejected
+from koprogo_agent.fleet.domain.outcomes import ends_of
+from koprogo_agent.fleet.intake.decoding import decode
+from koprogo_agent.fleet.intake.limits import Limit
+from koprogo_agent.fleet.intake.writer import Writer
 from koprogo_agent.fleet.settings import FleetSettings
 from koprogo_agent.fleet.sharing import Sharing
-from koprogo_agent.fleet.store import Change, Store
-from koprogo_agent.fleet.writer import Writer
+from koprogo_agent.fleet.store.bulletins import What
+from koprogo_agent.fleet.store.instances import Change, Store
 from koprogo_agent.wire import LIMIT
 from koprogo_agent.wire.answer import UNKNOWN, Answer, Rejection
 from koprogo_agent.wire.report import Report, instance_of

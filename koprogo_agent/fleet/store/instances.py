@@ -10,10 +10,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import Engine, Row, select
 
-from koprogo_agent.fleet import schema
-from koprogo_agent.fleet.database import upsert
-from koprogo_agent.fleet.instances import Instance, Stand
-from koprogo_agent.fleet.outcomes import End, Outcomes
+from koprogo_agent.fleet.domain.instances import Instance, Stand
+from koprogo_agent.fleet.domain.outcomes import End
+from koprogo_agent.fleet.store import schema
+from koprogo_agent.fleet.store.database import upsert
+from koprogo_agent.fleet.store.outcomes import Outcomes
 from koprogo_agent.wire.report import Operation, Pending, StateName, Transition
 
 _AT_ONCE = 500

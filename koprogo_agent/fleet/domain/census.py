@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import NamedTuple
 
-from koprogo_agent.fleet.instances import Instance, Presence
+from koprogo_agent.fleet.domain.instances import Instance, Presence
 
 ABSENT = frozenset(Presence) - {Presence.REPORTING}
 """In place of a state, these say how absent an instance is."""

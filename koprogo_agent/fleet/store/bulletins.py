@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Engine, func, select, tuple_
 
-from koprogo_agent.fleet import schema
+from koprogo_agent.fleet.store import schema
 
 EVERY = 5
 """Seconds from one bulletin to the next."""

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Select, select
 
-from koprogo_agent.fleet import schema
-from koprogo_agent.fleet.database import snapshot
+from koprogo_agent.fleet.store import schema
+from koprogo_agent.fleet.store.database import snapshot
 
 _AT_ONCE = 1000
 """Rows that are in memory at a time."""

@@ -12,7 +12,7 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from sqlalchemy import Engine, select
 
 from koprogo_agent.errors import NeedsOperator
-from koprogo_agent.fleet import schema
+from koprogo_agent.fleet.store import schema
 
 SHORTEST = 12
 """Characters of a password."""

@@ -9,10 +9,10 @@ from starlette.types import Receive, Scope, Send
 
 from koprogo_agent import logs, redact
 from koprogo_agent.errors import AgentError, RetryLater
-from koprogo_agent.fleet.bodies import read_body
-from koprogo_agent.fleet.instances import CLONED
-from koprogo_agent.fleet.intake import Incoming
-from koprogo_agent.fleet.limits import site_of
+from koprogo_agent.fleet.domain.instances import CLONED
+from koprogo_agent.fleet.intake.bodies import read_body
+from koprogo_agent.fleet.intake.limits import site_of
+from koprogo_agent.fleet.intake.taking import Incoming
 from koprogo_agent.fleet.metrics import Metrics
 from koprogo_agent.wire import LIMIT
 from koprogo_agent.wire import answer as answers

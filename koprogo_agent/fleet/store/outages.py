@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import Engine, select
 
-from koprogo_agent.fleet import schema
-from koprogo_agent.fleet.bulletins import Bulletins
-from koprogo_agent.fleet.database import upsert
-from koprogo_agent.fleet.instances import Outage
+from koprogo_agent.fleet.domain.instances import Outage
+from koprogo_agent.fleet.store import schema
+from koprogo_agent.fleet.store.bulletins import Bulletins
+from koprogo_agent.fleet.store.database import upsert
 
 _LEAST = 60
 """Seconds of an outage that are worth a word: nobody notices that a server begins anew."""

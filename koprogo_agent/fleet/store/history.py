@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, Engine, case, func, select
 
-from koprogo_agent.fleet import months, schema
-from koprogo_agent.fleet.census import ABSENT, Census, Installed, Who
-from koprogo_agent.fleet.database import upsert
+from koprogo_agent.fleet.domain.census import ABSENT, Census, Installed, Who
+from koprogo_agent.fleet.store import months, schema
+from koprogo_agent.fleet.store.database import upsert
 
 HOURLY, DAILY, MINUTELY = "hour", "day", "min"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400

@@ -10,8 +10,8 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from koprogo_agent.fleet.census import Census, kind_of
-from koprogo_agent.fleet.instances import Instance, Outage, Presence
+from koprogo_agent.fleet.domain.census import Census, kind_of
+from koprogo_agent.fleet.domain.instances import Instance, Outage, Presence
 
 _FEW = 8
 """Where less than this part of all is wanted, they are looked up one by one."""

@@ -9,7 +9,7 @@ import msgspec
 
 from koprogo_agent import __version__
 from koprogo_agent.fleet.asking import MOST, ORDERS, RANGES
-from koprogo_agent.fleet.census import Who
+from koprogo_agent.fleet.domain.census import Who
 from koprogo_agent.fleet.views.adoption import Adoption, Exposure
 from koprogo_agent.fleet.views.attention import Attention
 from koprogo_agent.fleet.views.listing import CHOICES, Filter, Listing

@@ -14,8 +14,8 @@ from starlette.routing import BaseRoute, Route
 
 from koprogo_agent.errors import Refused
 from koprogo_agent.fleet import asking
+from koprogo_agent.fleet.api.openapi import PREFIX, document
 from koprogo_agent.fleet.desk import UNKNOWN_INSTANCE, Desk
-from koprogo_agent.fleet.openapi import PREFIX, document
 from koprogo_agent.fleet.views.listing import Filter
 from koprogo_agent.wire.answer import LINE, Rejection
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from sqlalchemy.exc import DBAPIError
 
 from koprogo_agent import logs
-from koprogo_agent.fleet.store import Change, Store
+from koprogo_agent.fleet.store.instances import Change, Store
 
 log = logs.get_logger()
 
