@@ -23,7 +23,7 @@ from koprogo_agent.fleet.sharing import Sharing
 from koprogo_agent.fleet.store.history import History
 from koprogo_agent.fleet.store.instances import Store
 from koprogo_agent.fleet.store.outcomes import Outcomes
-from koprogo_agent.fleet.views.adoption import Adoption, Exposure, adoption, exposure
+from koprogo_agent.fleet.views.adoption import Adoption, Exposure, adoption, exposure, installed_now
 from koprogo_agent.fleet.views.attention import Arriving, Attention, clusters, failing, ingest
 from koprogo_agent.fleet.views.listing import Filter, Listing, listing
 from koprogo_agent.fleet.views.overview import Overview, newness, overview
@@ -87,8 +87,10 @@ class Desk:
 
     def adoption(self, days: int, who: Who) -> tuple[Adoption, Exposure]:
         """Versions over so many days, and the time that what is not safe was run."""
-        since = int(time()) - days * _DAY
+        now = int(time())
+        since = now - days * _DAY
         counted = self._history.installed(since - since % 3600, who)
+        counted += installed_now(self._counts(who), now)
         return adoption(counted), exposure(counted, self._sharing.releases.named, days)
 
     def release(self, tag: str) -> Progress:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from koprogo_agent.fleet.domain.census import Census, Installed
 from koprogo_agent.fleet.domain.outcomes import ARRIVED, Tally
 from koprogo_agent.fleet.domain.releases import Release
-from koprogo_agent.fleet.views.adoption import adoption, exposure
+from koprogo_agent.fleet.views.adoption import adoption, exposure, installed_now
 from koprogo_agent.fleet.views.attention import Arriving, Ingest, clusters, ingest
 from koprogo_agent.fleet.views.progress import Progress, progress
 from koprogo_agent.fleet.views.public import SMALLEST, public
@@ -129,6 +129,15 @@ def test_versions_over_time_are_shares_of_those_that_reported() -> None:
     assert shown.shares[0] == (18 / 126, 0.5)
     nothing = adoption([])
     assert (nothing.moments, nothing.names) == ((), ())
+
+
+def test_the_present_is_the_last_moment() -> None:
+    """It has not lasted, and so nothing was run unsafely in it yet."""
+    counts = {kind("v1.0.0"): 3, kind("v1.0.0", "held"): 1, kind("v1.0.0", "late"): 2, kind(""): 1}
+    assert installed_now(counts, NOW) == [
+        Installed(NOW, "", 0, 1, 0),
+        Installed(NOW, "v1.0.0", 0, 4, 2),
+    ]
 
 
 def test_a_year_is_thinned() -> None:

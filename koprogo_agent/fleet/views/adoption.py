@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from koprogo_agent.fleet.domain.census import Installed
+from koprogo_agent.fleet.domain.census import Census, Installed
+from koprogo_agent.fleet.domain.instances import Presence
 from koprogo_agent.fleet.domain.releases import Release, floor, is_below
 from koprogo_agent.fleet.views.overview import newness
 
@@ -47,12 +48,22 @@ class Exposure:
     absent: int
 
 
+def installed_now(counts: Mapping[Census, int], now: int) -> list[Installed]:
+    """The present as one more moment, which has not lasted yet."""
+    reporting, absent = Counter[str](), Counter[str]()
+    for kind, count in counts.items():
+        reports = kind.presence is Presence.REPORTING
+        (reporting if reports else absent)[kind.installed] += count
+    tags = sorted(reporting | absent)
+    return [Installed(now, tag, 0, reporting[tag], absent[tag]) for tag in tags]
+
+
 def adoption(counted: Sequence[Installed]) -> Adoption:
     """Shares over time, of the versions that were most among them."""
     total, of_tag = Counter[int](), Counter[str]()
     for one in counted:
         total[one.at] += one.reporting
-        of_tag[one.installed] += one.reporting * one.hours
+        of_tag[one.installed] += one.reporting * max(one.hours, 1)
     moments = _thinned(sorted(total))
     shown = sorted((tag for tag, _ in of_tag.most_common(_MOST)), key=newness, reverse=True)
     names = (*shown, "others") if len(of_tag) > len(shown) else tuple(shown)
