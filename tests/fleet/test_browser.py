@@ -169,8 +169,9 @@ def test_an_open_page_of_who_has_left_leads_to_the_way_in(browser: Browser, fill
     """As soon as there would be something new to see."""
     bob = Visit(browser, filled, DESK)
     bob.comes_in()
-    with bob.page.expect_response("**/live?*"):
-        bob.logs_in()
+    bob.logs_in()
+    filled.another("paused", state=StateName.PAUSED)
+    expect(bob.page.locator(".figure small").first).to_contain_text(f" {filled.reporting} ")
     other = bob.page.context.new_page()
     other.goto(f"{filled.fleet.url}/attention")
     other.locator("form.out button").click()
