@@ -12,7 +12,7 @@ from koprogo_agent.fleet.domain.instances import first
 from koprogo_agent.fleet.store import schema
 from koprogo_agent.fleet.store.history import DAILY, HOURLY, History
 from koprogo_agent.fleet.store.instances import Change, Store
-from koprogo_agent.fleet.store.migrate import migrate
+from koprogo_agent.fleet.store.migrate import NEWEST, migrate
 from koprogo_agent.wire.report import Report, StateName
 from tests.fleet.machines import transition
 
@@ -49,6 +49,9 @@ def told(engine: Engine) -> list[int]:
 def test_the_database_has_the_tables_that_the_server_knows(engine: Engine) -> None:
     """Migrations and tables say the same; whoever migrates again changes nothing."""
     migrate(engine)
+    with engine.connect() as connection:
+        version = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    assert version == NEWEST
     there = inspect(engine)
     for table in schema.metadata.sorted_tables:
         columns = {one["name"]: one for one in there.get_columns(table.name)}

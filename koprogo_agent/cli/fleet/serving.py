@@ -7,18 +7,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Annotated
 
 import typer
-import uvicorn
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 from koprogo_agent import logs
 from koprogo_agent.cli import render
 from koprogo_agent.errors import NeedsOperator
-from koprogo_agent.fleet.app import Server
 from koprogo_agent.fleet.settings import FleetSettings, load
 from koprogo_agent.fleet.store import migrate as migrations
 from koprogo_agent.fleet.store.bulletins import Bulletins, Entry, What
@@ -32,34 +29,12 @@ Name = Annotated[str, typer.Argument(help="The instance's random name.")]
 
 def serve() -> None:
     """Serve, for ever."""
+    from koprogo_agent.fleet import serving  # noqa: PLC0415 - a second, of which others need none
+
     settings = load()
     logs.configure("info", secrets=settings.secrets)
     with database(settings) as engine:
-        server = Server(settings, engine)
-        config = uvicorn.Config(
-            server.app,
-            host=settings.host,
-            port=settings.port,
-            # Addresses are never written down, and so neither is who asked for what.
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_keep_alive=200,
-            timeout_graceful_shutdown=10,
-        )
-        _Serving(config, server).run()
-
-
-class _Serving(uvicorn.Server):
-    """Waits, when it is told to stop, for what has been asked; streams would never end."""
-
-    def __init__(self, config: uvicorn.Config, server: Server) -> None:
-        super().__init__(config)
-        self._ours = server
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._ours.live.end()
-        super().handle_exit(sig, frame)
+        serving.serve(settings, engine)
 
 
 def migrate() -> None:
