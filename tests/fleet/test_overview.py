@@ -50,6 +50,18 @@ def test_shares_are_of_those_that_report() -> None:
     assert seen.on_newest == Bar("v1.10.0", 1, 0.25)
 
 
+def test_what_few_say_does_not_push_out_what_many_do() -> None:
+    """Twelve versions are told apart, the others counted together."""
+    counts = {kind(f"v9.{n}.0"): 1 for n in range(50)} | {kind("v1.9.0"): 80, kind("v1.8.0"): 20}
+    bars = overview(counts, NOW, None).versions
+    assert [(bar.name, bar.count) for bar in bars[-3:]] == [
+        ("v1.9.0", 80),
+        ("v1.8.0", 20),
+        ("others", 40),
+    ]
+    assert (len(bars), sum(bar.share for bar in bars)) == (13, 1.0)
+
+
 def test_nobody_makes_a_version_the_newest_by_saying_so() -> None:
     """Anybody can enrol; what the association knows counts, or what it has named."""
     fleet = {kind("v99.0.0"): 1, kind("v1.10.0", verified=True): 1}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from koprogo_agent.domain.versions import parse_tag
 from koprogo_agent.fleet.domain.census import Census
 from koprogo_agent.fleet.domain.instances import Presence
 from koprogo_agent.fleet.views.share import Bar, bar
+
+_MOST = 12
+"""Versions that are told apart."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Overview:
         total: instances that ever reported and were not erased.
         presence: reporting, awaited, late, silent, left; of all.
         verified: verified and unverified; of all.
-        versions: newest first; of those that report.
+        versions: the most used, newest first, and the others together; of those that report.
         states: most first; of those that report.
         newest: tag of the newest version that runs anywhere, or that the association has named.
         on_newest: how many of those that report run it.
@@ -64,14 +67,21 @@ def overview(counts: Mapping[Census, int], at: int, published: str | None) -> Ov
         total=total,
         presence=tuple(bar(each, presence[each], total) for each in Presence),
         verified=tuple(bar(name, known[name], total) for name in ("verified", "unverified")),
-        versions=tuple(
-            bar(tag, versions[tag], reporting)
-            for tag in sorted(versions, key=newness, reverse=True)
-        ),
+        versions=tuple(_versions(versions, reporting)),
         states=tuple(bar(state, count, reporting) for state, count in states.most_common()),
         newest=newest,
         on_newest=bar(newest, versions[newest], reporting) if newest else None,
     )
+
+
+def _versions(versions: Counter[str], reporting: int) -> Iterator[Bar]:
+    """Anybody can enrol and say anything: what few say must not push out what many do."""
+    most = [tag for tag, _ in versions.most_common(_MOST)]
+    for tag in sorted(most, key=newness, reverse=True):
+        yield bar(tag, versions[tag], reporting)
+    others = versions.total() - sum(versions[tag] for tag in most)
+    if others:
+        yield bar("others", others, reporting)
 
 
 def sums(counts: Mapping[Census, int], part: Callable[[Census], str]) -> Counter[str]:
