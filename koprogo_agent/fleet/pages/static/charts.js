@@ -32,6 +32,8 @@ function line(label, number) {
     stroke: strokes[number % strokes.length],
     width: 2,
     points: { show: false },
+    // What was counted holds until it is counted again; nothing is known of what lies between.
+    paths: uPlot.paths.stepped({ align: 1 }),
     dash: DASHES[Math.floor(number / 2) % DASHES.length],
     value: (_, share) => (share == null ? "–" : exact.format(share)),
   };
@@ -55,14 +57,13 @@ const kinds = {
     };
   },
   curve(told) {
-    const stepped = { ...line(told.up, 0), paths: uPlot.paths.stepped({ align: 1 }) };
     const values = (_, seconds, axis, space, unit) => seconds.map((second) => span(second, unit));
     const across = { label: told.across, value: (_, second) => (second == null ? "–" : span(second, second < 180 ? 1 : second < 10800 ? 60 : 3600)) };
     return {
       data: [told.seconds, told.shares],
       options: {
         axes: axes({ values, incrs: STEPS }),
-        series: [across, stepped],
+        series: [across, line(told.up, 0)],
         scales: { x: { time: false }, y: { range: [0, 1] } },
       },
     };
