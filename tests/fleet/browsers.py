@@ -18,7 +18,8 @@ from playwright.sync_api import Browser, Locator, Page, Request, StorageState, s
 
 from koprogo_agent.fleet.pages.languages import Language, words
 from koprogo_agent.fleet.pages.writing import Writing
-from tests.fleet.filled import NAME, NEW, PASSWORD, Filled
+from tests.fleet.filled import NAME, NEW, Filled
+from tests.fleet.visitors import PASSWORD
 
 CHROMIUM = "/usr/bin/chromium"
 _QUIET = (

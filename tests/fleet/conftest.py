@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,30 +30,58 @@ def postgres_url() -> Iterator[str]:
 DATABASES = ("sqlite", "postgresql")
 
 
-def new_database(request: pytest.FixtureRequest, folder: Path) -> str:
-    """The address of a database of this kind in which there is nothing."""
-    if request.param == "sqlite":
-        return f"sqlite:///{folder}/fleet.db"
-    url: str = request.getfixturevalue("postgres_url")
+@pytest.fixture(scope="session")
+def sqlite_schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the schema, to be copied: to migrate takes longer than most tests do."""
+    made = tmp_path_factory.mktemp("schema") / "fleet.db"
+    _migrated(f"sqlite:///{made}")
+    return made
+
+
+@pytest.fixture(scope="session")
+def postgres_schema(postgres_url: str) -> str:
+    """The name of such a database."""
+    name = empty_postgres(postgres_url)
+    _migrated(f"{postgres_url.rpartition('/')[0]}/{name}")
+    return name
+
+
+def _migrated(url: str) -> None:
+    engine = connect(url)
+    migrate(engine)
+    engine.dispose()
+
+
+def empty_postgres(url: str, template: str = "template1") -> str:
+    """The name of a new database, which is as another one."""
     name = f"fleet_{secrets.token_hex(4)}"
     engine = connect(url)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
     engine.dispose()
+    return name
+
+
+def new_database(request: pytest.FixtureRequest, folder: Path) -> str:
+    """The address of a database of this kind with the schema, and nothing in it."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_schema"), folder / "fleet.db")
+        return f"sqlite:///{folder}/fleet.db"
+    url: str = request.getfixturevalue("postgres_url")
+    name = empty_postgres(url, request.getfixturevalue("postgres_schema"))
     return f"{url.rpartition('/')[0]}/{name}"
 
 
 @pytest.fixture(params=DATABASES)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of a database in which there is nothing."""
+    """The address of a database with the schema, and nothing in it."""
     return new_database(request, tmp_path)
 
 
 @pytest.fixture
 def engine(database: str) -> Iterator[Engine]:
-    """A database with the schema, and nothing in it."""
+    """The same, opened."""
     made = connect(database)
-    migrate(made)
     yield made
     made.dispose()
 

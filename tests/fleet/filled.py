@@ -16,12 +16,13 @@ from koprogo_agent.fleet.store.migrate import migrate
 from koprogo_agent.wire.report import Operation, Pending, StateName
 from tests.fleet.machines import Machine, transition
 from tests.fleet.servers import Fleet
+from tests.fleet.visitors import employ
 
 OLD, NEW = "v1.0.0", "v1.1.0"
 _NINES = "9" * 9
 ODD = f"v{_NINES}.{_NINES}.{_NINES}-" + ".".join(["99999999-" + "x" * 15] * 4)
 """As long as the name of a release may be."""
-NAME, PASSWORD = "ann", "correct horse battery"
+NAME = "ann"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _WORD = "x" + "_.-9" * 11 + "_y"
 """As long as a word of the wire may be."""
@@ -56,7 +57,7 @@ def fill(fleet: Fleet) -> Filled:
     filled = Filled(fleet)
     _remember(filled)
     fleet.start()
-    fleet.type("user", NAME, answers=f"{PASSWORD}\n")
+    employ(fleet, NAME)
     published = datetime.fromtimestamp(filled.now - 10 * _MINUTE, UTC).isoformat()
     fleet.type("release", OLD, "--published", "2026-01-01T12:00Z")
     fleet.type("release", NEW, "--published", published, "--security")

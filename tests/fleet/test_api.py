@@ -16,9 +16,9 @@ from schemathesis.schemas import BaseSchema
 
 from koprogo_agent.fleet.api.openapi import PREFIX, document
 from koprogo_agent.fleet.asking import ORDERS
-from tests.fleet.filled import NAME, NEW, ODD, OLD, PASSWORD, Filled, fill
+from tests.fleet.filled import NAME, NEW, ODD, OLD, Filled, fill
 from tests.fleet.servers import NO_LIMITS, Fleet
-from tests.fleet.visitors import Visitor
+from tests.fleet.visitors import PASSWORD, Visitor
 
 EXAMPLES = 20
 CHECKS = {

@@ -14,6 +14,7 @@ from tests.fleet.browsers import Mode, Visit, chromium
 from tests.fleet.filled import NEW, ODD, Filled, fill
 from tests.fleet.machines import Machine, transition
 from tests.fleet.servers import NO_LIMITS, Fleet
+from tests.fleet.visitors import employ
 
 PHONE = 360
 PAGES = {
@@ -260,7 +261,7 @@ def test_a_mistake_of_the_server_is_admitted(browser: Browser, tmp_path: Path) -
     """In the visitor's language, with nothing of what it was: that is in the log."""
     fleet = Fleet(f"sqlite:///{tmp_path}/fleet.db", tmp_path, NO_LIMITS)
     fleet.start()
-    fleet.type("user", "ann", answers="correct horse battery\n")
+    employ(fleet, "ann")
     visit = Visit(browser, Filled(fleet), DESK)
     visit.comes_in()
     visit.logs_in()

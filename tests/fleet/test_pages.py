@@ -9,9 +9,7 @@ import pytest
 
 from tests.fleet.machines import Machine
 from tests.fleet.servers import Fleet
-from tests.fleet.visitors import Page, Visitor
-
-PASSWORD = "correct horse battery"
+from tests.fleet.visitors import PASSWORD, Page, Visitor, employ
 
 pytestmark = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
@@ -25,7 +23,7 @@ def visitor(fleet: Fleet) -> Visitor:
 @pytest.fixture
 def ann(fleet: Fleet) -> Visitor:
     """Somebody of the staff, who has come in."""
-    fleet.type("user", "ann", answers=f"{PASSWORD}\n")
+    employ(fleet, "ann")
     made = Visitor(fleet)
     assert made.sees("/login", name="Ann", password=PASSWORD).url == f"{fleet.url}/"
     return made

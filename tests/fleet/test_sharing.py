@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from sqlalchemy import Engine, update
 from koprogo_agent.fleet.store import schema
 from koprogo_agent.fleet.store.bulletins import Bulletins, Entry, What
 from koprogo_agent.fleet.store.outages import Outages
+from tests.fleet.conftest import empty_postgres
 from tests.fleet.machines import Machine
 from tests.fleet.servers import Fleet
 
@@ -63,6 +65,21 @@ def other(fleet: Fleet, tmp_path: Path) -> Iterator[Fleet]:
     made.start()
     yield made
     made.kill()
+
+
+def test_servers_may_begin_at_once_where_nothing_is_yet(postgres_url: str, tmp_path: Path) -> None:
+    """One of them makes the tables, and the others find them made."""
+    url = f"{postgres_url.rpartition('/')[0]}/{empty_postgres(postgres_url)}"
+    servers = []
+    for number in range(3):
+        (tmp_path / str(number)).mkdir()
+        servers.append(Fleet(url, tmp_path / str(number)))
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(Fleet.start, servers))
+    for server in servers:
+        assert Machine(server.url).says().status == 200
+        server.stop()
+        assert "Traceback" not in server.log.read_text()
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)

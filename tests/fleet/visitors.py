@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -9,7 +10,16 @@ from http.client import HTTPResponse
 from http.cookiejar import CookieJar
 from typing import NamedTuple
 
+from koprogo_agent.fleet.store.staff import Staff
 from tests.fleet.servers import Fleet
+
+PASSWORD = "correct horse battery"
+
+
+def employ(fleet: Fleet, name: str) -> None:
+    """Takes somebody in among the staff, as `koprogo-fleet user` does, in a tenth of the time."""
+    with fleet.tables() as engine:
+        Staff(engine).add(name, PASSWORD, int(time.time()))
 
 
 class Page(NamedTuple):

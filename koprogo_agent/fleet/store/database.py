@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 
 _POSTGRESQL = "postgresql://"
+_LOCK = 0x6B6F70726F676F
 
 
 def connect(url: str) -> Engine:
@@ -43,3 +44,12 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
             # Its driver begins no transaction for what only reads.
             connection.exec_driver_sql("BEGIN")
         yield connection
+
+
+def alone(connection: Connection) -> None:
+    """Until this transaction is over, no other process that asks for it goes on from here.
+
+    Of SQLite there is but one process; whatever it writes, it writes alone.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, case, func, select
 
 from koprogo_agent.fleet.domain.census import ABSENT, Census, Installed, Who
 from koprogo_agent.fleet.store import months, schema
-from koprogo_agent.fleet.store.database import upsert
+from koprogo_agent.fleet.store.database import alone, upsert
 
 HOURLY, DAILY, MINUTELY = "hour", "day", "min"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
@@ -83,6 +83,7 @@ class History:
         """Makes days of hours that are over, and forgets hours and transitions that are old."""
         oldest = int((now - kept).timestamp())
         with self._engine.begin() as connection:
+            alone(connection)
             self._make_days(connection, int(now.timestamp()))
             census, told, arrival = schema.census, schema.transition, schema.arrival
             old = (census.c.span != DAILY) & (census.c.at < oldest)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from sqlalchemy import Engine, inspect, text
 
+from koprogo_agent.fleet.store.database import alone
+
 _SCRIPTS = Path(__file__).parent / "migrations"
 NEWEST = max(path.name[1:5] for path in (_SCRIPTS / "versions").glob("v*.py"))
 """The schema that this server knows."""
-_LOCK = 0x6B6F70726F676F
-"""Whoever has it migrates; the others wait, and find it done."""
 
 
 def migrate(engine: Engine) -> None:
@@ -26,8 +26,7 @@ def migrate(engine: Engine) -> None:
     config.set_main_option("version_locations", str(_SCRIPTS / "versions"))
     config.set_main_option("path_separator", "os")
     with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":  # where several servers may begin at once
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+        alone(connection)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
