@@ -36,10 +36,13 @@ class Sharing:
         self.releases = Releases(engine)
         self.outages = Outages(engine)
         self.outages.note(self._bulletins, now)
+        # Whatever they tell of was written down before, and so it is read after them.
+        told = self._bulletins.read(now)
         last = self.outages.last()
         self.known = Known(store.instances(), settings.interval, now, last)
         self._news: dict[str, What] = {}
-        self._take(self._bulletins.read(now), {}, now)
+        for entry in told:
+            self._heard(entry, now)
 
     def put(self, instance: Instance, now: int, what: What) -> None:
         """A report came, and was kept where it had to be; a later one may have been faster."""
@@ -59,15 +62,20 @@ class Sharing:
         """Meanwhile it is kept in step; at the end, the others are told the rest."""
         await asyncio.to_thread(self._bulletins.tidy, int(time()))
         async with going(
-            Round("time", self._pass_time, every(1)), Round("share", self._exchange, every(EVERY))
+            Round("time", self._pass_time, every(1)), Round("share", self.exchange, every(EVERY))
         ):
             yield
-        await self._exchange()
+        await self.exchange()
 
     async def _pass_time(self) -> None:
         self.known.pass_time(int(time()))
 
-    async def _exchange(self) -> None:
+    async def exchange(self) -> None:
+        """Tells the other processes what this one has heard, and hears what they have.
+
+        Raises:
+            DBAPIError: it could not be told; nothing of it is lost, and it is told the next time.
+        """
         now = int(time())
         news, self._news = self._news, {}
         entries = [self._entry(name, what, now) for name, what in news.items()]
@@ -75,7 +83,9 @@ class Sharing:
             told, there = await asyncio.to_thread(self._tell_and_hear, entries, now)
         except BaseException:
             # Told and read once more: that changes nothing for those who have heard it.
-            self._news = news | self._news
+            since, self._news = self._news, news
+            for name, what in since.items():
+                self._tell(name, what)
             self._bulletins.read_anew()
             raise
         self._take(told, there, now)
@@ -97,17 +107,22 @@ class Sharing:
 
     def _take(self, told: Iterable[Entry], there: dict[str, Instance], now: int) -> None:
         for entry in told:
-            known = self.known.get(entry.instance)
+            known, read = self.known.get(entry.instance), there.get(entry.instance)
             if entry.what is What.ERASED:
-                self.known.forget(entry.instance)
+                # Unless it has come back since.
+                if known is not None and known.enrolled <= entry.seen:
+                    self.known.forget(entry.instance)
                 continue
-            read = there.get(entry.instance)
             if read is not None and (known is None or read.sequence >= known.sequence):
                 self.known.put(read, now)
-                known = read
-            if known is not None and known.sequence < entry.sequence:
-                heard = replace(known, seen=entry.seen, sequence=entry.sequence)
-                self.known.put(heard, now)
+            self._heard(entry, now)
+
+    def _heard(self, entry: Entry, now: int) -> None:
+        known = self.known.get(entry.instance)
+        if known is not None and known.sequence < entry.sequence:
+            self.known.put(replace(known, seen=entry.seen, sequence=entry.sequence), now)
 
     def _tell(self, name: str, what: What) -> None:
-        self._news[name] = max(self._news.get(name, What.HEARD), what)
+        """The last word counts; but what has changed has changed, whatever is heard after it."""
+        if what is not What.HEARD or name not in self._news:
+            self._news[name] = what

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from threading import Event
 from typing import Any
 
 import psutil
@@ -135,17 +136,16 @@ class _Weight:
 @contextmanager
 def _weighed(pid: int) -> Iterator[list[_Weight]]:
     """Resident memory of a process meanwhile, a sample each second."""
-    process, weights, is_over = psutil.Process(pid), list[_Weight](), False
+    process, weights, is_over = psutil.Process(pid), list[_Weight](), Event()
 
     def weigh() -> None:
-        while not is_over:
+        while not is_over.wait(_PAUSE):
             weights.append(_Weight(time.monotonic(), process.memory_info().rss))
-            time.sleep(_PAUSE)
 
     with ThreadPoolExecutor(1) as apart:
         weighing = apart.submit(weigh)
         try:
             yield weights
         finally:
-            is_over = True
+            is_over.set()
             weighing.result()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -46,6 +47,15 @@ def told(engine: Engine) -> list[int]:
     return sorted(one.at for one in Store(engine).transitions("0" * 32, 1000))
 
 
+def census(engine: Engine, span: str) -> dict[int, dict[Census, int]]:
+    """Moment -> what was counted then."""
+    table, found = schema.census, defaultdict[int, dict[Census, int]](dict)
+    with engine.connect() as connection:
+        for row in connection.execute(select(table).where(table.c.span == span)):
+            found[row.at][Census(row.installed, row.state, row.verified)] = row.instances
+    return dict(found)
+
+
 def test_the_database_has_the_tables_that_the_server_knows(engine: Engine) -> None:
     """Migrations and tables say the same; whoever migrates again changes nothing."""
     migrate(engine)
@@ -68,7 +78,7 @@ def test_an_hour_is_counted_once(engine: Engine) -> None:
     history.keep_census(NOON, {CURRENT: 7, HELD: 2})
     history.keep_census(NOON, {CURRENT: 99})
     history.keep_census(NOON + HOUR, {CURRENT: 8})
-    assert history.census(HOURLY, NOON) == {
+    assert census(engine, HOURLY) == {
         NOON: {CURRENT: 7, HELD: 2},
         NOON + HOUR: {CURRENT: 8},
     }
@@ -102,7 +112,7 @@ def test_a_day_is_the_mean_of_its_hours(engine: Engine) -> None:
     history.keep_census(MIDNIGHT, {CURRENT: 10})
     history.tidy(NOW, KEPT)
     history.tidy(NOW, KEPT)
-    assert history.census(DAILY, 0) == {yesterday: {CURRENT: 10, HELD: 3}}
+    assert census(engine, DAILY) == {yesterday: {CURRENT: 10, HELD: 3}}
 
 
 def test_who_had_which_version_is_known_by_days_and_hours(engine: Engine) -> None:
@@ -137,8 +147,8 @@ def test_what_is_old_is_forgotten(engine: Engine) -> None:
         history.keep_census(NOON - days * 86_400, {CURRENT: 1})
     history.tidy(NOW, KEPT)
     assert told(engine) == [int((NOW - timedelta(days=days)).timestamp()) for days in (89, 0)]
-    assert len(history.census(HOURLY, 0)) == 2
-    assert len(history.census(DAILY, 0)) == 3
+    assert len(census(engine, HOURLY)) == 2
+    assert len(census(engine, DAILY)) == 3
 
 
 @pytest.mark.parametrize("database", ["postgresql"], indirect=True)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from time import time
 
 import pytest
 from sqlalchemy import Engine, update
+from sqlalchemy.exc import DBAPIError
 
+from koprogo_agent.fleet.domain.instances import Instance
+from koprogo_agent.fleet.settings import FleetSettings
+from koprogo_agent.fleet.sharing import Sharing
 from koprogo_agent.fleet.store import schema
 from koprogo_agent.fleet.store.bulletins import Bulletins, Entry, What
+from koprogo_agent.fleet.store.instances import Change, Store
 from koprogo_agent.fleet.store.outages import Outages
 from tests.fleet.conftest import empty_postgres
-from tests.fleet.machines import Machine
+from tests.fleet.machines import Machine, heard
 from tests.fleet.servers import Fleet
 
 NOW = 1_795_000_000
@@ -55,6 +63,72 @@ def test_a_time_without_a_server_is_noted(engine: Engine) -> None:
     outages.note(bulletins, NOW + 3600)
     (outage,) = outages.since(NOW)
     assert (outage.began, outage.ended) == (NOW, NOW + 3600)
+
+
+def process(engine: Engine) -> Sharing:
+    """A server process that begins now."""
+    return Sharing(FleetSettings(), engine, Store(engine))
+
+
+def reports(sharing: Sharing, engine: Engine, one: Instance, what: What = What.CHANGED) -> None:
+    """A report has come to a process; what is new is written down first."""
+    if what is What.CHANGED:
+        Store(engine).keep([Change(one)])
+    sharing.put(one, one.seen, what)
+
+
+def leaves(sharing: Sharing, engine: Engine, name: str) -> None:
+    """An instance is erased by a process."""
+    sharing.forget(name)
+    Store(engine).erase(name)
+
+
+def exchange(*processes: Sharing) -> None:
+    """Each has told, and then each has heard, what there is."""
+    for each in (*processes, *processes):
+        asyncio.run(each.exchange())
+
+
+def test_who_comes_back_after_being_erased_is_there_for_everybody(engine: Engine) -> None:
+    """Also where it comes back before anybody was told, and for a process that begins later."""
+    now = int(time())
+    here, there, one = process(engine), process(engine), heard(1, now)
+    reports(here, engine, one)
+    exchange(here, there)
+    leaves(here, engine, one.id)
+    back = replace(one, enrolled=now + 1, seen=now + 1, verified=True)
+    reports(here, engine, back)
+    exchange(here, there)
+    leaves(there, engine, one.id)
+    again = replace(back, enrolled=now + 2, seen=now + 2)
+    reports(here, engine, again)
+    exchange(there, here)
+    for each in (here, there, process(engine)):
+        known = each.known.get(one.id)
+        assert known is not None
+        assert (known.enrolled, known.verified) == (now + 2, True)
+
+
+def test_what_could_not_be_told_is_told_later(engine: Engine) -> None:
+    """What has changed has changed, whatever is heard after it."""
+    now = int(time())
+    here, there, one = process(engine), process(engine), heard(1, now)
+    reports(here, engine, one)
+    schema.bulletin.drop(engine)
+
+    async def is_heard_meanwhile() -> None:
+        telling = asyncio.create_task(here.exchange())
+        await asyncio.sleep(0)  # it has begun
+        reports(here, engine, replace(one, sequence=2), What.HEARD)
+        with pytest.raises(DBAPIError):
+            await telling
+
+    asyncio.run(is_heard_meanwhile())
+    schema.bulletin.create(engine)
+    exchange(here, there)
+    known = there.known.get(one.id)
+    assert known is not None
+    assert known.sequence == 2
 
 
 @pytest.fixture

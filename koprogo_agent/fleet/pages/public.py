@@ -38,7 +38,7 @@ class PublicPages:
         """All of them."""
         return [
             Route("/public", self._page),
-            Route("/public.json", self.document),
+            Route("/public.json", self._document),
             Route("/badge.svg", self._badge),
         ]
 
@@ -50,8 +50,7 @@ class PublicPages:
     async def _page(self, request: Request) -> Response:
         return self._looks.page(request, "public.html", {"seen": self._public()})
 
-    async def document(self, _request: Request) -> Response:
-        """The same, for a machine."""
+    async def _document(self, _request: Request) -> Response:
         body = msgspec.json.encode(self._public())
         return Response(body, HTTPStatus.OK, _HEADERS, "application/json")
 

@@ -52,13 +52,9 @@ class Rooms:
             try:
                 return await answer(request)
             except Refused:
-                return self.missing(request)
+                return self._looks.page(request, "missing.html", status=HTTPStatus.NOT_FOUND)
 
         return answered
-
-    def missing(self, request: Request) -> Response:
-        """There is no such page."""
-        return self._looks.page(request, "missing.html", status=HTTPStatus.NOT_FOUND)
 
     async def _fleet(self, request: Request) -> Response:
         query = request.query_params

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 
@@ -57,15 +56,6 @@ class History:
         last = select(func.max(table.c.at)).where(table.c.span == HOURLY, table.c.at <= at)
         found: int | None = connection.scalar(last)
         return found
-
-    def census(self, span: str, since: int) -> dict[int, dict[Census, int]]:
-        """Moment -> what was counted then."""
-        table, found = schema.census, defaultdict[int, dict[Census, int]](dict)
-        query = select(table).where(table.c.span == span, table.c.at >= since).order_by(table.c.at)
-        with self._engine.connect() as connection:
-            for row in connection.execute(query):
-                found[row.at][Census(row.installed, row.state, row.verified)] = row.instances
-        return dict(found)
 
     def installed(self, since: int, who: Who) -> list[Installed]:
         """Who had which version since a moment: by days, and by hours where no day is made yet."""

@@ -30,11 +30,8 @@ class Outcomes:
             return
         table = schema.arrival
         put = self._insert(table).on_conflict_do_nothing()
-        rows = [
-            {"instance": instance, "tag": tag, "outcome": outcome, "at": firsts[key].at}
-            for key in sorted(firsts)
-            for instance, tag, outcome in [key]
-        ]
+        names = ("instance", "tag", "outcome")
+        rows = [dict(zip(names, key, strict=True), at=firsts[key].at) for key in sorted(firsts)]
         new = connection.execute(
             put.returning(table.c.instance, table.c.tag, table.c.outcome), rows
         )

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 
 from koprogo_agent.errors import Refused
-from koprogo_agent.fleet.asking import STATES
+from koprogo_agent.fleet.asking import ORDERS, STATES
 from koprogo_agent.fleet.domain.census import Census
 from koprogo_agent.fleet.domain.instances import Instance
 from koprogo_agent.fleet.domain.known import Known, Row
 
 PAGE = 50
-_NAME, _SINCE = "name", "since"
+_NAME, _SINCE = ORDERS
 _VALUE = re.compile(r"[A-Za-z0-9._-]{0,130}")
 """As long as the longest name of a release."""
 CHOICES = {
@@ -141,7 +141,7 @@ def listing(known: Known, wanted: Filter, sort: str = _NAME, after: str = "") ->
     Raises:
         Refused: `sort` or `after` is none (code `filter.value`).
     """
-    if sort not in {_NAME, _SINCE} or (after and not _CURSOR.fullmatch(after)):
+    if sort not in ORDERS or (after and not _CURSOR.fullmatch(after)):
         raise Refused("there is no such order, or no such page", code="filter.value")
     found = wanted.taken(one for one, _ in _candidates(known, wanted))
     behind = _cursor(after) if after else (-1, "")
