@@ -183,7 +183,7 @@ class Daemon:
         """Makes way for another version of the agent, if there is one to make way for."""
         makes_way = own.is_superseded
         if not makes_way and own.is_due:
-            with aside("agent.update"), agent.lock():
+            with aside("agent.update"), agent.lock_unless_awaited():
                 makes_way = own.change()
         if makes_way:
             self._make_way()
@@ -205,7 +205,7 @@ class Daemon:
     def _act(self, agent: Agent, act: Callable[[], object]) -> _Ended:
         ended = _Ended.BADLY
         try:
-            with agent.lock():
+            with agent.lock_unless_awaited():
                 act()
             self._supervisor.status(agent.summary())
             ended = _Ended.WELL

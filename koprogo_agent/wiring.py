@@ -6,7 +6,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +20,7 @@ from koprogo_agent.adapters.compose.stack import ComposeStack
 from koprogo_agent.adapters.files import LocalFiles
 from koprogo_agent.adapters.git import Git
 from koprogo_agent.adapters.images import EngineImageContents, RegistryImages
-from koprogo_agent.adapters.lock import agent_lock
+from koprogo_agent.adapters.lock import agent_lock, awaiting_lock, give_way
 from koprogo_agent.adapters.notify import AppriseNotifier
 from koprogo_agent.adapters.postgres.database import ContainerPostgres
 from koprogo_agent.adapters.probes import HttpProber
@@ -71,6 +71,21 @@ class Agent:
         with agent_lock(self.settings.state.run_directory):
             self.engine.world.files.tidy()
             yield
+
+    @contextmanager
+    def lock_unless_awaited(self) -> Iterator[None]:
+        """The same for whoever can come back later: people who wait for the lock go first.
+
+        Raises:
+            RetryLater: another agent acts, or waits until it may (code `agent.busy`).
+        """
+        give_way(self.settings.state.run_directory)
+        with self.lock():
+            yield
+
+    def awaiting_lock(self) -> AbstractContextManager[None]:
+        """Held while one waits for the lock."""
+        return awaiting_lock(self.settings.state.run_directory)
 
     def now(self) -> datetime:
         """The wall clock."""

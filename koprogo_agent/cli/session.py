@@ -25,7 +25,7 @@ from koprogo_agent.update.status import Status, read_status
 from koprogo_agent.update.world import Watcher
 from koprogo_agent.wiring import JOURNAL, Agent, build_teller, open_agent
 
-_PATIENCE = 8.0
+_PATIENCE = 20.0
 """Seconds that a verb waits for a poll of the daemon to end; an update takes longer."""
 _PAUSE = 0.25
 
@@ -127,7 +127,8 @@ def acting(
         open_agent(settings, watcher or Unwatched(), stopping or _never) as agent,
         ExitStack() as held,
     ):
-        _take_lock(agent, held)
+        with agent.awaiting_lock():
+            _take_lock(agent, held)
         yield agent
 
 
