@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from koprogo_agent.domain.states import Outcome
 from koprogo_agent.reporting.snapshot import Snapshot, seconds
 from koprogo_agent.wire.report import Operation, StateName, Transition
 
@@ -48,10 +49,18 @@ def news(snapshot: Snapshot, agent: str, before: Known | None) -> Iterator[Trans
         ended = ended[-1:]
     elif now.operation < before.operation:
         ended = []  # the journal was lost and made anew: it counts from the beginning
-    for operation in ended:
+    ran = before.installed if before else None
+    for operation in ended[:-1]:
+        ran = _installed_after(operation, ran)
+        yield _transition(replace(snapshot, installed=ran), agent, operation.ended, operation)
+    for operation in ended[-1:]:
         yield _transition(snapshot, agent, operation.ended, operation)
     if not ended and now != before:
         yield _transition(snapshot, agent, seconds(snapshot.at), None)
+
+
+def _installed_after(operation: Operation, before: str | None) -> str | None:
+    return operation.tag if operation.outcome == Outcome.COMMITTED else before
 
 
 def _transition(snapshot: Snapshot, agent: str, at: int, operation: Operation | None) -> Transition:

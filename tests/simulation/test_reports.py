@@ -116,6 +116,18 @@ def test_each_operation_since_is_told_once(instance: Instance, outbox: Outbox) -
     assert not outbox.note(snapshot(instance), AGENT)
     tags = [operation(one).tag for one in outbox.waiting()]
     assert tags == ["v1.0.2", "v1.0.1", "v1.0.0"]
+    assert [one.installed for one in outbox.waiting()] == tags
+
+
+def test_what_failed_in_between_left_what_was_there(instance: Instance) -> None:
+    """Of several operations in one look each is told with what ran after it, not with the end."""
+    before = known(snapshot(instance), AGENT)
+    instance.scene.publisher.publish("1.0.1", backend={"exits": "in production"})
+    instance.settle()
+    instance.scene.publisher.publish("1.0.2")
+    instance.settle()
+    ended = [(operation(one).outcome, one.installed) for one in told(instance, before)]
+    assert ended == [("rolled_back", "v1.0.0"), ("committed", "v1.0.2")]
 
 
 def test_another_version_of_the_agent_is_news(instance: Instance) -> None:
