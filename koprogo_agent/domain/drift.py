@@ -17,7 +17,7 @@ class Applied:
     Attributes:
         image_id: the engine's id of its image.
         config_hash: compose's hash of its definition.
-        running: whether it ran; a one-shot has ended by then.
+        running: whether it ran; a one-shot has ended by then, if not in all cases.
     """
 
     image_id: str
@@ -47,6 +47,10 @@ def _difference(service: str, before: Applied, now: Container | None) -> str:
         return f"{service} runs another image"
     if now.labels.get(CONFIG_HASH, "") != before.config_hash:
         return f"{service} was made anew with another definition"
-    if before.running and now.state != "running":
+    if before.running and now.state != "running" and not _has_done_its_work(now):
         return f"{service} is {now.state}"
     return ""
+
+
+def _has_done_its_work(container: Container) -> bool:
+    return container.may_end and container.state == "exited" and container.exit_code == 0

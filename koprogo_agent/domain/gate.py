@@ -33,6 +33,7 @@ class Container:
         exit_code: of the last run; 0 while it never ended.
         restarts: the engine's restart count since the container was created.
         labels: the labels of the container.
+        may_end: whether the engine leaves it when it has ended well, as it does a one-shot.
     """
 
     service: str
@@ -44,6 +45,7 @@ class Container:
     exit_code: int
     restarts: int
     labels: Mapping[str, str]
+    may_end: bool
 
 
 @dataclass(frozen=True)

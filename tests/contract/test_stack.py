@@ -52,6 +52,7 @@ def test_containers(ground: Ground, stack: Stack) -> None:
     assert "@sha256:" in backend.image
     assert backend.image_id.startswith("sha256:")
     assert (one(ground, "bootstrap").state, one(ground, "bootstrap").exit_code) == ("exited", 0)
+    assert {container.service for container in containers if container.may_end} == {"bootstrap"}
     assert stack.containers("no-such-project") == ()
 
 

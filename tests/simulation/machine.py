@@ -82,6 +82,7 @@ class Box:
             exit_code=self.exit_code,
             restarts=self.restarts,
             labels=self.labels,
+            may_end=self.restart in {"no", "on-failure"},
         )
 
 

@@ -10,7 +10,16 @@ from koprogo_agent.domain.drift import CONFIG_HASH, applied, differences
 from koprogo_agent.domain.gate import Container, Health
 
 BACKEND = Container(
-    "backend", "1", "b", "sha256:1", "running", Health.HEALTHY, 0, 0, {CONFIG_HASH: "h"}
+    "backend",
+    "1",
+    "b",
+    "sha256:1",
+    "running",
+    Health.HEALTHY,
+    0,
+    0,
+    {CONFIG_HASH: "h"},
+    may_end=False,
 )
 SHOT = replace(BACKEND, service="bootstrap", id="2", state="exited")
 
@@ -20,6 +29,16 @@ def test_nothing_differs() -> None:
     now = replace(BACKEND, id="9", restarts=4, health=Health.UNHEALTHY)
     extra = replace(BACKEND, service="pgadmin")
     assert differences(applied([BACKEND, SHOT]), [now, SHOT, extra]) == ()
+
+
+def test_a_one_shot_that_ends_later_has_done_its_work() -> None:
+    """Nobody waits for it; it is a difference only when it failed, or was not to end at all."""
+    runs = replace(SHOT, state="running", may_end=True)
+    ended = replace(runs, state="exited")
+    assert differences(applied([runs]), [ended]) == ()
+    assert differences(applied([runs]), [replace(ended, exit_code=1)]) == ("bootstrap is exited",)
+    assert differences(applied([runs]), [replace(ended, may_end=False)]) != ()
+    assert differences(applied([runs]), [replace(ended, state="paused")]) != ()
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,16 @@ POLICY = GatePolicy(
 )
 EXPECTED = Expectation(frozenset({"backend"}), frozenset({"bootstrap"}))
 BACKEND = Container(
-    "backend", "b1", "koprogo/backend", "sha256:1", "running", Health.HEALTHY, 0, 0, {}
+    "backend",
+    "b1",
+    "koprogo/backend",
+    "sha256:1",
+    "running",
+    Health.HEALTHY,
+    0,
+    0,
+    {},
+    may_end=False,
 )
 BOOTSTRAP = replace(BACKEND, service="bootstrap", id="s1", state="exited", health=Health.NONE)
 

@@ -15,6 +15,7 @@ SERVICE = "com.docker.compose.service"
 ONE_OFF = "com.docker.compose.oneoff"
 REPLACES = "com.docker.compose.replace"
 
+_MAY_END = frozenset({"", "no", "on-failure"})
 _HOST_NETWORK = "host"
 _SHARED = "container:"
 
@@ -92,6 +93,7 @@ def _container(entry: Entry, told: Details) -> Container:
         exit_code=state["ExitCode"],
         restarts=told.get("RestartCount", 0),
         labels=dict(entry.labels),
+        may_end=told["HostConfig"]["RestartPolicy"]["Name"] in _MAY_END,
     )
 
 
