@@ -58,7 +58,7 @@ class Scene:
         self.looks.append(self.now)
         good = any(begin <= self.now < end for begin, end in self.healthy)
         health = Health.HEALTHY if good else Health.STARTING
-        web = Container("web", "1", "web:1", "sha256:1", "running", health, 0, 0, {})
+        web = Container("web", "1", "web:1", "sha256:1", "running", health, 0, 0, {}, may_end=False)
         state = "exited" if self.now >= self.down_from else "running"
         return web, replace(web, service="db", id="2", state=state, health=Health.NONE)
 
