@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from time import time
 
+from msgspec.structs import replace
 from sqlalchemy import Engine
 
 from koprogo_agent.fleet.domain.instances import Instance

@@ -52,7 +52,7 @@ class Upkeep:
     async def _forget(self) -> None:
         now = int(time())
         absent = self._sharing.known.some(lambda kind: kind.presence in _ABSENT)
-        for name in [one.id for one, _ in absent if one.is_bygone(now)]:
+        for name in [row.instance.id for row in absent if row.instance.is_bygone(now)]:
             self._sharing.forget(name)
             await asyncio.to_thread(self._store.erase, name)
 

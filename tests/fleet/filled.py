@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import time
 from typing import Any
+
+from msgspec.structs import replace
 
 from koprogo_agent.fleet.domain.census import Census
 from koprogo_agent.fleet.domain.instances import first

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from koprogo_agent.fleet.domain.instances import Instance, Presence, first, next_, rejected
 from koprogo_agent.wire.report import Report, StateName
@@ -36,7 +37,8 @@ def test_the_same_again_is_none() -> None:
     """But that it was heard, and with which number."""
     taken = next_(KNOWN, LATER, NOW + 180)
     assert not taken.is_news
-    assert taken.instance == replace(KNOWN, seen=NOW + 180, sequence=11)
+    assert taken.instance == structs.replace(KNOWN, seen=NOW + 180, sequence=11)
+    assert taken.instance.stand is KNOWN.stand
 
 
 @pytest.mark.parametrize(
@@ -112,8 +114,8 @@ def test_three_reports_may_be_missing(quiet: int, presence: Presence) -> None:
 def test_what_is_bygone_is_forgotten() -> None:
     """After a year; a stranger who did not stay for a day, after two days."""
     day = 86_400
-    stranger = replace(KNOWN, enrolled=NOW, seen=NOW + day - 1, verified=False)
-    stayed = replace(stranger, seen=NOW + day)
-    verified = replace(stranger, verified=True)
+    stranger = structs.replace(KNOWN, enrolled=NOW, seen=NOW + day - 1, verified=False)
+    stayed = structs.replace(stranger, seen=NOW + day)
+    verified = structs.replace(stranger, verified=True)
     for one, after in ((stranger, 2 * day), (stayed, 365 * day), (verified, 365 * day)):
         assert [one.is_bygone(one.seen + after + late) for late in (0, 1)] == [False, True]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 from sqlalchemy import Engine
 
 from koprogo_agent.fleet.domain.instances import Instance, Taken
@@ -21,7 +22,7 @@ TAG = "v1.1.0"
 
 def instance(number: int, *, verified: bool = False) -> Instance:
     """One that has just been heard."""
-    return replace(heard(number, NOW), verified=verified)
+    return structs.replace(heard(number, NOW), verified=verified)
 
 
 def ended(number: int, at: int, outcome: str = "committed", kind: str = "update") -> Transition:
@@ -111,7 +112,7 @@ def test_of_an_instance_that_is_new_only_what_has_ended_counts() -> None:
     one, told = instance(1), (transition(1, at=NOW, installed=TAG),)
     unknown = Taken(one, told, is_news=True, was_known=False, before=None)
     assert list(ends_of(unknown)) == []
-    (end,) = ends_of(replace(unknown, transitions=(ended(1, NOW - 900),)))
+    (end,) = ends_of(structs.replace(unknown, transitions=(ended(1, NOW - 900),)))
     assert end.at == NOW - 900
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from time import time
 
 import pytest
+from msgspec.structs import replace
 from sqlalchemy import Engine, update
 from sqlalchemy.exc import DBAPIError
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from koprogo_agent.fleet.domain.census import Census, kind_of
 from koprogo_agent.fleet.domain.instances import Instance, Outage, Presence
@@ -17,7 +18,7 @@ _FEW = 8
 """Where less than this part of all is wanted, they are looked up one by one."""
 
 
-class Row(NamedTuple):
+class Row(Struct, frozen=True, gc=False):
     """An instance, and the kind as which it is counted."""
 
     instance: Instance

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 from base64 import urlsafe_b64decode
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from time import monotonic
+
+from msgspec.structs import replace
 
 from koprogo_agent.errors import Refused, RetryLater
 from koprogo_agent.fleet.domain.instances import CLONED, Instance, Taken, first, next_, rejected

@@ -11,8 +11,8 @@ import secrets
 import struct
 from collections.abc import Iterable, Iterator
 from enum import IntEnum
-from typing import NamedTuple
 
+from msgspec import Struct
 from sqlalchemy import Engine, func, select, tuple_
 
 from koprogo_agent.fleet.store import schema
@@ -32,7 +32,7 @@ class What(IntEnum):
     ERASED = 2
 
 
-class Entry(NamedTuple):
+class Entry(Struct, frozen=True, gc=False):
     """One instance in a bulletin."""
 
     instance: str

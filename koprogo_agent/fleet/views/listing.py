@@ -143,14 +143,14 @@ def listing(known: Known, wanted: Filter, sort: str = _NAME, after: str = "") ->
     """
     if sort not in ORDERS or (after and not _CURSOR.fullmatch(after)):
         raise Refused("there is no such order, or no such page", code="filter.value")
-    found = wanted.taken(one for one, _ in _candidates(known, wanted))
+    found = wanted.taken(row.instance for row in _candidates(known, wanted))
     behind = _cursor(after) if after else (-1, "")
     keyed = ((one.since if sort == _SINCE else 0, one.id) for one in found)
     page = heapq.nsmallest(PAGE + 1, (one for one in keyed if one > behind))
     follows = page[PAGE - 1] if len(page) > PAGE else None
     rows = filter(None, (known.row(name) for _, name in page[:PAGE]))
     return Listing(
-        rows=tuple(Listed(one, kind.state) for one, kind in rows),
+        rows=tuple(Listed(row.instance, row.kind.state) for row in rows),
         matching=len(found),
         next=f"{follows[0]}.{follows[1]}" if follows else None,
     )
