@@ -177,7 +177,7 @@ class Scene:
             instance="one",
             engine=SimpleNamespace(tick=tick, finish=finish, look=look),
             now=lambda: datetime.now(UTC),
-            lock=nullcontext,
+            lock_unless_awaited=nullcontext,
             summary=lambda: "healthy",
             snapshot=lambda: WELL,
             is_at_rest=self.at_rest,
