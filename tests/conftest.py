@@ -14,11 +14,12 @@ from tests.lab.recipes import Kind
 LONGEST = tuple(
     f"test_{name}"
     for name in (
-        *("trials", "power_cuts", "updates", "migrations", "selfupdate", "crashes"),
+        *("trials", "migrations", "updates", "crashes", "power_cuts", "selfupdate"),
         *("faults", "install", "adoption", "instances"),
     )
 )
-"""Files that take minutes, the longest first; the first two and some others mostly wait."""
+"""Files that take minutes, the longest first; but the second one on a bare machine begins when the
+first has made what both of them install."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

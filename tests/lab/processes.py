@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 
 POLL_SECONDS = 0.02
+_PORTS = range(15_000, 32_000)
+"""Below those that Linux gives to whoever connects: what is free now is so a second later."""
 
 
 class LabError(RuntimeError):
@@ -36,9 +40,10 @@ def wait_until(
 
 def free_port() -> int:
     """A TCP port on the loopback that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
+    while True:
+        port = secrets.choice(_PORTS)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def run(
