@@ -56,11 +56,11 @@ unit: venv ## unit and simulation tests
 check: venv ## the inner loop: lint, unit and simulation tests, in about a minute
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint unit
 
-# Five workers for two processors: the tests on a bare machine mostly wait.
+# Four workers for two processors: the tests on a bare machine mostly wait.
 .PHONY: test
 test: setup ## everything, from a clean clone: about 20 minutes on 2 cores
 	@$(MAKE) --no-print-directory check
-	$(BIN)/pytest -q -n 5 $(FILES_APART) tests --ignore=tests/unit --ignore=tests/simulation
+	$(BIN)/pytest -q -n 4 $(FILES_APART) tests --ignore=tests/unit --ignore=tests/simulation
 
 .PHONY: machine
 machine: setup ## installing, self-update and power cuts on a bare Debian with systemd; or on SUITE=noble

@@ -14,7 +14,15 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, Locator, Page, Request, StorageState, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    Locator,
+    Page,
+    Request,
+    StorageState,
+    expect,
+    sync_playwright,
+)
 
 from koprogo_agent.fleet.pages.languages import Language, words
 from koprogo_agent.fleet.pages.writing import Writing
@@ -30,6 +38,8 @@ _QUIET = (
     "--disable-sync",
     "--no-first-run",
 )
+_PATIENCE = 20_000
+"""Milliseconds for which is waited; an open page asks anew five seconds after the last time."""
 ZONE = ZoneInfo("Europe/Brussels")
 _RAW = re.compile(r"[{}]|undefined|NaN|\[object|\bNone\b|&(amp|lt|gt|quot|#\d+);")
 _TEXTS = """() => {
@@ -73,6 +83,7 @@ class Mode:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """The browser; it talks to nobody of its own accord."""
+    expect.set_options(timeout=_PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_QUIET))
         yield browser
@@ -102,7 +113,7 @@ class Visit:
             java_script_enabled=mode.scripts,
             storage_state=session,
         )
-        self._context.set_default_timeout(20_000)
+        self._context.set_default_timeout(_PATIENCE)
         self.page = self._context.new_page()
         self.faults: list[str] = []
         self._mind(self.page)

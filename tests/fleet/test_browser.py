@@ -40,6 +40,8 @@ MODES = {
     "no scripts": Mode(Language.EN, scripts=False),
 }
 DESK = Mode(Language.FR)
+_SLOW = 300.0
+"""Milliseconds for which a script is on its way."""
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +124,24 @@ def test_an_open_page_changes_when_the_fleet_does(ann: Visit, filled: Filled) ->
     expect(stamps.first).not_to_have_attribute("datetime", now)
     expect(stamps.nth(1)).to_have_attribute("datetime", then)
     assert page.evaluate("window.isTheSame")
+    assert ann.faults == []
+
+
+def test_a_slow_line_leaves_no_page_as_it_is(ann: Visit, filled: Filled) -> None:
+    """Whichever script comes last: each is waited for."""
+    page, held = ann.page, list[Route]()
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    for script in ("htmx-4*", "htmx-sse-4*", "charts*"):
+        page.route(f"**/{script}", hold)
+        with page.expect_request(f"**/{script}"):
+            page.goto(filled.fleet.url, wait_until="commit")
+        page.wait_for_timeout(_SLOW)
+        with page.expect_request("**/live?*"):
+            held.pop().continue_()
+        page.unroute(f"**/{script}")
     assert ann.faults == []
 
 

@@ -30,7 +30,7 @@ from tests.lab.stack import compose_program
 
 pytestmark = pytest.mark.real
 
-SLEEP = ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done"]
+SLEEP = ["sh", "-c", "trap 'exit 0' TERM; echo here; while :; do sleep 0.1; done"]
 HEALTHY = {"test": ["CMD", "true"], "interval": "0.2s", "retries": 1}
 
 
@@ -312,6 +312,8 @@ def test_stop_start_create_and_discard(bench: Bench) -> None:
     bench.service("db", volumes=["data:/data"])
     bench.write(bench.project.files[0], {"services": bench.services, "volumes": {"data": {}}})
     first = bench.up()
+    web = bench.client.containers.get(first["web"])
+    bench.wait(lambda: web.logs() == b"here\n", "a service that hears when it is to end")
     bench.stack.stop(bench.name, ["web", "db", "absent"])
     assert {one.state for one in bench.look().values()} == {"exited"}
     assert bench.look()["web"].exit_code == 0, "ended by itself, within its own time"
