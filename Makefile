@@ -58,7 +58,7 @@ check: venv ## the inner loop: lint, unit and simulation tests, in about a minut
 
 # Four workers for two processors: the tests on a bare machine mostly wait.
 .PHONY: test
-test: setup ## everything, from a clean clone: about 20 minutes on 2 cores
+test: setup ## everything, from a clean clone: about 25 minutes on 2 cores
 	@$(MAKE) --no-print-directory check
 	$(BIN)/pytest -q -n 4 $(FILES_APART) tests --ignore=tests/unit --ignore=tests/simulation
 
