@@ -20,6 +20,10 @@ class Health(StrEnum):
     UNHEALTHY = "unhealthy"
 
 
+MAY_END = frozenset({"no", "on-failure"})
+"""Restart policies under which the engine leaves a container that has ended well."""
+
+
 @dataclass(frozen=True)
 class Container:
     """One container of the stack at one moment.
@@ -33,7 +37,8 @@ class Container:
         exit_code: of the last run; 0 while it never ended.
         restarts: the engine's restart count since the container was created.
         labels: the labels of the container.
-        may_end: whether the engine leaves it when it has ended well, as it does a one-shot.
+        may_end: whether it is a one-shot by all signs: the engine leaves it when it has ended well,
+            and nobody asks how it is while it runs.
     """
 
     service: str

@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from koprogo_agent.domain.deployment import ServicePin
-from koprogo_agent.domain.gate import Container, Expectation
+from koprogo_agent.domain.gate import MAY_END, Container, Expectation
 
 RELEASE_LABEL = "be.koprogo.agent.release"
 REHEARSAL_LABEL = "be.koprogo.agent.rehearsal"
@@ -108,7 +108,7 @@ def is_made_of(container: Container, pin: ServicePin) -> bool:
 def expectation(model: Model, without: Iterable[str] = ()) -> Expectation:
     """What must run: a service without a restart policy may end, as a one-shot does."""
     left = {name: one for name, one in services(model).items() if name not in set(without)}
-    ending = {name for name, one in left.items() if _restart(one) in {"no", "on-failure"}}
+    ending = {name for name, one in left.items() if _restart(one) in MAY_END}
     awaited = {
         name
         for service in services(model).values()

@@ -50,11 +50,10 @@ def news(snapshot: Snapshot, agent: str, before: Known | None) -> Iterator[Trans
     elif now.operation < before.operation:
         ended = []  # the journal was lost and made anew: it counts from the beginning
     ran = before.installed if before else None
-    for operation in ended[:-1]:
-        ran = _installed_after(operation, ran)
+    for operation in ended:
+        is_last = operation is ended[-1]
+        ran = snapshot.installed if is_last else _installed_after(operation, ran)
         yield _transition(replace(snapshot, installed=ran), agent, operation.ended, operation)
-    for operation in ended[-1:]:
-        yield _transition(snapshot, agent, operation.ended, operation)
     if not ended and now != before:
         yield _transition(snapshot, agent, seconds(snapshot.at), None)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from koprogo_agent.domain.gate import Container, Health
+from koprogo_agent.domain.gate import MAY_END, Container, Health
 from tests.simulation.clock import SimClock
 from tests.simulation.images import Program
 from tests.simulation.postgres import Server
@@ -82,7 +82,7 @@ class Box:
             exit_code=self.exit_code,
             restarts=self.restarts,
             labels=self.labels,
-            may_end=self.restart in {"no", "on-failure"},
+            may_end=self.restart in MAY_END and "healthcheck" not in self.spec,
         )
 
 

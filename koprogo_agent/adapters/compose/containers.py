@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from koprogo_agent import docker_api
-from koprogo_agent.domain.gate import Container, Health
+from koprogo_agent.domain.gate import MAY_END, Container, Health
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 ONE_OFF = "com.docker.compose.oneoff"
 REPLACES = "com.docker.compose.replace"
 
-_MAY_END = frozenset({"", "no", "on-failure"})
 _HOST_NETWORK = "host"
 _SHARED = "container:"
 
@@ -93,8 +92,14 @@ def _container(entry: Entry, told: Details) -> Container:
         exit_code=state["ExitCode"],
         restarts=told.get("RestartCount", 0),
         labels=dict(entry.labels),
-        may_end=told["HostConfig"]["RestartPolicy"]["Name"] in _MAY_END,
+        may_end=_may_end(told),
     )
+
+
+def _may_end(told: Details) -> bool:
+    policy = told["HostConfig"]["RestartPolicy"]["Name"] or "no"
+    check = (told["Config"].get("Healthcheck") or {}).get("Test") or ["NONE"]
+    return policy in MAY_END and check == ["NONE"]
 
 
 def address(host: str, container: str) -> str | None:

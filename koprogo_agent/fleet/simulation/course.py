@@ -114,7 +114,7 @@ class Course:
     async def _tell_stand(self) -> None:
         while True:
             tally = self._calls.tally
-            minute = None if self._began is None else (self._now() - self._began) / 60
+            minute = None if self._began is None else max(self._now() - self._began, 0.0) / 60
             refused, installed = tally.refused.total(), self._crowd.installed
             self._watch(Stand(minute, self._known, tally.taken, refused, installed))
             await asyncio.sleep(_LOOK)
