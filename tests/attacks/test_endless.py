@@ -53,7 +53,7 @@ def test_a_list_of_refs_has_an_end(field: Field) -> None:
 def test_a_list_of_refs_has_its_time(field: Field, fault: Fault, words: str) -> None:
     """A server that goes on sending, or hardly sends, holds the agent up for so long."""
     hurried = field.under(source={"timeout": 3})
-    with field.failing(field.lab.origin.front, fault), within(10):
+    with field.failing(field.lab.origin.front, fault), within(30):
         hurried.cannot_poll("source.slow", words)
     field.watches_idly()
 
@@ -92,7 +92,7 @@ def test_a_fetch_has_its_time(field: Field) -> None:
     """One byte a second of a pack: the release is not blamed, and such a poll did not succeed."""
     release = field.lab.publisher.publish(Kind.GOOD)
     hurried = field.under(source={"timeout": 3})
-    with field.failing(field.lab.origin.front, Act(to_fetches(crawls(1)))), within(10):
+    with field.failing(field.lab.origin.front, Act(to_fetches(crawls(1)))), within(30):
         hurried.cannot_poll("source.slow", "did not end within 3 s")
     field.forger.withdraw(release)
 

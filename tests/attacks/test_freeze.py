@@ -63,7 +63,7 @@ def test_a_mirror_that_keeps_the_newest_release_back_is_noticed(field: Field) ->
     assert since is not None
     assert failure.code == "source.withheld"
     assert f"does not list {hidden.tag}, the newest of channel stable" in failure.message
-    wait_until(lambda: (datetime.now(UTC) - since).total_seconds() > 1.5, 5, "the poll to be old")
+    wait_until(lambda: (datetime.now(UTC) - since).total_seconds() > 1.5, 30, "the poll to be old")
     status = json.loads(impatient.types("status", "--json").stdout)
     assert status["state"] == "stale"
 
@@ -138,7 +138,7 @@ def test_an_expired_root_stops_all_that_is_new(field: Field) -> None:
     chain = Chain.of(field.lab)
     expires = datetime.now(UTC) + timedelta(seconds=2)
     chain.go_on(expires=instant(expires))
-    wait_until(lambda: datetime.now(UTC) > expires, 5, "the root to expire")
+    wait_until(lambda: datetime.now(UTC) > expires, 30, "the root to expire")
     release = field.lab.publisher.publish(Kind.GOOD)
     field.watches_idly()
     (letter,) = field.letters.empty()

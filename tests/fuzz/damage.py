@@ -16,10 +16,10 @@ from tests.fuzz.readers import PGP, SSH, canonical
 
 QUICK = settings(
     max_examples=150,
-    deadline=timedelta(seconds=1),
+    deadline=timedelta(seconds=5),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-"""A second for what takes milliseconds: more means that time grows faster than the input."""
+"""Seconds for what takes milliseconds: more means that time grows faster than the input."""
 
 TOKENS = (
     *(b"", b"\0", b"\n", b"\n\n", b"\r\n", b" ", b"\xff", b"\xc3", b"\xed\xa0\x80", b"\x1b[2J"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import subprocess
 import zlib
 from collections.abc import Iterator
@@ -112,7 +111,7 @@ def test_a_poll_lists_every_tag_and_the_trust_branch(bench: Bench) -> None:
     assert not bench.mirror.exists()
 
 
-def test_a_poll_costs_at_most_4_kb_and_60_ms_of_cpu(bench: Bench) -> None:
+def test_a_poll_costs_at_most_4_kb(bench: Bench) -> None:
     """With TLS and all headers, for four releases; each one more adds its line of the list."""
     commit = bench.commit()
     costs = []
@@ -125,17 +124,13 @@ def test_a_poll_costs_at_most_4_kb_and_60_ms_of_cpu(bench: Bench) -> None:
 
 
 def _poll_cost(bench: Bench) -> float:
-    """Bytes of a poll; its CPU is checked on the way."""
+    """Bytes of a poll."""
     git = bench.git()
     git.list_refs()
-    traffic, before = bench.origin.front.traffic(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = bench.origin.front.traffic()
     for _ in range(5):
         git.list_refs()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    # the origin's own processes are among these children
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    assert cpu / 5 <= 0.060, cpu
-    return (bench.origin.front.traffic() - traffic).bytes / 5
+    return (bench.origin.front.traffic() - before).bytes / 5
 
 
 def test_a_tag_is_fetched_whole_and_only_once(bench: Bench) -> None:

@@ -267,7 +267,7 @@ class Front:
         for connection in still_open:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        wait_until(lambda: not self._books.open, 10, "connections to close")
+        wait_until(lambda: not self._books.open, 30, "connections to close")
         self._server = None
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing_extensions import Buffer
 
 # Offsets in Linux's struct tcp_info (uapi/linux/tcp.h): the payload below TLS, both ways.
-TCP_INFO_BYTES = 208
+TCP_INFO_BYTES = 216
 RECEIVED_AT = 128
 SENT_AT = 200
+SENT_AGAIN_AT = 208
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +63,15 @@ class Throttled(io.BufferedIOBase):
 
 
 def payload(connection: socket.socket) -> tuple[int, int]:
-    """Bytes sent and received on a connection, TLS records included, TCP headers not."""
+    """Bytes sent and received on a connection, TLS records included, TCP headers not.
+
+    Each counts once: on a busy machine the kernel may send again what had arrived all the same.
+    """
     try:
         info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
         sent: int = struct.unpack_from("=Q", info, SENT_AT)[0]
+        again: int = struct.unpack_from("=Q", info, SENT_AGAIN_AT)[0]
         received: int = struct.unpack_from("=Q", info, RECEIVED_AT)[0]
     except (OSError, struct.error):
         return 0, 0
-    return sent, received
+    return sent - again, received

@@ -102,7 +102,7 @@ def test_a_person_gets_in_between_polls_without_end(tmp_path: Path) -> None:
             assert daemon.stdout is not None
             assert daemon.stdout.readline() == b"held\n"
             with awaiting_lock(tmp_path):
-                wait_until(lambda: is_free(tmp_path), 5.0, "the lock")
+                wait_until(lambda: is_free(tmp_path), 30, "the lock")
         finally:
             daemon.kill()
 

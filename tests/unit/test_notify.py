@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -91,11 +90,11 @@ def test_a_dead_channel_does_not_silence_the_others(channel: Channel) -> None:
 def test_a_channel_that_hangs_is_given_up(channel: Channel) -> None:
     """A server that never answers costs a bounded time."""
     channel.silent.set()
-    before = time.monotonic()
     with capture_logs() as logs:
         AppriseNotifier([channel.url("hush-hush")], ABOUT, seconds=1.0).tell("title", "body")
-    assert time.monotonic() - before < 4
-    assert [log["event"] for log in logs] == ["notify.failed"]
+    assert [(log["event"], log["why"]) for log in logs] == [
+        ("notify.failed", "not all told within 1 s")
+    ]
     assert "hush-hush" not in str(logs)
 
 

@@ -179,7 +179,7 @@ def test_neither_silence_nor_chatter_holds_the_gate_up(
     with _saying(*pieces, every=every) as url:
         began = monotonic()
         assert _ask(url) == "no whole answer within 1 s"
-        assert monotonic() - began < 3
+        assert monotonic() - began < 8
 
 
 def test_what_is_not_http_is_told() -> None:

@@ -49,7 +49,7 @@ def test_what_takes_too_long_is_killed_with_its_children(tmp_path: Path) -> None
     began = monotonic()
     with pytest.raises(TimedOut, match=r"did not end within 0\.5 s") as caught:
         run(["sh", "-c", script], env=ENV, timeout=0.5)
-    assert monotonic() - began < 5
+    assert monotonic() - began < 30
     assert b"started" in caught.value.stdout
     assert _dies(int(mark.read_text()))
 

@@ -58,7 +58,7 @@ def server(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Se
 @pytest.fixture
 def teller(server: Server, tmp_path: Path) -> Teller:
     """Speaks for an instance that is new."""
-    fleet = FleetServer(server.url, tmp_path / "identity", seconds=5)
+    fleet = FleetServer(server.url, tmp_path / "identity", seconds=20)
     return Teller(fleet, Outbox(tmp_path / "reports.db"), "0.1.0", TOKEN)
 
 
@@ -237,4 +237,4 @@ def test_whoever_notices_never_waits_for_the_server(reporter: Reporter, server: 
     began = monotonic()
     reporter.notice(replace(SNAPSHOT, state=StateName.HELD))
     reporter.stop()
-    assert monotonic() - began < 4
+    assert monotonic() - began < 10

@@ -52,7 +52,7 @@ class TestMarks:
             for _ in range(3):
                 session.execute("INSERT INTO charge DEFAULT VALUES")
             mark, count = adapter.write_mark(stack.at), rows_written(stack)
-        wait_until(lambda: rows_written(stack) > count, 10, "the report to arrive")
+        wait_until(lambda: rows_written(stack) > count, 30, "the report to arrive")
         assert not adapter.wrote_since(stack.at, mark)
 
     def test_a_transaction_that_was_open_at_the_mark(
