@@ -235,7 +235,7 @@ _GIT = (
         *("git: objects are what their ids say", "adapters/git/mirror"),
         "if hashlib.sha1(hashed, usedforsecurity=False).hexdigest() != oid:",
         nothing("(hashed == b'')"),
-        "integration/test_git.py::test_an_object_under_a_wrong_id_is_not_believed",
+        "integration/git/test_git_mirror.py::test_an_object_under_a_wrong_id_is_not_believed",
     ),
     without(
         *("address: no option", "settings/values", 'url.startswith("-") or '),
