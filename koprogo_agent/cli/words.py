@@ -142,11 +142,14 @@ def _rehearsal(facts: Facts) -> str:
     if "left_out" in facts:
         return f"left out: {facts['left_out']}"
     parts = (("restore", "restore"), ("migration", "migrate"), ("start", "start"))
-    return ", ".join(
+    told = [
         f"{word} {span(facts[f'{key}_seconds'])}"
         for word, key in parts
         if facts.get(f"{key}_seconds", 0) >= 0.05  # noqa: PLR2004 - would be shown as 0.0 s
-    )
+    ]
+    if "works_with" in facts:
+        told.append(f"{facts['works_with']} starts on the new schema")
+    return ", ".join(told)
 
 
 _HOLDS = {

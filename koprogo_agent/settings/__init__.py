@@ -89,6 +89,12 @@ class Settings(BaseSettings):
         names = [probe.name for probe in self.probe]
         if len(set(names)) != len(names):
             raise ValueError("two probes have the same name")
+        rehearsed = {self.database.service, *self.stack.writers}
+        if left := sorted(rehearsed.intersection(self.rehearsal.leave_out)):
+            raise ValueError(
+                f"rehearsal.leave_out names {left[0]}, which is what is rehearsed;"
+                ' to rehearse nothing: rehearsal.when = "never"'
+            )
         return self
 
     @classmethod

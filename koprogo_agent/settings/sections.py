@@ -25,6 +25,7 @@ from koprogo_agent.settings.values import (
     ProjectName,
     RepositoryPath,
     Seconds,
+    VariableName,
     WindowText,
     check_source_url,
 )
@@ -265,6 +266,12 @@ class Rehearsal(Section):
     )
     timeout: Seconds = Field(
         900, description="seconds within which the release must be healthy in the rehearsal"
+    )
+    leave_out: tuple[Name, ...] = Field(
+        (), description="services that do not come along, although the writers depend on them"
+    )
+    environment: dict[VariableName, str] = Field(
+        {}, description="environment variables that the writers get in the rehearsal only"
     )
 
 

@@ -161,6 +161,7 @@ class SimStack:
             self._machine.remove(box)
             self._machine.middle("down")
         self._machine.servers.pop(project_name, None)
+        self._machine.buckets.discard(project_name)
 
     # --- inside
 

@@ -10,6 +10,7 @@ from koprogo_agent.domain.gate import MAY_END, Container, Health
 from tests.simulation.clock import SimClock
 from tests.simulation.images import Program
 from tests.simulation.postgres import Server
+from tests.simulation.storage import no_bucket, no_storage
 
 if TYPE_CHECKING:
     from tests.simulation.rooms import SimRoom
@@ -96,6 +97,10 @@ def nothing(_name: str) -> None:
     """Nobody strikes in the middle."""
 
 
+def _is_scratch(box: Box) -> bool:
+    return box.project.endswith("-rehearsal")
+
+
 class Machine:
     """All containers, the PostgreSQL servers behind some of them, and what time does to them.
 
@@ -103,6 +108,7 @@ class Machine:
         boxes: in the order in which they were made.
         servers: project -> its PostgreSQL, which outlives the container as its volume does.
         rooms: service -> its waiting room.
+        buckets: projects in whose storage the bucket was made.
         middle: called in the middle of effects that have one, so that a fault can strike there.
         busy: called whenever a second has gone by, for those who use what runs here.
     """
@@ -112,6 +118,7 @@ class Machine:
         self.boxes: list[Box] = []
         self.servers: dict[str, Server] = {}
         self.rooms: dict[str, SimRoom] = {}
+        self.buckets: set[str] = set()
         self.middle: Callable[[str], None] = nothing
         self.busy: Callable[[], None] | None = None
         self._made = 0
@@ -226,8 +233,13 @@ class Machine:
             case "postgres":
                 self.servers.setdefault(box.project, Server())
                 self._serve(box)
+            case "shot" if reason := no_storage(self, box):
+                self.exit(box, 1, reason)
             case "shot":
+                self.buckets.add(box.project)
                 self.exit(box, 0, "done")
+            case "server" if box.program.exits == "beside production" and _is_scratch(box):
+                self.exit(box, 1, "the address is taken")
             case "backend" if box.spec.get("command"):
                 self._start_migrating(box)
             case "backend":
@@ -252,7 +264,7 @@ class Machine:
             self.exit(box, 1, "cannot read the configuration")
         elif server is None:
             self.exit(box, 1, "connection refused")
-        elif reason := server.live.refusal(program):
+        elif reason := no_bucket(self, box) or server.live.refusal(program):
             self.exit(box, 1, reason)
         elif server.live.lacking(program) and not program.migrates_at_start:
             self.exit(box, 1, "the schema is too old")
@@ -278,10 +290,8 @@ class Machine:
         if box.spec.get("command"):
             self.exit(box, 0, "migrated")
             return
-        in_production = not box.project.endswith("-rehearsal")
-        if program.exits == "after migration" or (
-            program.exits == "in production" and in_production
-        ):
+        later = program.exits == "in production" and not _is_scratch(box)
+        if later or program.exits == "after migration":
             self.exit(box, 1, "cannot go on")
         else:
             self._serve(box)

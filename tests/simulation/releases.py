@@ -34,6 +34,7 @@ FIXED: Mapping[str, Program] = {
 }
 """The images that releases do not choose."""
 
+_HEALTHY = {"condition": "service_healthy"}
 _UP = {"restart": "unless-stopped"}
 _CHECKED = {**_UP, "healthcheck": {"test": ["CMD", "ask"]}}
 
@@ -49,12 +50,12 @@ def routed(service: str, port: int) -> dict[str, str]:
 
 def services(more: Mapping[str, Any]) -> dict[str, Any]:
     """The services of the base file."""
-    on_database = {"depends_on": {"postgres": {"condition": "service_healthy"}}}
+    storage = {"S3_ENDPOINT": "http://storage:9000"}
     return {
         "ingress": {
             **_UP,
             "image": "proxy:2",
-            "depends_on": {"backend": {"condition": "service_healthy"}},
+            "depends_on": {"backend": _HEALTHY},
             "volumes": [{"type": "bind", "source": "./haproxy.cfg", "target": "/etc/haproxy.cfg"}],
         },
         "postgres": {**_CHECKED, "image": "postgres:15"},
@@ -62,14 +63,16 @@ def services(more: Mapping[str, Any]) -> dict[str, Any]:
         "bootstrap": {
             "restart": "no",
             "image": "bootstrap:1",
-            "depends_on": {"storage": {"condition": "service_healthy"}},
+            "depends_on": {"storage": _HEALTHY},
+            "environment": storage,
         },
         "backend": {
             **_CHECKED,
-            **on_database,
+            "depends_on": {"postgres": _HEALTHY, "storage": _HEALTHY},
             "image": BACKEND + ":${IMAGE_TAG}",
             "labels": routed("backend", 8080),
-            "environment": {"JWT_SECRET": "${JWT_SECRET}", "TZ": "${TZ:-Europe/Brussels}"},
+            "environment": {"JWT_SECRET": "${JWT_SECRET}", "TZ": "${TZ:-Europe/Brussels}"}
+            | storage,
         },
         "frontend": {
             **_UP,
@@ -85,7 +88,7 @@ MIGRATOR: Mapping[str, Any] = {
         "restart": "no",
         "image": BACKEND + ":${IMAGE_TAG}",
         "command": ["migrate"],
-        "depends_on": {"postgres": {"condition": "service_healthy"}},
+        "depends_on": {"postgres": _HEALTHY},
     }
 }
 """The service that migrates, for stacks that have one."""
@@ -125,6 +128,7 @@ class Publisher:
         migrations: that the next release builds on.
         common: what all backends have in common, as `migrates_at_start`.
         more: further services of the compose files.
+        needs: further services that the backend depends on.
         restart: the restart policy of what is to stay up.
         routed: whether the ingress routes by labels, as Traefik does, or has fixed routes.
     """
@@ -135,6 +139,7 @@ class Publisher:
     counter: int = 0
     common: Mapping[str, Any] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
     restart: str = "unless-stopped"
     routed: bool = True
 
@@ -177,6 +182,7 @@ class Publisher:
             if not self.routed:
                 one.pop("labels", None)
         base["backend"]["environment"] |= traits.get("environment", {})
+        base["backend"]["depends_on"] |= dict.fromkeys(self.needs, _HEALTHY)
         production = {"services": {"backend": {"mem_limit": "1g"}}}
         return {
             COMPOSE_FILES[0]: json.dumps({"services": base}).encode(),
