@@ -151,7 +151,9 @@ class Publisher:
         self._version = (0, 0, 0)
         self._line = _Line(contents.first_migrations())
         self._padding: dict[str, str] = {}
-        self.fixed_images = (*FIXED_IMAGES, INGRESS_IMAGES[ingress])
+        # HAProxy is the agent's waiting room, whatever the ingress is.
+        used = dict.fromkeys((ingress, Ingress.HAPROXY))
+        self.fixed_images = (*FIXED_IMAGES, *map(INGRESS_IMAGES.__getitem__, used))
         for name, tag, make in self.fixed_images:
             oci.push(make(), registry, name, [tag])
 
