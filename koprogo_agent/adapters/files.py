@@ -33,7 +33,7 @@ _NUMBERED = re.compile(r"([0-9]{4,9})-")
 _INDEX = "index.json"
 _TREE = "files"
 _LAID = "laid.json"
-_SCRIPT, _PLAIN, _PRIVATE = 0o755, 0o644, 0o600
+_SCRIPT, _PLAIN, _PRIVATE, _OPEN = 0o755, 0o644, 0o600, 0o755
 
 _log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ class LocalFiles:
         self._releases = state / "releases"
         self._backups = backups
         self._stack_root = stack
-        self._stack = Folder(stack, 0o755)
+        self._stack = Folder(stack, _OPEN)
 
     def tidy(self) -> None:
         """Removes what killed work left half-made; to be called once at the agent's start."""
@@ -74,7 +74,7 @@ class LocalFiles:
             return status.f_bavail * status.f_frsize
 
     def stage(self, release: str, files: Mapping[str, bytes]) -> None:
-        """Keeps a release's files under its name, durable and whole before it returns.
+        """Keeps a release's files under its name, durable, whole, and open to whoever mounts them.
 
         Raises:
             Refused: the name or a path is not safe.
@@ -82,16 +82,17 @@ class LocalFiles:
         """
         folder = self._release_folder(release)
         _refuse_unsafe(files)
-        if self.staged(release) == files:
+        if self.staged(release) == files and (folder / _TREE).stat().st_mode & 0o777 == _OPEN:
             return
         partial = folder.with_name(folder.name + PARTIAL)
         with disk_errors(f"keep the files of {release}"):
             make_folder(self._releases)
             shutil.rmtree(partial, ignore_errors=True)
             make_folder(partial / _TREE)
-            tree = Folder(partial / _TREE, 0o700)
+            (partial / _TREE).chmod(_OPEN)
+            tree = Folder(partial / _TREE, _OPEN)
             for path, content in files.items():
-                tree.write(path, content, _PRIVATE)
+                tree.write(path, content, _mode(content))
             index = {path: _hash(content) for path, content in files.items()}
             Folder(partial, 0o700).write(_INDEX, seal({"files": index}), _PRIVATE)
             shutil.rmtree(folder, ignore_errors=True)
@@ -241,12 +242,11 @@ class LocalFiles:
             record_path(path).unlink(missing_ok=True)
 
     def _lay_file(self, path: str, content: bytes, present: bytes | None, before: Laid) -> None:
-        mode = _SCRIPT if content.startswith(b"#!") else _PLAIN
         if present == content:
-            self._stack.give_mode(path, mode)
+            self._stack.give_mode(path, _mode(content))
             return
         self._keep_displaced(path, present, before)
-        self._stack.write(path, content, mode)
+        self._stack.write(path, content, _mode(content))
 
     def _keep_displaced(self, path: str, present: bytes | None, before: Laid) -> None:
         """Keeps a copy of a file that is about to go and that the agent did not write."""
@@ -281,6 +281,10 @@ class LocalFiles:
 
 def _hash(content: bytes) -> str:
     return sha256(content).hexdigest()
+
+
+def _mode(content: bytes) -> int:
+    return _SCRIPT if content.startswith(b"#!") else _PLAIN
 
 
 def _safe_name(name: str) -> str:

@@ -1,4 +1,4 @@
-"""From a rendered compose model to what runs: pins, levels, expectations, the rehearsal's project.
+"""From a rendered compose model to what runs: pins, levels, expectations.
 
 Compose recreates a container when its definition changes. So each service gets the agent's label
 with the release at which its own definition last changed, and never another: what a release does
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -18,7 +18,6 @@ from koprogo_agent.domain.deployment import ServicePin
 from koprogo_agent.domain.gate import MAY_END, Container, Expectation
 
 RELEASE_LABEL = "be.koprogo.agent.release"
-REHEARSAL_LABEL = "be.koprogo.agent.rehearsal"
 
 Model = Mapping[str, Any]
 
@@ -43,11 +42,12 @@ def mounted_paths(service: Mapping[str, Any], model: Model, root: str) -> tuple[
         for use in service.get(kind, ()):
             entry = model.get(kind, {}).get(use.get("source", ""), {})
             sources.append(entry.get("file", ""))
-    below = (_below(str(source), root) for source in sources)
-    return tuple(sorted({path for path in below if path}))
+    paths = (below(str(source), root) for source in sources)
+    return tuple(sorted({path for path in paths if path}))
 
 
-def _below(source: str, root: str) -> str | None:
+def below(source: str, root: str) -> str | None:
+    """The path of a source relative to a folder, or None when it does not lie below it."""
     path = PurePosixPath(source)
     if not path.is_absolute() or not path.is_relative_to(root):
         return None
@@ -108,7 +108,7 @@ def is_made_of(container: Container, pin: ServicePin) -> bool:
 def expectation(model: Model, without: Iterable[str] = ()) -> Expectation:
     """What must run: a service without a restart policy may end, as a one-shot does."""
     left = {name: one for name, one in services(model).items() if name not in set(without)}
-    ending = {name for name, one in left.items() if _restart(one) in MAY_END}
+    ending = {name for name, one in left.items() if restart_policy(one) in MAY_END}
     awaited = {
         name
         for service in services(model).values()
@@ -118,7 +118,8 @@ def expectation(model: Model, without: Iterable[str] = ()) -> Expectation:
     return Expectation(frozenset(left) - ending, frozenset(ending), frozenset(ending & awaited))
 
 
-def _restart(service: Mapping[str, Any]) -> str:
+def restart_policy(service: Mapping[str, Any]) -> str:
+    """The restart policy of a service, in the engine's words."""
     policy = service.get("deploy", {}).get("restart_policy", {}).get("condition")
     if policy is not None:
         return {"none": "no"}.get(policy, str(policy))
@@ -137,8 +138,8 @@ def levels(model: Model, names: Iterable[str], last: Iterable[str] = ()) -> list
     result: list[tuple[str, ...]] = []
     while left:
         before = set(left).difference(last)
-        ready = [name for name in left if not _needs(services(model)[name]).intersection(before)]
-        needed = {need for name in ready for need in _needs(services(model)[name])}
+        ready = [name for name in left if not needs(services(model)[name]).intersection(before)]
+        needed = {need for name in ready for need in needs(services(model)[name])}
         # A cycle cannot pass compose's own validation; whatever is left then starts together.
         level = tuple(name for name in ready if name not in needed) or tuple(left)
         result.append(level)
@@ -154,40 +155,10 @@ def awaited(
     Nobody waits for a writer: its start may include a long migration, which the gate watches; the
     rest of the stack need not be held up by it.
     """
-    needed = {need for name in later for need in _needs(services(model)[name])}
+    needed = {need for name in later for need in needs(services(model)[name])}
     return frozenset(level).intersection(needed) - set(writers)
 
 
-def _needs(service: Mapping[str, Any]) -> set[str]:
+def needs(service: Mapping[str, Any]) -> set[str]:
+    """The services that a service depends on."""
     return set(service.get("depends_on", {}))
-
-
-def rehearsal(model: Model, database: str, names: Sequence[str]) -> dict[str, Any]:
-    """The project in which a release is rehearsed.
-
-    The services run with the environment that they have in production, but alone: on a network
-    without a way out, where the database's name leads to a scratch server; without the stack's
-    volumes, ports, names, labels (a proxy routes by labels) and restarts.
-    """
-    kept = ("image", "environment", "command", "entrypoint", "healthcheck", "user", "working_dir")
-    limits = ("mem_limit", "shm_size", "stop_grace_period", "stop_signal", "init", "tmpfs")
-    rehearsed: dict[str, Any] = {}
-    for name in (database, *names):
-        service = services(model)[name]
-        entry = {key: service[key] for key in (*kept, *limits) if service.get(key) is not None}
-        resources = service.get("deploy", {}).get("resources", {}).get("limits", {})
-        if "memory" in resources:
-            entry["mem_limit"] = resources["memory"]
-        rehearsed[name] = {
-            **_escaped(entry),
-            "networks": {"scratch": {}},
-            "restart": "no",
-            "labels": {REHEARSAL_LABEL: "1"},
-        }
-    return {"services": rehearsed, "networks": {"scratch": {"internal": True}}}
-
-
-def _escaped(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Rendered values as they must be written in a compose file: `$` means itself as `$$`."""
-    escaped: dict[str, Any] = json.loads(json.dumps(entry).replace("$", "$$"))
-    return escaped

@@ -40,6 +40,13 @@ class Database(Protocol):
             RetryLater: the database does not answer.
         """
 
+    def free_connections(self, at: DatabaseAt) -> int:
+        """How many more connections the application could open now.
+
+        Raises:
+            RetryLater: the database does not answer.
+        """
+
     def dump(self, at: DatabaseAt, target: Path, progress: Callable[[int], None]) -> Dump:
         """Writes an online `pg_dump` (custom format), durable before it returns.
 
@@ -57,7 +64,23 @@ class Database(Protocol):
         """
 
     def restore(self, at: DatabaseAt, dump: Path, progress: Callable[[int], None]) -> None:
-        """Restores a dump into the (empty) application's database, stopping at the first error."""
+        """Restores a dump into the (empty) application's database, stopping at the first error.
+
+        Raises:
+            RetryLater: the server is still being set up (code `database.starting`).
+        """
+
+    def tablespaces(self, at: DatabaseAt) -> tuple[str, ...]:
+        """The tablespaces that somebody made; a backup holds none of them."""
+
+    def copy_settings(self, at: DatabaseAt, to: DatabaseAt) -> None:
+        """Gives another server the roles and settings of this one, for the application's database.
+
+        That is what `ALTER DATABASE` and `ALTER ROLE` have set; a dump holds none of it.
+
+        Raises:
+            RetryLater: the other server refuses one (code `database.settings`).
+        """
 
     def replace(
         self, at: DatabaseAt, dump: Path, aside: str, progress: Callable[[int], None]

@@ -30,6 +30,7 @@ from koprogo_agent.settings.sections import (
     Backup,
     Database,
     Gate,
+    Hold,
     Migration,
     Notify,
     Policy,
@@ -71,6 +72,7 @@ class Settings(BaseSettings):
     gate: Gate = Field(Gate(), description="when it counts as healthy")
     probe: tuple[Probe, ...] = Field((_HEALTH,), description="HTTP questions that it must answer")
     soak: Soak = Field(Soak(), description="watching after an update")
+    hold: Hold = Field(Hold(), description="keeping users from noticing an update")
     rehearsal: Rehearsal = Field(Rehearsal(), description="trying a release on a copy")
     backup: Backup = Field(Backup(), description="dumps of the database")
     policy: Policy = Field(Policy(), description="when the agent acts by itself")
@@ -87,6 +89,12 @@ class Settings(BaseSettings):
         names = [probe.name for probe in self.probe]
         if len(set(names)) != len(names):
             raise ValueError("two probes have the same name")
+        rehearsed = {self.database.service, *self.stack.writers}
+        if left := sorted(rehearsed.intersection(self.rehearsal.leave_out)):
+            raise ValueError(
+                f"rehearsal.leave_out names {left[0]}, which is what is rehearsed;"
+                ' to rehearse nothing: rehearsal.when = "never"'
+            )
         return self
 
     @classmethod

@@ -157,3 +157,12 @@ def _answers(ground: Ground, database: Database) -> bool:
         return database.size(ground.at) > 0
     except RetryLater:
         return False
+
+
+def test_settings(ground: Ground, database: Database) -> None:
+    """Nobody has made a tablespace; giving a server its own settings changes nothing."""
+    assert database.tablespaces(ground.at) == ()
+    before = ground.rows()
+    for _ in range(2):
+        database.copy_settings(ground.at, ground.at)
+    assert ground.rows() == before

@@ -28,8 +28,10 @@ class Program:
         migration_seconds: that each migration takes.
         migrates_at_start: whether its start runs the migrations that the database lacks.
         tolerant: whether it works on a database that holds migrations it does not embed.
-        exits: where it exits with an error: at start, after its migrations, or in production.
-        migration: what its newest migration does: runs, fails, or hangs.
+        exits: where it exits with an error: at start, after its migrations, in production, or (a
+            server) beside production.
+        migration: what its newest migration does: runs, fails, hangs, or the name of a setting of
+            the database with which it fails.
         dies_after: seconds after which it exits, once ready; 0 never.
     """
 

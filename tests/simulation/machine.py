@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from koprogo_agent.domain.gate import MAY_END, Container, Health
 from tests.simulation.clock import SimClock
 from tests.simulation.images import Program
 from tests.simulation.postgres import Server
+from tests.simulation.storage import no_bucket, no_storage
+
+if TYPE_CHECKING:
+    from tests.simulation.rooms import SimRoom
 
 _STEP = 1.0
 _QUIET_STEP = 20.0
@@ -28,6 +32,8 @@ class Box:
         phase: of its process: starting, migrating, serving.
         since: when that phase began.
         again: when it restarts, while it is restarting.
+        one_off: whether it belongs to no service.
+        beside: whether it is such a one that stands beside a service's own.
     """
 
     id: str
@@ -46,6 +52,7 @@ class Box:
     again: float = 0.0
     printed: list[str] = field(default_factory=list)
     one_off: bool = False
+    beside: bool = False
 
     @property
     def labels(self) -> dict[str, str]:
@@ -90,12 +97,18 @@ def nothing(_name: str) -> None:
     """Nobody strikes in the middle."""
 
 
+def _is_scratch(box: Box) -> bool:
+    return box.project.endswith("-rehearsal")
+
+
 class Machine:
     """All containers, the PostgreSQL servers behind some of them, and what time does to them.
 
     Attributes:
         boxes: in the order in which they were made.
         servers: project -> its PostgreSQL, which outlives the container as its volume does.
+        rooms: service -> its waiting room.
+        buckets: projects in whose storage the bucket was made.
         middle: called in the middle of effects that have one, so that a fault can strike there.
         busy: called whenever a second has gone by, for those who use what runs here.
     """
@@ -104,6 +117,8 @@ class Machine:
         self.clock = clock
         self.boxes: list[Box] = []
         self.servers: dict[str, Server] = {}
+        self.rooms: dict[str, SimRoom] = {}
+        self.buckets: set[str] = set()
         self.middle: Callable[[str], None] = nothing
         self.busy: Callable[[], None] | None = None
         self._made = 0
@@ -168,6 +183,8 @@ class Machine:
                 self._begin(box)
             elif was_up:
                 box.state, box.exit_code = "exited", 255
+        for room in self.rooms.values():
+            room.restarts += 1
 
     # --- time
 
@@ -216,8 +233,13 @@ class Machine:
             case "postgres":
                 self.servers.setdefault(box.project, Server())
                 self._serve(box)
+            case "shot" if reason := no_storage(self, box):
+                self.exit(box, 1, reason)
             case "shot":
+                self.buckets.add(box.project)
                 self.exit(box, 0, "done")
+            case "server" if box.program.exits == "beside production" and _is_scratch(box):
+                self.exit(box, 1, "the address is taken")
             case "backend" if box.spec.get("command"):
                 self._start_migrating(box)
             case "backend":
@@ -242,7 +264,7 @@ class Machine:
             self.exit(box, 1, "cannot read the configuration")
         elif server is None:
             self.exit(box, 1, "connection refused")
-        elif reason := server.live.refusal(program):
+        elif reason := no_bucket(self, box) or server.live.refusal(program):
             self.exit(box, 1, reason)
         elif server.live.lacking(program) and not program.migrates_at_start:
             self.exit(box, 1, "the schema is too old")
@@ -268,10 +290,8 @@ class Machine:
         if box.spec.get("command"):
             self.exit(box, 0, "migrated")
             return
-        in_production = not box.project.endswith("-rehearsal")
-        if program.exits == "after migration" or (
-            program.exits == "in production" and in_production
-        ):
+        later = program.exits == "in production" and not _is_scratch(box)
+        if later or program.exits == "after migration":
             self.exit(box, 1, "cannot go on")
         else:
             self._serve(box)

@@ -29,15 +29,17 @@ class Data:
         rows: what users wrote.
         applied: versions of the migrations that it holds.
         writes: PostgreSQL's own count.
+        settings: what `ALTER DATABASE … SET` holds; a dump does not.
     """
 
     rows: list[str] = field(default_factory=list)
     applied: list[int] = field(default_factory=list)
     writes: int = 0
+    settings: dict[str, str] = field(default_factory=dict)
 
     def copy(self) -> Data:
         """A template copy; its counter starts anew."""
-        return Data(list(self.rows), list(self.applied))
+        return Data(list(self.rows), list(self.applied), settings=dict(self.settings))
 
     def write(self, row: str) -> None:
         """A user's write."""
@@ -56,7 +58,8 @@ class Data:
     def migrate(self, program: Program) -> str:
         """Applies what is lacking, each in a transaction of its own; the error, or nothing."""
         for version in self.lacking(program):
-            if program.migration == "fails" and version == program.migrations[-1]:
+            fails = program.migration == "fails" or program.migration in self.settings
+            if fails and version == program.migrations[-1]:
                 return f"migration {version} failed: column does not exist"
             self.applied.append(version)
             self.writes += 1
@@ -79,9 +82,10 @@ class Data:
 
 @dataclass
 class Server:
-    """A PostgreSQL server: its databases, and how much it has worked."""
+    """A PostgreSQL server: its databases and tablespaces, and how much it has worked."""
 
     databases: dict[str, Data] = field(default_factory=lambda: {APPLICATION: Data()})
+    tablespaces: tuple[str, ...] = ()
     wal: int = 0
 
     @property
@@ -100,6 +104,7 @@ class SimDatabase:
     Attributes:
         broken_rules: what was done that must never be: copying or swapping under a writer.
         swap_failure: raised by `swap_back`, while set.
+        free: how many connections are free.
     """
 
     def __init__(self, machine: Machine, disk: Disk) -> None:
@@ -107,10 +112,16 @@ class SimDatabase:
         self._disk = disk
         self.broken_rules: list[str] = []
         self.swap_failure: AgentError | None = None
+        self.free = 10
 
     def size(self, at: DatabaseAt) -> int:
         """Bytes."""
         return 8_000_000 + len(self._server(at).live.rows) * _ROW_BYTES
+
+    def free_connections(self, at: DatabaseAt) -> int:
+        """As many as were set."""
+        self._server(at)
+        return self.free
 
     def dump(self, at: DatabaseAt, target: Path, progress: Callable[[int], None]) -> Dump:
         """A snapshot in a file."""
@@ -131,6 +142,14 @@ class SimDatabase:
             raise NeedsOperator("the database is not empty", code="database.not_empty")
         server.databases[APPLICATION] = self._read(dump, progress)
 
+    def tablespaces(self, at: DatabaseAt) -> tuple[str, ...]:
+        """Those that somebody made."""
+        return self._server(at).tablespaces
+
+    def copy_settings(self, at: DatabaseAt, to: DatabaseAt) -> None:
+        """What a dump does not hold."""
+        self._server(to).live.settings = dict(self._server(at).live.settings)
+
     def replace(
         self, at: DatabaseAt, dump: Path, aside: str, progress: Callable[[int], None]
     ) -> None:
@@ -140,6 +159,7 @@ class SimDatabase:
         if aside in server.databases:
             return
         restored = self._read(dump, progress)
+        restored.settings = dict(server.live.settings)
         self._machine.middle("replace")
         server.databases[aside] = server.live
         server.databases[APPLICATION] = restored

@@ -30,21 +30,32 @@ FIXED: Mapping[str, Program] = {
     "postgres:15": Program("postgres"),
     "storage:1": Program("server"),
     "bootstrap:1": Program("shot"),
+    "haproxy:3": Program("room"),
 }
 """The images that releases do not choose."""
 
+_HEALTHY = {"condition": "service_healthy"}
 _UP = {"restart": "unless-stopped"}
 _CHECKED = {**_UP, "healthcheck": {"test": ["CMD", "ask"]}}
 
 
+def routed(service: str, port: int) -> dict[str, str]:
+    """The labels by which Traefik routes to a service."""
+    return {
+        "traefik.enable": "true",
+        f"traefik.http.routers.{service}.rule": f"Host(`{service}.example`)",
+        f"traefik.http.services.{service}.loadbalancer.server.port": str(port),
+    }
+
+
 def services(more: Mapping[str, Any]) -> dict[str, Any]:
     """The services of the base file."""
-    on_database = {"depends_on": {"postgres": {"condition": "service_healthy"}}}
+    storage = {"S3_ENDPOINT": "http://storage:9000"}
     return {
         "ingress": {
             **_UP,
             "image": "proxy:2",
-            "depends_on": {"backend": {"condition": "service_healthy"}},
+            "depends_on": {"backend": _HEALTHY},
             "volumes": [{"type": "bind", "source": "./haproxy.cfg", "target": "/etc/haproxy.cfg"}],
         },
         "postgres": {**_CHECKED, "image": "postgres:15"},
@@ -52,15 +63,22 @@ def services(more: Mapping[str, Any]) -> dict[str, Any]:
         "bootstrap": {
             "restart": "no",
             "image": "bootstrap:1",
-            "depends_on": {"storage": {"condition": "service_healthy"}},
+            "depends_on": {"storage": _HEALTHY},
+            "environment": storage,
         },
         "backend": {
             **_CHECKED,
-            **on_database,
+            "depends_on": {"postgres": _HEALTHY, "storage": _HEALTHY},
             "image": BACKEND + ":${IMAGE_TAG}",
-            "environment": {"JWT_SECRET": "${JWT_SECRET}", "TZ": "${TZ:-Europe/Brussels}"},
+            "labels": routed("backend", 8080),
+            "environment": {"JWT_SECRET": "${JWT_SECRET}", "TZ": "${TZ:-Europe/Brussels}"}
+            | storage,
         },
-        "frontend": {**_UP, "image": FRONTEND + ":${IMAGE_TAG}"},
+        "frontend": {
+            **_UP,
+            "image": FRONTEND + ":${IMAGE_TAG}",
+            "labels": routed("frontend", 80),
+        },
         **{name: dict(one) for name, one in more.items()},
     }
 
@@ -70,7 +88,7 @@ MIGRATOR: Mapping[str, Any] = {
         "restart": "no",
         "image": BACKEND + ":${IMAGE_TAG}",
         "command": ["migrate"],
-        "depends_on": {"postgres": {"condition": "service_healthy"}},
+        "depends_on": {"postgres": _HEALTHY},
     }
 }
 """The service that migrates, for stacks that have one."""
@@ -110,7 +128,9 @@ class Publisher:
         migrations: that the next release builds on.
         common: what all backends have in common, as `migrates_at_start`.
         more: further services of the compose files.
+        needs: further services that the backend depends on.
         restart: the restart policy of what is to stay up.
+        routed: whether the ingress routes by labels, as Traefik does, or has fixed routes.
     """
 
     origin: Origin
@@ -119,7 +139,9 @@ class Publisher:
     counter: int = 0
     common: Mapping[str, Any] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
+    needs: tuple[str, ...] = ()
     restart: str = "unless-stopped"
+    routed: bool = True
 
     def publish(self, version: str, **traits: Unpack[Traits]) -> TagRef:
         """Publishes a release; a sound one is what the next builds on."""
@@ -157,7 +179,10 @@ class Publisher:
         base = services(self.more)
         for one in base.values():
             one["restart"] = "no" if one["restart"] == "no" else self.restart
+            if not self.routed:
+                one.pop("labels", None)
         base["backend"]["environment"] |= traits.get("environment", {})
+        base["backend"]["depends_on"] |= dict.fromkeys(self.needs, _HEALTHY)
         production = {"services": {"backend": {"mem_limit": "1g"}}}
         return {
             COMPOSE_FILES[0]: json.dumps({"services": base}).encode(),

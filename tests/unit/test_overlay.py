@@ -17,7 +17,6 @@ from koprogo_agent.domain.overlay import (
     levels,
     mounted_paths,
     override,
-    rehearsal,
     repository,
 )
 
@@ -148,16 +147,3 @@ def test_levels_of_a_cycle() -> None:
     """It starts together, and the loop ends."""
     entries: dict[str, Any] = {"a": {"depends_on": {"b": {}}}, "b": {"depends_on": {"a": {}}}}
     assert levels({"services": entries}, ["a", "b"]) == [("a", "b")]
-
-
-def test_rehearsal() -> None:
-    """Alone on a network without a way out, without ports, names, volumes, labels, restarts."""
-    made = rehearsal(MODEL, "postgres", ["backend"])
-    assert made["networks"] == {"scratch": {"internal": True}}
-    assert set(made["services"]) == {"postgres", "backend"}
-    backend = made["services"]["backend"]
-    assert backend["environment"] == {"PASSWORD": "a$$b"}
-    assert backend["mem_limit"] == "512m"
-    assert backend["restart"] == "no"
-    assert not {"ports", "container_name", "volumes", "depends_on", "deploy"} & backend.keys()
-    assert "proxy.rule" not in backend["labels"]

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from koprogo_agent.adapters.postgres import cluster
 from koprogo_agent.adapters.postgres import statements as sql
 from koprogo_agent.adapters.postgres.channel import Ended
 from koprogo_agent.adapters.postgres.dumps import DumpReader, DumpWriter, corrupt
@@ -52,6 +53,10 @@ class ContainerPostgres:
         server = self._server(at)
         return int(server.ask(sql.size(server.app))[0])
 
+    def free_connections(self, at: DatabaseAt) -> int:
+        """Connections that are neither open nor kept for superusers."""
+        return int(self._server(at).ask(sql.free_connections())[0])
+
     def dump(self, at: DatabaseAt, target: Path, progress: Callable[[int], None]) -> Dump:
         """Writes an online `pg_dump`; the record beside it holds its hash and the roles' names.
 
@@ -89,8 +94,11 @@ class ContainerPostgres:
         Raises:
             NeedsOperator: the database holds something (`database.not_empty`).
             StepFailed: the dump cannot be restored (`backup.corrupt`).
+            RetryLater: the server is still being set up (`database.starting`).
         """
         server = self._server(at)
+        if server.ask(cluster.is_open()) != ["t"]:
+            raise RetryLater(f"{at.service} is still being set up", code="database.starting")
         server.end_stragglers()
         if server.ask(sql.relations(), server.app) != ["0"]:
             raise NeedsOperator(
@@ -99,6 +107,29 @@ class ContainerPostgres:
                 advice="use `koprogo-agent backup restore`, which keeps what is there aside",
             )
         _restore(server, dump, server.app, progress)
+
+    def tablespaces(self, at: DatabaseAt) -> tuple[str, ...]:
+        """The tablespaces that somebody made; a backup holds none of them."""
+        return tuple(self._server(at).ask(cluster.tablespaces()))
+
+    def copy_settings(self, at: DatabaseAt, to: DatabaseAt) -> None:
+        """Gives another server the roles, passwords included, and settings of this one.
+
+        Raises:
+            RetryLater: the other server refuses one (`database.settings`).
+        """
+        source, target = self._server(at), self._server(to)
+        lines = source.ask(cluster.settings(source.app))
+        target.work(sql.add_roles(source.ask(sql.roles())), self._stall)
+        try:
+            target.work(cluster.script(lines), self._stall)
+        except NeedsOperator as error:
+            # Not in its words, nor as its cause: they may quote a statement with a password.
+            raise RetryLater(
+                f"{to.service} of {to.project} refuses a role or a setting of {at.project}"
+                f" ({error.code})",
+                code="database.settings",
+            ) from None
 
     def replace(
         self, at: DatabaseAt, dump: Path, aside: str, progress: Callable[[int], None]
