@@ -8,8 +8,10 @@ import pytest
 
 from tests.instance import PATIENT_GATE, Instance
 from tests.lab.engine import Engine
+from tests.lab.ingress import Ingress
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
+from tests.lab.stack import QUICK
 
 LONGEST = tuple(
     f"test_{name}"
@@ -40,9 +42,18 @@ def lab_engine() -> Iterator[Engine]:
 
 
 @pytest.fixture(scope="module")
-def lab(lab_engine: Engine) -> Iterator[Lab]:
-    """One lab for a module's tests: registry, git server, keys and a stack of its own."""
-    with Lab(lab_engine) as lab:
+def ingress() -> Ingress:
+    """The proxy in front of a module's stack; a module that needs another overrides this."""
+    return Ingress.TRAEFIK
+
+
+@pytest.fixture(scope="module")
+def lab(lab_engine: Engine, ingress: Ingress) -> Iterator[Lab]:
+    """One lab for a module's tests: registry, git server, keys and a stack of its own.
+
+    Health checks are quick: what users wait for is measured elsewhere.
+    """
+    with Lab(lab_engine, settings=QUICK, ingress=ingress) as lab:
         yield lab
 
 
@@ -50,7 +61,7 @@ def lab(lab_engine: Engine) -> Iterator[Lab]:
 def instance(lab: Lab) -> Instance:
     """An agent that has installed the first release."""
     release = lab.publisher.publish(Kind.GOOD)
-    lab.stack.write_env(release.tag)
+    lab.stack.write_env(release.version)
     instance = Instance.create(lab)
     with instance.changed(gate=PATIENT_GATE).engine() as engine:
         ran = engine.tick()

@@ -78,7 +78,7 @@ class Instance:
         trust = root / "trust"
         trust.mkdir(parents=True, mode=0o755)
         (trust / "root.json").write_bytes(lab.association.files["root/1.json"])
-        tree = lab.stack.directory / "tree"
+        tree = lab.stack.tree
         tree.mkdir(parents=True, exist_ok=True)
         return cls(lab, tree, root / "config.toml").changed(**sections)
 
@@ -138,11 +138,12 @@ def _defaults(lab: Lab, root: Path, tree: Path) -> dict[str, dict[str, Any]]:
         "source": {"url": lab.origin.url, "ca_file": str(lab.origin.ca_file)},
         "trust": {"directory": str(root / "trust")},
         "stack": {
-            "project": lab.name,
+            "project": lab.stack.project,
             "directory": str(tree),
             "compose_files": list(COMPOSE_FILES),
             "env_files": [str(lab.stack.env_file)],
-            "ingress": ["ingress"],
+            "image_tag": "{version}",
+            "ingress": [lab.stack.ingress.service],
             "writers": ["backend"],
             "docker_host": lab.engine.host,
         },
@@ -163,6 +164,7 @@ def _probe(lab: Lab) -> dict[str, Any]:
         "port": 8080,
         "path": "/api/v1/health",
         "url": f"{lab.stack.url}/api/v1/health",
+        "host": lab.stack.api_domain,
         "contains": {"status": "ok"},
     }
 

@@ -15,6 +15,7 @@ from tests.desks import JOB, PRODUCT, SECONDS, Desk, Workshop
 from tests.lab import contents
 from tests.lab.ca import Authority
 from tests.lab.engine import Engine
+from tests.lab.ingress import Ingress
 from tests.lab.keys import GpgKey, SshKey
 from tests.lab.lab import Lab
 from tests.lab.origin import Origin
@@ -24,11 +25,11 @@ from tests.lab.registry import Registry
 from tests.lab.stack import COMPOSE_FILES, MIGRATIONS
 
 
-def first_files(registry: str) -> dict[str, bytes]:
+def first_files(registry: str, ingress: Ingress = Ingress.TRAEFIK) -> dict[str, bytes]:
     """The product's files: the lab's sample stack, and how it is released."""
     recipe = Recipe()
     return {
-        **contents.deployed(recipe, 1, MigrationStyle.START),
+        **contents.deployed(recipe, 1, MigrationStyle.START, ingress),
         **contents.undeployed(contents.first_migrations()),
         "koprogo-release.toml": _settings(registry),
     }

@@ -106,8 +106,11 @@ def installed(instance: Instance) -> str | None:
 
 def remove_stack(lab: Lab) -> None:
     """Takes the stack away with its data, and the agent with all that it knows."""
-    tree = lab.stack.directory / "tree"
+    tree, file = lab.stack.tree, lab.stack.env_file
     if tree.exists():
         lab.stack.compose(tree, "down", "--volumes", "--remove-orphans", "--timeout", "2")
+        text = file.read_bytes()
         shutil.rmtree(tree)
+        file.parent.mkdir(parents=True)
+        file.write_bytes(text)
     shutil.rmtree(lab.root / "agent", ignore_errors=True)

@@ -63,7 +63,10 @@ REFUSED: Mapping[Forgery, tuple[str, ...]] = {
 STOPPED: Mapping[Forgery, tuple[str, ...]] = {
     Forgery.WRONG_FILE_HASH: ("file.mismatch", "SHA-256 [0-9a-f]{64}; .* says 0{64}"),
     Forgery.MISSING_FILE: ("file.missing", "has no file 'infrastructure/none.yml'"),
-    Forgery.SYMLINK: ("file.kind", r"haproxy\.cfg' .* not a regular file \(mode 120000\)"),
+    Forgery.SYMLINK: (
+        "file.kind",
+        r"docker-compose\.override\.yml' .* not a regular file \(mode 120000\)",
+    ),
     Forgery.LINKED_FOLDER: ("file.missing", "has no file 'linked/"),
     Forgery.SUBMODULE: ("file.kind", r"'module' .* not a regular file \(mode 160000\)"),
 }

@@ -21,7 +21,7 @@ from tests.lab.hostile import (
 )
 from tests.lab.recipes import Kind
 from tests.lab.releases import TagText
-from tests.lab.stack import INGRESS_FILE
+from tests.lab.stack import OVERRIDE_FILE
 from tests.scenes import watch
 
 pytestmark = pytest.mark.real
@@ -119,7 +119,7 @@ def test_a_tag_that_swells_has_an_end(field: Field) -> None:
 
 def test_a_file_that_swells_has_an_end(field: Field) -> None:
     """The same for a file that a release deploys."""
-    forged = field.forger.other_content({INGRESS_FILE: bytes(40 * MEGABYTES)})
+    forged = field.forger.other_content({OVERRIDE_FILE: bytes(40 * MEGABYTES)})
     with field.published(forged):
         words = "more than 16777216 bytes"
         field.stops(forged.tag, Outcome.CANCELLED, "source.limit", words)

@@ -14,7 +14,7 @@ from tests.attacks.field import Field
 from tests.attacks.people import FRESHNESS, Chain, renewal, replaced
 from tests.lab.forgeries import Forgery
 from tests.lab.recipes import Kind
-from tests.lab.stack import INGRESS_FILE
+from tests.lab.stack import OVERRIDE_FILE
 from tests.scenes import watch
 
 pytestmark = pytest.mark.real
@@ -130,7 +130,7 @@ def test_a_manifest_fits_its_own_tag_alone(field: Field, forgery: Forgery) -> No
 
 def test_one_file_of_another_release_is_found(field: Field) -> None:
     """Every file is held against the hash that was signed, also what no compose file names."""
-    forged = field.forger.other_content({INGRESS_FILE: b"# of another release\n"})
+    forged = field.forger.other_content({OVERRIDE_FILE: b"# of another release\n"})
     with field.published(forged):
         words = STOPPED[Forgery.WRONG_FILE_HASH][1]
-        field.stops(forged.tag, Outcome.CANCELLED, "file.mismatch", INGRESS_FILE, words[:21])
+        field.stops(forged.tag, Outcome.CANCELLED, "file.mismatch", OVERRIDE_FILE, words[:21])

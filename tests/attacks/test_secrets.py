@@ -25,7 +25,7 @@ from tests.lab.lab import Lab
 from tests.lab.processes import wait_until
 from tests.lab.recipes import Kind, MigrationStyle
 from tests.lab.registry import Credentials
-from tests.lab.stack import OVERRIDE_FILE
+from tests.lab.stack import OVERRIDE_FILE, QUICK
 
 pytestmark = pytest.mark.real
 
@@ -45,7 +45,7 @@ def lab(lab_engine: Engine) -> Iterator[Lab]:
     with Lab(
         lab_engine,
         credentials=credentials,
-        settings=OF_THE_STACK,
+        settings={**QUICK, **OF_THE_STACK},
         style=MigrationStyle.SERVICE,
     ) as lab:
         yield lab
@@ -55,7 +55,7 @@ def lab(lab_engine: Engine) -> Iterator[Lab]:
 def field(lab: Lab) -> Iterator[Field]:
     """An instance that rehearses and backs up, and tells of it at an address with a password."""
     first = lab.publisher.publish(Kind.GOOD)
-    lab.stack.write_env(first.tag)
+    lab.stack.write_env(first.version)
     with Letterbox() as letters:
         instance = Instance.create(
             lab,

@@ -14,7 +14,7 @@ from tests.lab.forgeries import BAD_NAMES, BAD_REFS, Forgery
 from tests.lab.recipes import Kind
 from tests.lab.releases import TagText
 from tests.lab.repository import Repository
-from tests.lab.stack import INGRESS_FILE
+from tests.lab.stack import OVERRIDE_FILE
 from tests.scenes import watch
 
 pytestmark = pytest.mark.real
@@ -111,12 +111,12 @@ def test_a_replace_ref_replaces_nothing(field: Field) -> None:
     assert field.types("verify", release.tag).returncode == Exit.DONE
     origin, mirror = field.lab.origin.repository, Repository(field.state / "mirror.git")
     for repository in (origin, mirror):
-        for path in (INGRESS_FILE, "README.md"):
+        for path in (OVERRIDE_FILE, "README.md"):
             wanted = origin.git("rev-parse", f"{release.commit}:{path}")
             _replace(repository, wanted, b"# evil\n")
     assert watch(field.instance).outcome is Outcome.COMMITTED
-    laid = (field.instance.tree / INGRESS_FILE).read_bytes()
-    assert laid == release.draft.files[INGRESS_FILE]
+    laid = (field.instance.tree / OVERRIDE_FILE).read_bytes()
+    assert laid == release.draft.files[OVERRIDE_FILE]
     assert not mirror.path.with_suffix(".damaged").exists(), "nobody was led to look at it"
 
 

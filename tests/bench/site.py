@@ -129,7 +129,7 @@ class Site:
     def install(self) -> int:
         """Brings both stacks up; gives the bytes that the agent's first release cost from git."""
         release = self.lab.publisher.publish(Kind.GOOD)
-        self.stack.write_env(release.tag)
+        self.stack.write_env(release.version)
         before = self.lab.origin.front.traffic()
         with Agent(self.kept) as agent:
             _require(agent.tick(), "committed")
@@ -151,7 +151,7 @@ class Site:
         """From now on healthchecks come this often; containers that this changes are made anew."""
         self._env = {"HEALTH_INTERVAL": interval}
         installed = self.lab.publisher.releases[-1]
-        self.stack.write_env(installed.tag, **self._env)
+        self.stack.write_env(installed.version, **self._env)
         with Agent(self.kept) as agent:
             self.by_agent(agent)
         self.by_compose()
@@ -205,12 +205,12 @@ class Site:
 
     @property
     def _tree(self) -> Path:
-        return self.plain.directory / "tree"
+        return self.plain.tree
 
     def _lay_plain(self, kind: Kind) -> None:
         release = self.lab.publisher.publish(kind)
         self.lab.export(release, self._tree)
-        self.plain.write_env(release.tag, **self._env)
+        self.plain.write_env(release.version, **self._env)
 
 
 @contextmanager

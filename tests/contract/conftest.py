@@ -12,6 +12,7 @@ from tests.contract.ground import Ground, on_the_lab, simulated
 from tests.instance import PATIENT_GATE, Instance
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
+from tests.lab.stack import QUICK
 
 GROUNDS = ["simulation", pytest.param("real", marks=pytest.mark.real)]
 
@@ -25,9 +26,9 @@ def ground(
         folder: Path = tmp_path_factory.mktemp("simulation")
         yield simulated(folder)
         return
-    with Lab(request.getfixturevalue("lab_engine")) as lab:
+    with Lab(request.getfixturevalue("lab_engine"), settings=QUICK) as lab:
         release = lab.publisher.publish(Kind.GOOD)
-        lab.stack.write_env(release.tag)
+        lab.stack.write_env(release.version)
         with Instance.create(lab, gate=PATIENT_GATE).engine() as engine:
             ran = engine.tick()
             assert ran is not None

@@ -14,6 +14,7 @@ from koprogo_agent.update.job import PINS, project
 from tests.lab.keys import Signer
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
+from tests.lab.stack import ONE_SHOT
 from tests.simulation.instance import Instance
 from tests.simulation.people import PROJECT, PUBLIC
 
@@ -31,6 +32,8 @@ class Ground:
         public: the probe that users' way in answers.
         missing: reference of an image that no registry has.
         corrupt: overwrites a backup with noise.
+        ingress: the service through which users come in.
+        one_shot: the service that ends.
     """
 
     engine: Engine
@@ -41,6 +44,8 @@ class Ground:
     public: HttpProbe
     missing: str
     corrupt: Callable[[Path], None]
+    ingress: str = "ingress"
+    one_shot: str = "bootstrap"
 
     @property
     def at(self) -> DatabaseAt:
@@ -118,7 +123,14 @@ def on_the_lab(lab: Lab, engine: Engine) -> Ground:
         forge=lambda: publish(lab.keys.other_ssh),
         write=write,
         rows=lambda: int(lab.stack.psql("SELECT count(*) FROM buildings")),
-        public=HttpProbe("health", f"{lab.stack.url}/api/v1/health", contains={"status": "ok"}),
+        public=HttpProbe(
+            "health",
+            f"{lab.stack.url}/api/v1/health",
+            host=lab.stack.api_domain,
+            contains={"status": "ok"},
+        ),
         missing=f"{lab.registry.address}/koprogo/none:1",
         corrupt=corrupt,
+        ingress=lab.stack.ingress.service,
+        one_shot=ONE_SHOT,
     )

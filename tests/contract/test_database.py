@@ -18,9 +18,9 @@ POINT, ASIDE = "koprogo_agent_point_contract", "koprogo_agent_aside_contract"
 def fenced(ground: Ground) -> Iterator[Ground]:
     """The ground; users come in again when all is over."""
     stack = ground.engine.world.stack
-    stack.stop(ground.project.name, ["ingress", "backend"])
+    stack.stop(ground.project.name, [ground.ingress, "backend"])
     yield ground
-    stack.start(ground.project.name, ["backend", "ingress"])
+    stack.start(ground.project.name, ["backend", ground.ingress])
 
 
 @pytest.fixture

@@ -112,9 +112,9 @@ def test_prober(ground: Ground) -> None:
     """Nothing to say about a good answer; a few words about any other."""
     world = ground.engine.world
     ground.wait_for(lambda: world.prober.ask(ground.public) is None)
-    world.stack.stop(ground.project.name, ["ingress"])
+    world.stack.stop(ground.project.name, [ground.ingress])
     assert world.prober.ask(ground.public)
-    world.stack.start(ground.project.name, ["ingress"])
+    world.stack.start(ground.project.name, [ground.ingress])
     ground.wait_for(lambda: world.prober.ask(ground.public) is None)
     assert world.prober.ask(HttpProbe("nobody", "http://127.0.0.1:9/"))
 

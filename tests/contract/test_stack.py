@@ -51,8 +51,9 @@ def test_containers(ground: Ground, stack: Stack) -> None:
     assert (backend.state, backend.health, backend.restarts) == ("running", Health.HEALTHY, 0)
     assert "@sha256:" in backend.image
     assert backend.image_id.startswith("sha256:")
-    assert (one(ground, "bootstrap").state, one(ground, "bootstrap").exit_code) == ("exited", 0)
-    assert {container.service for container in containers if container.may_end} == {"bootstrap"}
+    ended = one(ground, ground.one_shot)
+    assert (ended.state, ended.exit_code) == ("exited", 0)
+    assert {container.service for container in containers if container.may_end} == {ended.service}
     assert stack.containers("no-such-project") == ()
 
 
@@ -63,7 +64,7 @@ def test_examine(ground: Ground, stack: Stack) -> None:
     assert not stack.examine(ids["backend"])
     stack.start(name, ["backend"])
     ground.wait_for(lambda: stack.examine(ids["backend"]))
-    assert not stack.examine(ids["bootstrap"])
+    assert not stack.examine(ids[ground.one_shot])
     assert not stack.examine("0" * 64)
 
 
@@ -92,11 +93,11 @@ def test_stop_and_start(ground: Ground, stack: Stack) -> None:
     """The containers stay; doing it twice, or to what does not exist, is no fault."""
     ids, name = ground.ids, ground.project.name
     for _ in range(2):
-        stack.stop(name, ["ingress", "backend", "no-such-service"])
-    assert [one(ground, service).state for service in ("ingress", "backend")] == ["exited"] * 2
+        stack.stop(name, [ground.ingress, "backend", "no-such-service"])
+    assert [one(ground, service).state for service in (ground.ingress, "backend")] == ["exited"] * 2
     assert stack.address(ids["backend"]) is None
     for _ in range(2):
-        stack.start(name, ["backend", "ingress", "no-such-service"])
+        stack.start(name, ["backend", ground.ingress, "no-such-service"])
     assert ground.ids == ids
     assert one(ground, "backend").state == "running"
     assert stack.address(ids["backend"])
@@ -140,7 +141,7 @@ def test_run(ground: Ground, stack: Stack) -> None:
     """A one-off ends with its exit code, and leaves nothing that counts as a service's."""
     ids = ground.ids
     told: list[None] = []
-    ended = stack.run(ground.project, "bootstrap", (), 60, lambda: told.append(None))
+    ended = stack.run(ground.project, ground.one_shot, (), 60, lambda: told.append(None))
     assert ended.exit_code == 0
     assert told
     with pytest.raises(StepFailed) as raised:

@@ -52,7 +52,7 @@ class Story:
         self._association.found()
         self._say("A release", "prepared by one, signed by two, published with its freshness")
         release = self._association.release()
-        self._lab.stack.write_env(release.tag)
+        self._lab.stack.write_env(release.version)
         self._say("First install", f"{release.tag} is published; nothing runs here yet")
         if self._type("update") != DONE:
             return False

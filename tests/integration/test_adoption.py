@@ -17,6 +17,7 @@ from koprogo_agent.update.adoption import UNKNOWN
 from koprogo_agent.update.requests import Requests
 from koprogo_agent.wiring import JOURNAL
 from tests.instance import Instance
+from tests.lab.ingress import Ingress
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
 from tests.lab.releases import Release
@@ -30,7 +31,7 @@ CHANGED = {"backend", "frontend"}
 """What the releases of these tests change."""
 RUN_AGAIN = {*CHANGED, ONE_SHOT}
 """The one-shot has ended before; it runs again in the same container."""
-FENCED = {*RUN_AGAIN, "ingress"}
+FENCED = {*RUN_AGAIN, Ingress.TRAEFIK.service}
 """The fence stops the ingress, and starts the same container again."""
 
 
@@ -188,12 +189,12 @@ def test_a_journal_lost_behind_the_fence_leaves_no_stack_down(updated: Instance)
         command = [sys.executable, "-m", "tests.crashing", "update", "forward after point"]
         killed = subprocess.run(command, cwd=ROOT, env=patient.environment, check=False)
         assert killed.returncode == -signal.SIGKILL
-        assert stack.state("ingress")["Status"] == "exited"
+        assert stack.state(stack.ingress.service)["Status"] == "exited"
         _damage(updated.settings.state.directory / JOURNAL, truncated)
         with patient.engine() as engine:
             adopted = engine.look()
             assert adopted.choice.candidate is not None
-            assert stack.state("ingress")["Running"]
+            assert stack.state(stack.ingress.service)["Running"]
             ran = engine.tick()
         assert ran is not None
         assert ran.outcome is Outcome.COMMITTED

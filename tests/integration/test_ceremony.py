@@ -76,7 +76,7 @@ def test_three_people_found_it_and_their_first_release_is_installed(life: Life) 
     life.instance.give_root(life.instance.lab.origin.repository.read("blob", "trust:root/1.json"))
     alice.must("publish", life.shop.draw_up(draft.version, "alice", "bob"))
     release = life.instance.lab.publisher.published(draft)
-    life.instance.lab.stack.write_env(release.tag)
+    life.instance.lab.stack.write_env(release.version)
 
     with life.instance.engine() as engine:
         ran = engine.tick()

@@ -13,6 +13,7 @@ from tests.instance import Instance, Seen
 from tests.lab.engine import Engine
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
+from tests.lab.stack import QUICK
 from tests.scenes import installed, writer
 
 pytestmark = pytest.mark.real
@@ -31,7 +32,7 @@ def own_engine() -> Iterator[Engine]:
 @pytest.fixture(scope="module")
 def lab(own_engine: Engine) -> Iterator[Lab]:
     """A lab on it."""
-    with Lab(own_engine) as lab:
+    with Lab(own_engine, settings=QUICK) as lab:
         yield lab
 
 

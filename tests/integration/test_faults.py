@@ -289,7 +289,7 @@ def stop_one(instance: Instance) -> None:
 def remove_one(instance: Instance) -> None:
     """Somebody removes a container."""
     with engine_of(instance.lab) as engine:
-        engine.containers.get(f"{instance.lab.name}-storage").remove(force=True)
+        engine.containers.get(f"{instance.lab.name}-minio").remove(force=True)
 
 
 def change_one(instance: Instance) -> None:
@@ -303,7 +303,7 @@ def change_one(instance: Instance) -> None:
     ("edit", "word"),
     [
         (stop_one, "frontend is exited"),
-        (remove_one, "storage has no container"),
+        (remove_one, "minio has no container"),
         (change_one, "backend was made anew"),
     ],
 )

@@ -119,7 +119,7 @@ def test_a_schema_change_is_seen_and_rehearsed_without_a_manifest(legacy: Instan
     assert updated.outcome is Outcome.COMMITTED
     assert {"backup", "rehearse", "fence", "point", "unfence"} <= set(updated.seen.actions)
     assert updated.replaced == CHANGED
-    assert updated.restarted <= {*CHANGED, "ingress", ONE_SHOT}
+    assert updated.restarted <= {*CHANGED, legacy.lab.stack.ingress.service, ONE_SHOT}
     assert legacy.lab.stack.applied() == list(release.migrations)
     assert pins(legacy).items() >= by_digest(release).items()
 

@@ -16,6 +16,7 @@ from tests.instance import Instance
 from tests.lab.engine import Engine
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind, MigrationStyle
+from tests.lab.stack import QUICK
 from tests.scenes import bring, installed
 
 pytestmark = pytest.mark.real
@@ -47,9 +48,9 @@ APART = pytest.mark.parametrize(
 def migrating(request: pytest.FixtureRequest, lab_engine: Engine) -> Iterator[Instance]:
     """A stack that migrates in one of the ways, installed by the agent."""
     style: MigrationStyle = request.param
-    with Lab(lab_engine, style=style) as lab:
+    with Lab(lab_engine, style=style, settings=QUICK) as lab:
         first = lab.publisher.publish(Kind.GOOD)
-        lab.stack.write_env(first.tag)
+        lab.stack.write_env(first.version)
         migration = {**WAYS[style], "timeout": 8}
         instance = Instance.create(lab, migration=migration, gate=GATE)
         with instance.engine() as engine:

@@ -20,13 +20,13 @@ from koprogo_agent.domain.armour import Kind
 from tests.desks import JOB, Workshop
 from tests.lab.engine import Engine
 from tests.lab.keys import SshKey
+from tests.lab.stack import OVERRIDE_FILE
 from tests.offices import workshop
 
 pytestmark = pytest.mark.real
 
 PEOPLE = {"alice": Kind.SSH, "bob": Kind.SSH, "carol": Kind.GPG}
 MIGRATION = "backend/migrations/20250301000000_more.sql"
-INGRESS = "infrastructure/_shared/ingress/haproxy.cfg"
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_a_release_is_prepared_signed_carried_and_published(shop: Workshop) -> N
 
 def test_the_next_release_says_what_changes(shop: Workshop) -> None:
     """To whoever prepares it, and to whoever signs with nothing but the file."""
-    shop["alice"].commit({MIGRATION: b"SELECT 1;\n", INGRESS: b"# new\n"}, "More")
+    shop["alice"].commit({MIGRATION: b"SELECT 1;\n", OVERRIDE_FILE: b"services: {}\n"}, "More")
     shop.push_images("1.1.0")
     made = shop["alice"].must("prepare", "1.1.0", "--security", "--works-with", "1.0.0")
     assert f"1 added: {MIGRATION}" in made
@@ -149,7 +149,7 @@ def test_the_next_release_says_what_changes(shop: Workshop) -> None:
     shown = shop["carol"].must("cosign", file, "--yes", folder=away)
 
     assert "channel stable, security, number 2" in shown
-    assert f"changed       {INGRESS}" in shown
+    assert f"changed       {OVERRIDE_FILE}" in shown
     assert "since           v1.0.0" in shown
     shop.bring_back(file, "carol", "alice")
     shop["alice"].must("publish", file)

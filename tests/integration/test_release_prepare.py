@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -12,19 +12,22 @@ from koprogo_agent.domain.armour import Kind
 from tests.desks import Desk, Workshop
 from tests.lab.engine import Engine
 from tests.lab.front import Refuse
-from tests.lab.stack import BASE_FILE, INGRESS_FILE
-from tests.offices import workshop
+from tests.lab.ingress import Ingress
+from tests.lab.stack import BASE_FILE
+from tests.offices import first_files, workshop
 
 pytestmark = pytest.mark.real
 
 FIRST = "backend/migrations/20250101000000_create_rows.sql"
 DRAFT = "koprogo-v1.1.0.draft.json"
+INGRESS_FILE = Ingress.HAPROXY.file
+"""A file that a service mounts; KoproGo's own files mount none."""
 
 
 @pytest.fixture(scope="module")
 def shop(lab_engine: Engine) -> Iterator[Workshop]:
     """A product of one person, with one release, and images for the next."""
-    with workshop(lab_engine, {"ann": Kind.SSH}) as made:
+    with workshop(lab_engine, {"ann": Kind.SSH}, files=_files) as made:
         made.push_images("1.0.0")
         made.push_images("1.1.0")
         ann = made["ann"]
@@ -35,6 +38,10 @@ def shop(lab_engine: Engine) -> Iterator[Workshop]:
             ann.must("sign", file)
             ann.must("publish", file)
         yield made
+
+
+def _files(registry: str) -> Mapping[str, bytes]:
+    return first_files(registry, Ingress.HAPROXY)
 
 
 @pytest.fixture

@@ -12,11 +12,12 @@ from koprogo_agent.domain.states import Outcome
 from koprogo_agent.update.requests import Requests
 from tests.instance import Instance
 from tests.lab.recipes import Kind
+from tests.lab.stack import ONE_SHOT
 from tests.scenes import bring, installed, writer
 
 pytestmark = pytest.mark.real
 
-UNTOUCHED = ("ingress", "postgres", "storage", "bootstrap")
+UNTOUCHED = ("traefik", "postgres", "minio", ONE_SHOT)
 
 
 def test_an_update_without_schema_change_touches_only_what_changed(instance: Instance) -> None:
@@ -106,8 +107,8 @@ def test_a_change_of_the_ingress_configuration_alone_reaches_it(instance: Instan
     """Compose does not look into mounted files; the agent does, and replaces only the ingress."""
     _, watched = bring(instance, Kind.INGRESS_ONLY)
     assert watched.outcome is Outcome.COMMITTED
-    assert not watched.kept("ingress")
-    assert watched.kept("postgres", "backend", "frontend", "storage")
+    assert not watched.kept("traefik")
+    assert watched.kept("postgres", "backend", "frontend", "minio")
 
 
 @pytest.mark.parametrize(

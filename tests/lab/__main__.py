@@ -21,8 +21,9 @@ def main() -> None:
         lab.install(release)
         print(
             f"the stack is up at release {release.tag}; Ctrl-C removes it\n\n"
-            f"  pages          {lab.stack.url}/\n"
-            f"  API            {lab.stack.url}/api/v1/health\n"
+            f"  pages          curl -H 'Host: {lab.stack.app_domain}' {lab.stack.url}/\n"
+            f"  API            curl -H 'Host: {lab.stack.api_domain}'"
+            f" {lab.stack.url}/api/v1/health\n"
             f"  containers     DOCKER_HOST={lab.engine.host} docker ps\n"
             f"  releases       git -c http.sslCAInfo={lab.origin.ca_file}"
             f" ls-remote {lab.origin.url}\n"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.lab.ingress import Ingress
 from tests.lab.recipes import MigrationStyle, Recipe
-from tests.lab.stack import BASE_FILE, ENV_EXAMPLE, INGRESS_FILE, MIGRATIONS, OVERRIDE_FILE
+from tests.lab.stack import BASE_FILE, ENV_EXAMPLE, MIGRATIONS, OVERRIDE_FILE
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -16,19 +17,21 @@ def first_migrations() -> dict[str, str]:
     return {path.name: path.read_text() for path in (TEMPLATES / "migrations").glob("*.sql")}
 
 
-def deployed(recipe: Recipe, ingress: int, style: MigrationStyle) -> dict[str, bytes]:
-    """The files that a machine needs to run the stack; `ingress` is a revision of its own."""
+def deployed(
+    recipe: Recipe, revision: int, style: MigrationStyle, ingress: Ingress
+) -> dict[str, bytes]:
+    """The files that a machine needs to run the stack; `revision` is that of the ingress."""
     base = (TEMPLATES / "docker-compose.base.yml").read_text()
+    base = base.replace("@INGRESS@\n", f"{ingress.compose(revision)}\n")
     if recipe.new_variable:
         wanted = f"      {recipe.new_variable}: ${{{recipe.new_variable}}}\n"
         base = base.replace("      JWT_SECRET:", f"{wanted}      JWT_SECRET:")
     if recipe.invalid_compose:
         base = base.replace("\n  frontend:\n", "\n  frontend:\n    imag: typo\n")
-    proxy = (TEMPLATES / "haproxy.cfg").read_text().replace("@REVISION@", str(ingress))
     return {
         BASE_FILE: base.encode(),
         OVERRIDE_FILE: _override(style).encode(),
-        INGRESS_FILE: proxy.encode(),
+        **ingress.configuration(revision),
     }
 
 

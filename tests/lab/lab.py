@@ -16,6 +16,7 @@ from typing import Self
 from tests.lab import tidy
 from tests.lab.ca import Authority
 from tests.lab.engine import Engine
+from tests.lab.ingress import Ingress
 from tests.lab.keys import Keys
 from tests.lab.oci import forget_unused_layers
 from tests.lab.origin import Origin
@@ -65,6 +66,8 @@ class Lab:
         credentials: Credentials | None = None,
         settings: Mapping[str, str] | None = None,
         style: MigrationStyle = MigrationStyle.START,
+        ingress: Ingress = Ingress.TRAEFIK,
+        project: str = "",
     ) -> None:
         """Say what it is to be like.
 
@@ -73,12 +76,17 @@ class Lab:
             credentials: makes the registry private, with TLS and this user and password.
             settings: more variables for the stack's env file.
             style: who runs the stack's migrations.
+            ingress: the proxy in front of the stack.
+            project: what Compose calls the stack if it is started without `-p`; the engine must
+                be the lab's own.
         """
         self.name = tidy.new_name()
         self._given = engine
         self._credentials = credentials
         self._settings = settings or {}
         self._style = style
+        self._ingress = ingress
+        self._project = project
         self._exits = ExitStack()
 
     def __enter__(self) -> Self:
@@ -93,14 +101,17 @@ class Lab:
             tidy.after_the_dead(self.engine)
             forget_unused_layers()
             exits.callback(tidy.after, self.name, self.registry.address, self.engine)
+            if self._project:
+                exits.callback(tidy.after, self._project, self.registry.address, self.engine)
             self.keys = Keys.create(self.root / "k")
             exits.callback(self.keys.close)
             self.association = Association.found(self.origin.repository, self.keys)
             self.publisher = Publisher(
-                self.origin.repository, self.registry, self.keys.ssh, self._style
+                self.origin.repository, self.registry, self.keys.ssh, self._style, self._ingress
             )
             if self.engine.owned and self._credentials is None:
-                tidy.keep_layers(self.engine, self.registry.address)
+                kept = [f"{name}:{tag}" for name, tag, _ in self.publisher.fixed_images]
+                tidy.keep_layers(self.engine, self.registry.address, kept)
             self.stack = self._new_stack()
             self._exits = exits.pop_all()
         atexit.register(self._exits.close)
@@ -144,8 +155,8 @@ class Lab:
 
     def install(self, release: Release) -> Path:
         """Bring the stack up by hand, without an agent; gives the tree that it runs from."""
-        tree = self.export(release, self.stack.directory / "tree")
-        self.stack.write_env(release.tag)
+        tree = self.export(release, self.stack.tree)
+        self.stack.write_env(release.version)
         if self._style is MigrationStyle.COMMAND:
             self.stack.compose(tree, "run", "--rm", "backend", "migrate")
         self.stack.up(tree)
@@ -173,6 +184,8 @@ class Lab:
             registry=self.registry.address,
             http_port=free_port(),
             settings=self._settings,
+            ingress=self._ingress,
+            chosen_project=self._project,
         )
 
 

@@ -79,9 +79,9 @@ RECIPES: Mapping[Kind, Recipe] = {
     Kind.BROKEN_AFTER_MIGRATION: Recipe(
         sql=(RENAME_COLUMN,), behaviour={"exit_after_migration": True}
     ),
-    Kind.BROKEN_IN_PRODUCTION: Recipe(behaviour={"exit_with_storage": True}),
+    Kind.BROKEN_IN_PRODUCTION: Recipe(behaviour={"exit_with_documents": True}),
     Kind.BROKEN_IN_PRODUCTION_AFTER_MIGRATION: Recipe(
-        sql=(RENAME_COLUMN,), behaviour={"exit_with_storage": True}
+        sql=(RENAME_COLUMN,), behaviour={"exit_with_documents": True}
     ),
     Kind.MIGRATION_FAILING: Recipe(sql=(NEW_TABLE, IMPOSSIBLE)),
     Kind.MIGRATION_FAILING_ON_DATA: Recipe(sql=(REFUSED_BY_DATA,)),

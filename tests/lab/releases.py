@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tests.lab import contents, images, oci
+from tests.lab.ingress import Ingress
 from tests.lab.keys import Signer
 from tests.lab.manifest import Manifest, block, canonical, cosignatures, describe
 from tests.lab.oci import Pushed
@@ -19,10 +20,15 @@ from tests.lab.trust import COSIGN_NAMESPACE, signature
 
 FIXED_IMAGES = (
     ("lab/postgres", "15", images.postgres),
-    ("lab/haproxy", "2.6", images.ingress),
-    ("lab/storage", "1", images.storage),
+    ("lab/minio", "1", images.minio),
     ("lab/backend-base", "1", images.backend_base),
 )
+INGRESS_IMAGES = {
+    Ingress.TRAEFIK: ("lab/traefik", "3.7", images.traefik),
+    Ingress.HAPROXY: ("lab/haproxy", "2.6", images.haproxy),
+    Ingress.NGINX: ("lab/nginx", "1.22", images.nginx),
+    Ingress.CADDY: ("lab/caddy", "2.6", images.caddy),
+}
 FIRST_MIGRATION = 20250201000000
 PADDING_FOLDER = "padding"
 
@@ -125,6 +131,7 @@ class Publisher:
         registry: Registry,
         signer: Signer,
         style: MigrationStyle = MigrationStyle.START,
+        ingress: Ingress = Ingress.TRAEFIK,
     ) -> None:
         """`signer` and `cosigners` sign where a call names nobody else; fixed images are pushed.
 
@@ -139,11 +146,13 @@ class Publisher:
         self.besides: dict[str, bytes] = {}
         self.releases: list[Release] = []
         self._style = style
+        self._ingress = ingress
         self._counter = 0
         self._version = (0, 0, 0)
         self._line = _Line(contents.first_migrations())
         self._padding: dict[str, str] = {}
-        for name, tag, make in FIXED_IMAGES:
+        self.fixed_images = (*FIXED_IMAGES, INGRESS_IMAGES[ingress])
+        for name, tag, make in self.fixed_images:
             oci.push(make(), registry, name, [tag])
 
     def publish(
@@ -175,7 +184,7 @@ class Publisher:
         pushed = line.images
         if recipe.new_images or pushed is None:
             pushed = self._push_images(recipe, version, line, ballast)
-        files = contents.deployed(recipe, line.ingress, self._style)
+        files = contents.deployed(recipe, line.ingress, self._style, self._ingress)
         tree_files = files | contents.undeployed(line.migrations) | self.besides
         commit = self.commit(tree_files, f"Release {version}")
         if recipe.sound:
@@ -286,5 +295,6 @@ class Publisher:
         return pushed
 
 
-def _image_tags(version: str) -> tuple[str, str]:
-    return (f"v{version}", version)
+def _image_tags(version: str) -> tuple[str, ...]:
+    """The tags that KoproGo's workflow pushes for a version: `1.2.3` and `1.2`."""
+    return (version, version.rpartition(".")[0])

@@ -16,21 +16,32 @@ import docker
 from koprogo_agent import docker_api
 from koprogo_agent.adapters.postgres.channel import Program
 from koprogo_agent.adapters.postgres.channel import run as run_in
+from tests.lab.ingress import Ingress
 from tests.lab.processes import LabError, run
 
 BASE_FILE = "infrastructure/_shared/docker-compose/docker-compose.base.yml"
-OVERRIDE_FILE = "infrastructure/production/docker-compose.override.yml"
-INGRESS_FILE = "infrastructure/_shared/ingress/haproxy.cfg"
-ENV_EXAMPLE = "infrastructure/production/.env.example"
+PLACE = "infrastructure/monosite/vps/production"
+OVERRIDE_FILE = f"{PLACE}/docker-compose.override.yml"
+ENV_FILE = f"{PLACE}/.env"
+ENV_EXAMPLE = f"{PLACE}/.env.example"
 MIGRATIONS = "backend/migrations"
 COMPOSE_FILES = (BASE_FILE, OVERRIDE_FILE)
 
 DATABASE = "koprogo_db"
 DATABASE_USER = "koprogo"
-UP_SECONDS = 120
+UP_SECONDS = 240
 PSQL_SECONDS = 600.0
-LONG_LIVED = ("ingress", "postgres", "backend", "frontend", "storage")
-ONE_SHOT = "bootstrap"
+LONG_LIVED = ("postgres", "backend", "frontend", "minio")
+"""Every service that stays, but the ingress."""
+ONE_SHOT = "minio-bootstrap"
+QUICK = {
+    "HEALTH_INTERVAL": "1s",
+    "HEALTH_TIMEOUT": "30s",
+    "HEALTH_LOOK": "stays-well",
+    "PG_START_PERIOD": "60s",
+}
+"""Settings for tests that do not measure what users wait for: health checks every second instead
+of every 30 s, by a script that makes them cost little."""
 WAIT = ("up", "-d", "--wait", "--no-recreate", "--wait-timeout", str(UP_SECONDS))
 
 
@@ -45,7 +56,10 @@ def compose_program() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A stack by the name `name`: project, containers, volumes and network all carry it."""
+    """A stack by the name `name`: project, containers, volumes and network all carry it.
+
+    With `chosen_project` the operator starts it without `-p`, and that is what Compose calls it.
+    """
 
     name: str
     docker_host: str
@@ -54,11 +68,38 @@ class Stack:
     registry: str
     http_port: int
     settings: Mapping[str, str] = field(default_factory=dict)
+    ingress: Ingress = Ingress.TRAEFIK
+    chosen_project: str = ""
+
+    @property
+    def project(self) -> str:
+        """The name of the Compose project."""
+        return self.chosen_project or self.name
+
+    @property
+    def tree(self) -> Path:
+        """The folder that holds a release's files as the repository has them."""
+        return self.directory / "tree"
 
     @property
     def env_file(self) -> Path:
         """The operator's env file."""
-        return self.directory / ".env"
+        return self.tree / ENV_FILE
+
+    @property
+    def api_domain(self) -> str:
+        """The host name of the API."""
+        return f"api.{self.name}.test"
+
+    @property
+    def app_domain(self) -> str:
+        """The host name of the pages."""
+        return f"app.{self.name}.test"
+
+    @property
+    def long_lived(self) -> tuple[str, ...]:
+        """The services that stay."""
+        return (self.ingress.service, *LONG_LIVED)
 
     @property
     def url(self) -> str:
@@ -77,20 +118,25 @@ class Stack:
             "REGISTRY": self.registry,
             "IMAGE_TAG": image_tag,
             "HTTP_PORT": str(self.http_port),
+            "DOCKER_SOCKET": self.docker_host.removeprefix("unix://"),
+            "API_DOMAIN": self.api_domain,
+            "FRONTEND_DOMAIN": self.app_domain,
             "POSTGRES_PASSWORD": "correct-horse-battery",
             "JWT_SECRET": "lab-secret-of-at-least-thirty-two-characters",
+            "S3_SECRET_KEY": "battery-staple-correct",
             **self.settings,
             **more,
         }
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self.env_file.parent.mkdir(parents=True, exist_ok=True)
         self.env_file.write_text("".join(f"{k}={v}\n" for k, v in values.items()))
         self.env_file.chmod(0o600)
 
     def compose(self, tree: Path, *words: str, env: Mapping[str, str] | None = None) -> str:
         """Run plain Compose on the files below `tree`, as the operator would without an agent."""
         files = [word for path in COMPOSE_FILES for word in ("-f", str(tree / path))]
-        program = [compose_program(), "--progress", "quiet", "-p", self.name]
-        command = [*program, "--env-file", str(self.env_file), *files]
+        program = [compose_program(), "--progress", "quiet"]
+        chosen = [] if self.chosen_project else ["-p", self.name]
+        command = [*program, *chosen, "--env-file", str(self.env_file), *files]
         environment = {
             "DOCKER_HOST": self.docker_host,
             "DOCKER_CONFIG": str(self.docker_config),
@@ -106,11 +152,11 @@ class Stack:
         is asked for the services that are to stay.
         """
         self.compose(tree, "up", "-d", env=env)
-        self.compose(tree, *WAIT, *LONG_LIVED, env=env)
+        self.compose(tree, *WAIT, *self.long_lived, env=env)
 
     def containers(self) -> dict[str, str]:
         """The id of each service's container, stopped ones included."""
-        filters = json.dumps({"label": [f"com.docker.compose.project={self.name}"]})
+        filters = json.dumps({"label": [f"com.docker.compose.project={self.project}"]})
         listed = docker_api.read(self.docker_host, "/containers/json", all="1", filters=filters)
         return {each["Labels"]["com.docker.compose.service"]: each["Id"] for each in listed}
 

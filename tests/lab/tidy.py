@@ -22,7 +22,6 @@ NAME = re.compile(PREFIX + r"-(\d+)-[0-9a-f]{4}")
 ROOTS = Path("/tmp")  # noqa: S108 - names are unguessable enough, and the lab's machine is its own
 REGISTRY = re.compile(r"127\.0\.0\.1:\d+")
 KEPT = "koprogo-lab-layers"
-FIXED = ("postgres:15", "haproxy:2.6", "storage:1", "backend-base:1")
 
 
 def new_name() -> str:
@@ -53,13 +52,16 @@ def after_the_dead(engine: Engine) -> None:
         shutil.rmtree(ROOTS / name, ignore_errors=True)
 
 
-def keep_layers(engine: Engine, registry: str) -> None:
-    """Have an own engine keep the big layers under names of its own, for the next lab's pulls."""
+def keep_layers(engine: Engine, registry: str, images: Iterable[str]) -> None:
+    """Have an own engine keep the big layers under names of its own, for the next lab's pulls.
+
+    `images` are names in the registry, with tags.
+    """
     with closing(engine.client()) as client:
-        for name in FIXED:
-            image = client.images.pull(f"{registry}/lab/{name}")
-            image.tag(KEPT, name.partition(":")[0])
-            client.images.remove(f"{registry}/lab/{name}")
+        for name in images:
+            image = client.images.pull(f"{registry}/{name}")
+            image.tag(KEPT, name.rpartition("/")[2].partition(":")[0])
+            client.images.remove(f"{registry}/{name}")
 
 
 def _dead(names: Iterable[str]) -> set[str]:

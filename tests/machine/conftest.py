@@ -44,7 +44,7 @@ def running(lab_engine: Engine) -> Iterator[Lab]:
     """
     with Lab(lab_engine) as lab:
         release = lab.publisher.publish(Kind.GOOD)
-        lab.stack.write_env(release.tag, HEALTH_INTERVAL="10s")
+        lab.stack.write_env(release.version, HEALTH_INTERVAL="10s")
         lab.install(release)
         yield lab
 

@@ -11,7 +11,7 @@ from tests.lab.debian import Debian
 from tests.lab.engine import Engine
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
-from tests.lab.stack import COMPOSE_FILES
+from tests.lab.stack import COMPOSE_FILES, QUICK
 from tests.machine.installing import NOWHERE, answers, bare, logged, make_docker_group, status
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
@@ -38,8 +38,8 @@ def machine(lab: Lab, dist: Path) -> Iterator[Debian]:
 def test_the_first_release_is_brought(machine: Debian, lab: Lab) -> None:
     """The operator writes an env file and says where the stack shall be; users are served."""
     release = lab.publisher.publish(Kind.GOOD)
-    lab.stack.write_env(release.tag, HEALTH_INTERVAL="3s")
-    folder = lab.stack.directory / "tree"
+    lab.stack.write_env(release.version, **{**QUICK, "HEALTH_INTERVAL": "3s"})
+    folder = lab.stack.tree
     words = ["--directory", str(folder), "--env-file", str(lab.stack.env_file)]
     words += [word for file in COMPOSE_FILES for word in ("--compose-file", file)]
     every = ("/dist/install.sh", "--from", "/dist", *answers(lab), *words)
@@ -47,5 +47,5 @@ def test_the_first_release_is_brought(machine: Debian, lab: Lab) -> None:
     assert f"will install KoproGo in {folder}" in said
     machine.awaits(logged("step.done", step="commit"), FIRST, "the release")
     assert status(machine)["installed"] == release.tag
-    assert {"backend", "postgres", "ingress"} <= set(lab.stack.containers())
+    assert {"backend", "postgres", "traefik"} <= set(lab.stack.containers())
     assert lab.stack.state("backend")["Status"] == "running"

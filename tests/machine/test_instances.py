@@ -50,8 +50,8 @@ def attic(running: Lab) -> Stack:
         http_port=free_port(),
     )
     release = running.publisher.releases[-1]
-    stack.write_env(release.tag)
-    stack.up(running.export(release, stack.directory / "tree"))
+    stack.write_env(release.version)
+    stack.up(running.export(release, stack.tree))
     return stack
 
 
@@ -73,7 +73,6 @@ def install_beside(machine: Debian, running: Lab, attic: Stack) -> str:
 def hurry(machine: Debian, service: str, file: str) -> None:
     """Has an agent poll every few seconds, and know what this stack is made of."""
     machine.does("sed", "-i", r"s/^\[source\]/&\ninterval = 5/", file)
-    machine.does("sed", "-i", r's/^\[stack\]/&\ningress = ["ingress"]/', file)
     machine.does("sh", "-c", f"cat >> {file} <<'END'\n{TIMELY}\nEND")
     machine.does("systemctl", "restart", service)
 

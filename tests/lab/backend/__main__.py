@@ -8,7 +8,6 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psycopg
 
@@ -16,9 +15,10 @@ from .migrate import MigrateError, migrate
 from .pool import Pool
 from .release import Behaviour, Release, load
 from .server import Server
+from .storage import Storage, StorageError
 
 DIED_BEFORE = Path("/tmp/died")  # noqa: S108 - in the container's own file system
-REACH_SECONDS = 1.0
+DOCUMENT = "documents/welcome.txt"
 CONNECT_SECONDS = 10
 END_SECONDS = 1.0
 
@@ -79,14 +79,18 @@ async def _migrate(release: Release) -> None:
 async def _check_before_serving(behaviour: Behaviour) -> None:
     if behaviour.exit_after_migration:
         raise Fatal("a column that the code expects is not there")
-    if behaviour.exit_with_storage and await _reaches_storage():
-        raise Fatal("the storage answers in a way that the code does not expect")
+    try:
+        await asyncio.to_thread(_prepare_storage, behaviour)
+    except StorageError as error:
+        raise Fatal(str(error)) from None
     await asyncio.sleep(behaviour.start_delay_seconds)
 
 
 async def _serve(behaviour: Behaviour, ended: asyncio.Event) -> None:
     size = int(os.environ.get("DB_POOL_MAX_CONNECTIONS", "8"))
-    server = Server(Pool(os.environ["DATABASE_URL"], size))
+    least = int(os.environ.get("DB_POOL_MIN_CONNECTIONS", "2"))
+    pools = [Pool(os.environ["DATABASE_URL"], size, least) for _ in range(2)]
+    server = Server(*pools)
     serving = server.serve(int(os.environ.get("SERVER_PORT", "8080")), ended)
     if not behaviour.die_after_seconds:
         await serving
@@ -103,16 +107,14 @@ def _death() -> Fatal:
     return Fatal("out of file descriptors")
 
 
-async def _reaches_storage() -> bool:
-    place = urlsplit(os.environ.get("S3_ENDPOINT", "http://storage:8080"))
-    try:
-        _, writer = await asyncio.wait_for(
-            asyncio.open_connection(place.hostname, place.port), REACH_SECONDS
-        )
-    except OSError:
-        return False
-    writer.close()
-    return True
+def _prepare_storage(behaviour: Behaviour) -> None:
+    """Make sure of the bucket, as KoproGo does after its migrations; and store a first document."""
+    storage = Storage.from_environment(os.environ)
+    storage.ensure_bucket()
+    if behaviour.exit_with_documents and storage.holds(DOCUMENT):
+        raise Fatal("a document is of a kind that the code does not expect")
+    if os.environ.get("SEED_DOCUMENTS", "true") == "true":
+        storage.put(DOCUMENT, b"Welcome to KoproGo.\n")
 
 
 def _say(text: str) -> None:

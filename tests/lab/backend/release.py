@@ -30,7 +30,7 @@ class Behaviour:
 
     exit_at_start: bool = False
     exit_after_migration: bool = False
-    exit_with_storage: bool = False
+    exit_with_documents: bool = False
     start_delay_seconds: float = 0.0
     die_after_seconds: float = 0.0
     needs_variable: str = ""

@@ -28,11 +28,15 @@ class Request:
 
 
 class Server:
-    """Serves rows of the database in `pool`."""
+    """Serves rows of the database: reads through one pool, writes through the other.
 
-    def __init__(self, pool: Pool) -> None:
+    Health is answered without asking the database.
+    """
+
+    def __init__(self, reading: Pool, writing: Pool) -> None:
         """Nothing listens yet."""
-        self._pool = pool
+        self._reading = reading
+        self._writing = writing
         self._busy: set[asyncio.Task[None]] = set()
         self._idle: set[asyncio.StreamWriter] = set()
         self._ending = False
@@ -40,13 +44,21 @@ class Server:
     async def serve(self, port: int, ended: asyncio.Event) -> None:
         """Listen until `ended`, then finish the requests in flight and return."""
         listener = await asyncio.start_server(self._connection, "0.0.0.0", port)  # noqa: S104
+        filling = asyncio.create_task(self._fill())
         await ended.wait()
         self._ending = True
+        filling.cancel()
         listener.close()
         for writer in list(self._idle):
             writer.close()
         if self._busy:
             await asyncio.wait(self._busy, timeout=DRAIN_SECONDS)
+
+    async def _fill(self) -> None:
+        """Open the pools' least connections; requests open the others."""
+        with contextlib.suppress(psycopg.Error, TimeoutError):
+            await self._reading.fill()
+            await self._writing.fill()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -71,6 +83,8 @@ class Server:
     async def _answer(self, request: Request) -> Answer:
         try:
             return await self._route(request)
+        except TimeoutError:
+            return 503, {"error": "database: no connection in time"}
         except psycopg.Error as error:
             return 503, {"error": f"database: {error}"}
         except (ValueError, TypeError, KeyError):
@@ -90,7 +104,7 @@ class Server:
                 return 404, {"error": "no such route"}
 
     async def _insert(self, row: dict[str, str]) -> Answer:
-        async with self._pool.connection() as database:
+        async with self._writing.connection() as database:
             try:
                 # Autocommit: when this returns, the row is on disk.
                 await database.execute(
@@ -101,13 +115,13 @@ class Server:
         return 201, {"key": row["key"]}
 
     async def _count(self) -> Answer:
-        async with self._pool.connection() as database:
+        async with self._reading.connection() as database:
             found = await (await database.execute("SELECT count(*) FROM rows")).fetchone()
         assert found is not None
         return 200, {"count": found[0]}
 
     async def _row(self, key: str) -> Answer:
-        async with self._pool.connection() as database:
+        async with self._reading.connection() as database:
             rows = await database.execute("SELECT key, body FROM rows WHERE key = %s", [key])
             found = await rows.fetchone()
         if found is None:
