@@ -29,6 +29,8 @@ need docker-cli docker
 need iptables iptables
 need docker-registry docker-registry
 need haproxy haproxy
+need nginx-light nginx
+need caddy caddy
 need busybox-static busybox
 need git git
 need openssh-client ssh-keygen
@@ -82,7 +84,7 @@ done
 apt-get install -qq -y --no-install-recommends $packages >/dev/null
 
 if [ -d /run/systemd/system ]; then # nor at the next boot, when the rule above is gone
-    for service in haproxy docker-registry; do
+    for service in haproxy nginx caddy docker-registry; do
         case $packages in *"$service"*) systemctl --quiet disable "$service" || true ;; esac
     done
 fi

@@ -73,7 +73,7 @@ def lives(stack: Stack) -> dict[str, Life]:
 @contextmanager
 def writer(stack: Stack) -> Iterator[Client]:
     """Somebody writes rows throughout; none that was acknowledged may be missing afterwards."""
-    with Client(stack.url, rate=50) as client:
+    with Client(stack) as client:
         yield client
     assert client.lost(stack) == frozenset()
     assert client.tally().acknowledged

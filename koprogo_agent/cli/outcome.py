@@ -59,13 +59,9 @@ class Account:
 
     @property
     def waited(self) -> float:
-        """Seconds for which users were shut out: from the fence to its opening."""
-        names = [str(one.action) for one in self.done]
-        if "fence" not in names:
-            return 0.0
-        opened = [at for at, name in enumerate(names) if name in {"unfence", "undo unfence"}]
-        end = opened[-1] + 1 if opened else len(names)
-        return sum(one.seconds for one in self.done[names.index("fence") : end])
+        """Seconds for which users waited at most, as far as they were let through again."""
+        released = [one.facts for one in self.done if one.action.step is Step.RELEASE]
+        return max((float(facts.get("waited", 0.0)) for facts in released), default=0.0)
 
     def document(self) -> dict[str, Any]:
         """The same for programs."""

@@ -11,6 +11,7 @@ import typer
 from koprogo_agent.cli import render, words
 from koprogo_agent.cli.options import AsJson, ConfigPath
 from koprogo_agent.cli.session import acting
+from koprogo_agent.domain.hold import Way
 from koprogo_agent.domain.plan import Step
 from koprogo_agent.update.preview import Preview, preview
 
@@ -23,17 +24,26 @@ _WORDS = {
     Step.PULL: "pull its images by digest",
     Step.BACKUP: "dump the database while it runs, and read the dump back whole",
     Step.REHEARSE: "try the release on a scratch copy of the data, alone, until it is healthy",
-    Step.FENCE: "stop the ingress and whatever writes: users wait from here on",
+    Step.HOLD: "keep users from noticing what follows",
     Step.POINT: "copy the database inside PostgreSQL, to go back to",
     Step.RESTORE: "put the backup in the place of the database",
     Step.MIGRATE: "run the migrations",
     Step.SWITCH: "exchange the containers that the release changes, and no other",
     Step.GATE: "wait until every service is healthy; if not, go back, data and all",
-    Step.UNFENCE: "let users in again",
+    Step.RELEASE: "let users through, and ask as they ask",
     Step.COMMIT: "write down that this is what runs; nothing older is ever installed again",
     Step.SOAK: "go on watching; if it falls ill, go back",
     Step.TIDY: "remove what nothing needs any more, of what the agent brought",
 }
+
+
+_MEETS = {
+    Way.BESIDE: "users notice nothing: the new version serves beside the old one first",
+    Way.WAIT: "requests wait, and none fails: {total}",
+    Way.CLOSED: "users cannot connect during the steps in yellow: {total}",
+    Way.IN_USE: "what is exchanged is away while it starts: {total}",
+}
+"""What users meet, by the way of the hold."""
 
 
 def plan(tag: Tag = None, config: ConfigPath = None, as_json: AsJson = False) -> None:
@@ -61,10 +71,9 @@ def _tell(found: Preview, runs: str | None) -> None:
         hot = step in found.shut_out
         render.line(f"  {number:>2}  {step:<9} {_WORDS[step]}", "yellow" if hot else "")
     render.line("")
-    if found.plan.fenced:
-        render.line(f"users wait during the steps in between: {_total(found)}", "bold")
-    else:
-        render.line("no schema change: nothing is fenced, and no data goes back", "bold")
+    render.line(_MEETS[found.hold.way].format(total=_total(found)), "bold")
+    if found.hold.why:
+        render.line(f"  because {found.hold.why}", "dim")
     render.pairs(_shares(found))
     for reference in found.to_pull:
         render.line(f"  to be pulled: {words.reference(reference)}", "dim")
@@ -91,7 +100,9 @@ def _document(found: Preview | None, runs: str | None) -> dict[str, Any]:
         "installed": runs,
         "tag": found.release.tag,
         "operation": str(found.plan.kind),
-        "schema_changes": found.plan.fenced,
+        "schema_changes": found.plan.rewinds_data,
+        "users": str(found.hold.way),
+        "users_why": found.hold.why,
         "steps": [{"step": str(step), "words": _WORDS[step]} for step in found.plan.steps],
         "expected_seconds": found.forecast.seconds,
         "expected": [asdict(share) for share in found.forecast.shares],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from koprogo_agent.domain.hold import Way
 from koprogo_agent.domain.plan import Action, Direction, Step
 from koprogo_agent.update.operation import Facts
 
@@ -19,16 +20,14 @@ _UNDONE = {
     Step.RESTORE: "the data is as it was",
     Step.SWITCH: "the earlier version is started",
     Step.GATE: "the earlier version is healthy",
-    Step.UNFENCE: "users are in again",
+    Step.RELEASE: "users are with the earlier version",
     Step.COMMIT: "the earlier version is what is installed",
 }
 _PLAIN = {
-    Step.FENCE: "users wait from here on",
     Step.POINT: "a rollback point is made",
     Step.RESTORE: "the backup is in place",
     Step.MIGRATE: "the migration has run",
     Step.SWITCH: "containers are exchanged",
-    Step.UNFENCE: "users are in again",
     Step.COMMIT: "it is what is installed now",
 }
 
@@ -119,6 +118,16 @@ def _backup(facts: Facts) -> str:
     return f"{size(facts['bytes'])} in {span(facts['seconds'])}, read back whole"
 
 
+def _hold(facts: Facts) -> str:
+    said = _HOLDS.get(Way(facts.get("way", Way.IN_USE)), "")
+    return f"{said}: {facts['why']}" if facts.get("why") else said
+
+
+def _release(facts: Facts) -> str:
+    waited = facts.get("waited", 0)
+    return f"users are in, and waited {span(waited)}" if waited else "users are in; nobody waited"
+
+
 def _tidy(facts: Facts) -> str:
     count = facts.get("images")
     return f"{count} image{'' if count == 1 else 's'} that nothing needs" if count else ""
@@ -143,12 +152,21 @@ def _rehearsal(facts: Facts) -> str:
     return ", ".join(told)
 
 
+_HOLDS = {
+    Way.BESIDE: "the new version serves users beside the old one",
+    Way.WAIT: "requests wait from here on",
+    Way.CLOSED: "users cannot connect from here on",
+    Way.IN_USE: "users stay in",
+}
+
 _TOLD: Mapping[Step, Callable[[Facts], str]] = {
     Step.STAGE: lambda facts: f"{facts['files']} files",
     Step.BUDGET: _budget,
     Step.PULL: _pull,
     Step.BACKUP: _backup,
     Step.REHEARSE: _rehearsal,
+    Step.HOLD: _hold,
+    Step.RELEASE: _release,
     Step.GATE: lambda facts: f"healthy after {span(facts['seconds'])}",
     Step.SOAK: lambda facts: f"healthy for {span(facts['seconds'])}" if facts["seconds"] else "",
     Step.TIDY: _tidy,

@@ -90,8 +90,8 @@ def _outcome(state: State) -> Outcome:
 
 
 def _entered(state: State) -> State:
-    """Notes, before the ingress is opened, that users may write from now on."""
-    opens = state.course is not Course.BACK and state.action.step is Step.UNFENCE
+    """Notes, before requests are let through, that users may write from now on."""
+    opens = state.course is not Course.BACK and state.action.step is Step.RELEASE
     return replace(state, opened=True) if opens else state
 
 

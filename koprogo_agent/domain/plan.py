@@ -19,16 +19,21 @@ class Step(StrEnum):
     PULL = "pull"
     BACKUP = "backup"
     REHEARSE = "rehearse"
-    FENCE = "fence"
+    HOLD = "hold"
     POINT = "point"
     RESTORE = "restore"
     MIGRATE = "migrate"
     SWITCH = "switch"
     GATE = "gate"
-    UNFENCE = "unfence"
+    RELEASE = "release"
     COMMIT = "commit"
     SOAK = "soak"
     TIDY = "tidy"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Step | None:
+        """A step under its name of before, as older journals have it."""
+        return {"fence": cls.HOLD, "unfence": cls.RELEASE}.get(str(value))
 
 
 class Direction(StrEnum):
@@ -104,17 +109,18 @@ class Plan:
     detached: bool = False
 
     @property
-    def fenced(self) -> bool:
-        """Whether writers and ingress are stopped on the way."""
-        return Step.FENCE in self.steps
+    def holds(self) -> bool:
+        """Whether users are kept from noticing the exchange: they wait, or are served beside it."""
+        return Step.HOLD in self.steps
 
     @property
     def rewinds_data(self) -> bool:
-        """Whether a rollback point is made, so that the way back takes the data along."""
+        """Whether data is exchanged or may go back, so that nobody may write meanwhile."""
         return Step.POINT in self.steps or Step.RESTORE in self.steps
 
 
 _PREPARE = (Step.STAGE, Step.BUDGET, Step.PULL)
+_EXCHANGE = (Step.HOLD, Step.SWITCH, Step.GATE, Step.RELEASE)
 _FINISH = (Step.COMMIT, Step.SOAK, Step.TIDY)
 
 
@@ -132,30 +138,30 @@ def update(release: VerifiedRelease, terms: Terms) -> Plan:  # noqa: ARG001 - se
     rehearse = (Step.REHEARSE,) if terms.rehearsal else ()
     prepare = (*_PREPARE, *backup, *rehearse)
     if not terms.schema_changes:
-        return Plan(Kind.UPDATE, (*prepare, Step.SWITCH, Step.GATE, *_FINISH), detached=True)
-    change = (Step.FENCE, Step.POINT, *migrate, Step.SWITCH, Step.GATE, Step.UNFENCE)
+        return Plan(Kind.UPDATE, (*prepare, *_EXCHANGE, *_FINISH), detached=True)
+    change = (Step.HOLD, Step.POINT, *migrate, Step.SWITCH, Step.GATE, Step.RELEASE)
     return Plan(Kind.UPDATE, (*prepare, *change, *_FINISH), terms.old_works_on_new_schema)
 
 
 def rollback() -> Plan:
     """The plan that puts the last good release back where its images alone are enough."""
-    return Plan(Kind.ROLLBACK, (Step.PULL, Step.SWITCH, Step.GATE, *_FINISH), detached=True)
+    return Plan(Kind.ROLLBACK, (Step.PULL, *_EXCHANGE, *_FINISH), detached=True)
 
 
 def restore() -> Plan:
     """The plan that puts a backup back, with the release that it belongs to."""
-    change = (Step.FENCE, Step.RESTORE, Step.SWITCH, Step.GATE, Step.UNFENCE)
+    change = (Step.HOLD, Step.RESTORE, Step.SWITCH, Step.GATE, Step.RELEASE)
     return Plan(Kind.RESTORE, (Step.PULL, Step.BACKUP, *change, *_FINISH))
 
 
 def heal() -> Plan:
     """The plan that puts right what differs from what was applied."""
-    return Plan(Kind.HEAL, (Step.PULL, Step.SWITCH, Step.GATE))
+    return Plan(Kind.HEAL, (Step.PULL, *_EXCHANGE))
 
 
 def stops_something(plan: Plan, step: Step) -> bool:
     """Whether users may notice this step or anything before it."""
-    first = next(one for one in (Step.FENCE, Step.MIGRATE, Step.SWITCH) if one in plan.steps)
+    first = next(one for one in (Step.HOLD, Step.MIGRATE, Step.SWITCH) if one in plan.steps)
     return plan.steps.index(step) >= plan.steps.index(first)
 
 
@@ -173,17 +179,22 @@ def way_back(plan: Plan, reached: Step) -> tuple[Action, ...]:
     if not stops_something(plan, reached):
         order = (Step.REHEARSE, Step.PULL, Step.STAGE)
         return tuple(Action(step, Direction.UNDO) for step in order if step in reached_steps)
+    cleaning = tuple(
+        Action(step, Direction.UNDO) for step in (Step.PULL, Step.STAGE) if step in plan.steps
+    )
+    if reached is Step.HOLD:
+        # Nothing was exchanged yet: what runs is what ran, and users only have to be let through.
+        return (Action(Step.RELEASE, Direction.UNDO), *cleaning, Action(Step.TIDY))
     # A point that failed to be made is not gone back to: nothing has changed the data yet.
     pair = [Action(Step.POINT, Direction.UNDO)] if Step.POINT in reached_steps[:-1] else []
     pair += [Action(Step.RESTORE, Direction.UNDO)] if Step.RESTORE in reached_steps else []
-    cleaning = [Action(step, Direction.UNDO) for step in (Step.PULL, Step.STAGE)]
     committed = Step.COMMIT in reached_steps
     return (
-        *([Action(Step.FENCE)] if plan.fenced else []),
+        *([Action(Step.HOLD)] if plan.holds else []),
         *pair,
         *_images_back(plan),
         *([Action(Step.COMMIT, Direction.UNDO)] if committed else []),
-        *[action for action in cleaning if action.step in plan.steps],
+        *cleaning,
         Action(Step.TIDY),
     )
 
@@ -196,12 +207,12 @@ def way_back_without_data(plan: Plan) -> tuple[Action, ...]:
 def way_on(plan: Plan) -> tuple[Action, ...]:
     """The way when users have written and the old version cannot run on their data: onwards."""
     migrate = (Step.MIGRATE,) if Step.MIGRATE in plan.steps else ()
-    opening = (Step.UNFENCE,) if plan.fenced else ()
+    opening = (Step.RELEASE,) if plan.holds else ()
     return tuple(map(Action, (*migrate, Step.SWITCH, Step.GATE, *opening, *_FINISH)))
 
 
 def _images_back(plan: Plan) -> tuple[Action, ...]:
     # An installation that failed has nothing to go back to: nothing to pass the gate with.
     gate = [] if plan.kind is Kind.INSTALL else [Action(Step.GATE, Direction.UNDO)]
-    opening = [Action(Step.UNFENCE, Direction.UNDO)] if plan.fenced else []
+    opening = [Action(Step.RELEASE, Direction.UNDO)] if plan.holds else []
     return (Action(Step.SWITCH, Direction.UNDO), *gate, *opening)

@@ -12,6 +12,7 @@ from koprogo_agent.ports.database import Database, DatabaseAt, Dump
 from koprogo_agent.ports.fleet import Fleet
 from koprogo_agent.ports.images import Images, LocalImage, PullProgress
 from koprogo_agent.ports.machine import Clock, Files, Notifier, Supervisor
+from koprogo_agent.ports.rooms import Room, Rooms
 from koprogo_agent.ports.stack import HttpProbe, Prober, Project, RunResult, Stack, Variable
 from koprogo_agent.ports.trust import Anchor, Listing, Signatures, Source
 from koprogo_agent.ports.versions import ImageContents, Versions
@@ -33,6 +34,8 @@ __all__ = [
     "Prober",
     "Project",
     "PullProgress",
+    "Room",
+    "Rooms",
     "RunResult",
     "Signatures",
     "Source",

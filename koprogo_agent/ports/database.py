@@ -40,6 +40,13 @@ class Database(Protocol):
             RetryLater: the database does not answer.
         """
 
+    def free_connections(self, at: DatabaseAt) -> int:
+        """How many more connections the application could open now.
+
+        Raises:
+            RetryLater: the database does not answer.
+        """
+
     def dump(self, at: DatabaseAt, target: Path, progress: Callable[[int], None]) -> Dump:
         """Writes an online `pg_dump` (custom format), durable before it returns.
 

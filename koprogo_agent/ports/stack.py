@@ -102,6 +102,27 @@ class Stack(Protocol):
             StepFailed: the time ran out (code `run.timeout`).
         """
 
+    def start_beside(self, project: Project, service: str, environment: Mapping[str, str]) -> None:
+        """Starts a second container of a service beside its own; one from before is removed first.
+
+        It has the service's definition but for ports, restarts and its name, and no ingress routes
+        to it by its labels.
+
+        Args:
+            project: the project.
+            service: the service whose definition is used.
+            environment: variables that differ there.
+
+        Raises:
+            StepFailed: it does not start, as `up`.
+        """
+
+    def beside(self, project_name: str) -> tuple[Container, ...]:
+        """The containers that `start_beside` has made."""
+
+    def end_beside(self, project_name: str) -> None:
+        """Stops and removes the containers that `start_beside` has made."""
+
     def address(self, container: str) -> str | None:
         """An address at which this host reaches the container, or None while it has none."""
 

@@ -30,6 +30,7 @@ from koprogo_agent.settings.sections import (
     Backup,
     Database,
     Gate,
+    Hold,
     Migration,
     Notify,
     Policy,
@@ -71,6 +72,7 @@ class Settings(BaseSettings):
     gate: Gate = Field(Gate(), description="when it counts as healthy")
     probe: tuple[Probe, ...] = Field((_HEALTH,), description="HTTP questions that it must answer")
     soak: Soak = Field(Soak(), description="watching after an update")
+    hold: Hold = Field(Hold(), description="keeping users from noticing an update")
     rehearsal: Rehearsal = Field(Rehearsal(), description="trying a release on a copy")
     backup: Backup = Field(Backup(), description="dumps of the database")
     policy: Policy = Field(Policy(), description="when the agent acts by itself")

@@ -230,6 +230,34 @@ class Soak(Section):
     interval: Seconds = Field(15, description="seconds from one look to the next")
 
 
+class Hold(Section):
+    """Keeping users from noticing that containers are exchanged."""
+
+    image: str = Field(
+        "docker.io/library/haproxy:3.0-alpine"
+        "@sha256:7c8dac975b9def049d6585b7efe865486acaa7b6ec5e74eec45f08fde8bb2ad4",
+        pattern=r"^[a-z0-9][\w./:@-]+$",
+        description="image of the waiting room: HAProxy 2.6 or later with Lua, and wget",
+    )
+    limit: Seconds = Field(
+        45,
+        le=600,
+        description="seconds for which a request waits at most; then it gets a page that says so",
+    )
+    beside: bool = Field(
+        default=True,
+        description="whether the new version may serve beside the old one, where no schema changes;"
+        " false: requests wait",
+    )
+    connections: Count = Field(
+        4, description="database connections that must be free for the new version beside the old"
+    )
+    environment: dict[str, str] = Field(
+        {"DB_POOL_MAX_CONNECTIONS": "2", "DB_POOL_MIN_CONNECTIONS": "1"},
+        description="environment of the new version while it serves beside the old one only",
+    )
+
+
 class Rehearsal(Section):
     """Trying a release on a copy of the data before anything stops."""
 

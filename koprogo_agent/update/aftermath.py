@@ -13,6 +13,7 @@ from koprogo_agent.domain.states import Course, Outcome
 from koprogo_agent.errors import AgentError, Failure
 from koprogo_agent.ports import DatabaseAt
 from koprogo_agent.settings import Settings
+from koprogo_agent.update.holding import let_through
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.memory import Memory
 from koprogo_agent.update.operation import Operation
@@ -167,16 +168,14 @@ class Aftermath:
         return DatabaseAt(self.settings.stack.project, self.settings.database.service)
 
     def _open(self, ran: Ran) -> None:
-        """Starts what a fence stopped: what may yet recover by itself is not to be kept down.
+        """Ends the hold: what may yet recover by itself is not to be kept from users.
 
         Not while the data has yet to go back: what users then write would be lost.
         """
         if discards_data(ran.operation.state):
             return
-        stack = self.settings.stack
         try:
-            self.world.stack.start(stack.project, stack.writers)
-            self.world.stack.start(stack.project, stack.ingress)
+            let_through(self.world, self.settings)
         except AgentError as error:
             log.error("held.cannot_open", code=error.code, why=error.message)
 

@@ -24,6 +24,7 @@ from koprogo_agent.update.adoption import Adoption
 from koprogo_agent.update.aftermath import Aftermath
 from koprogo_agent.update.authority import Authority
 from koprogo_agent.update.backups import Backups
+from koprogo_agent.update.holding import let_through
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.memory import Memory
 from koprogo_agent.update.operation import Operation
@@ -248,13 +249,11 @@ class Engine:
         log.info("stack.adopted", tag=deployment.tag, services=sorted(deployment.pins))
 
     def _open_again(self) -> None:
-        """The journal was lost, perhaps while a fence stood: nobody else would open it again.
+        """The journal was lost, perhaps during a hold: nothing else would end it.
 
-        Whether the source answers makes no difference to those who stand before a closed door.
+        Whether the source answers makes no difference to users who wait.
         """
-        stack = self.settings.stack
-        self.world.stack.start(stack.project, stack.writers)
-        self.world.stack.start(stack.project, stack.ingress)
+        let_through(self.world, self.settings)
 
     def _mourn(self, aside: Path, tag: str) -> None:
         self.journal.record("journal.lost", self.world.clock.now(), kept=str(aside))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from koprogo_agent.domain.hold import Hold, Way
 from koprogo_agent.domain.plan import Plan, Step
 from koprogo_agent.update.journal import PastOperation
 
@@ -12,6 +13,11 @@ _POINT_BYTES_PER_SECOND = 1e9
 """PostgreSQL copies a database inside itself at about this rate on an SSD (DESIGN, section 4)."""
 _STOPPING = 2.0
 """Seconds to stop ingress and writers, and to start the ingress again."""
+_DRAINING = 0.5
+"""Seconds for the last answers of the old version, and to stop it."""
+
+
+_NONE = "no request waits"
 
 
 @dataclass(frozen=True)
@@ -42,25 +48,32 @@ class Forecast:
 
 
 def forecast(
-    plan: Plan, past: Sequence[PastOperation], database: int | None, settling: float
+    plan: Plan, hold: Hold, past: Sequence[PastOperation], database: int | None, settling: float
 ) -> Forecast:
     """Forecasts a plan.
 
     Args:
         plan: what is to be done.
+        hold: how users are kept from noticing it.
         past: what was done here, newest first.
         database: bytes of the database, or None where it does not answer.
         settling: seconds for which the gate wants to see the stack healthy.
     """
-    if not plan.fenced:
-        return Forecast((_last("the services are exchanged", past, Step.SWITCH, "seconds"),))
-    return Forecast(tuple(_fenced(plan, past, database, settling)))
+    match hold.way:
+        case Way.BESIDE:
+            return Forecast((Share("the new version serves beside the old one", 0, _NONE),))
+        case Way.IN_USE if not hold.rooms and not plan.rewinds_data:
+            return Forecast((_last("the services are exchanged", past, Step.SWITCH, "seconds"),))
+        case Way.CLOSED:
+            stopping = Share("ingress and writers stop and start", _STOPPING, "as a rule")
+        case _:
+            stopping = Share("the old version answers its last requests", _DRAINING, "as a rule")
+    return Forecast((stopping, *_waiting(plan, past, database, settling)))
 
 
-def _fenced(
+def _waiting(
     plan: Plan, past: Sequence[PastOperation], database: int | None, settling: float
 ) -> Iterator[Share]:
-    yield Share("ingress and writers stop and start", _STOPPING, "as a rule")
     if Step.POINT in plan.steps:
         size = database if database is not None else _newest(past, Step.BUDGET, "database")[0]
         seconds = size / _POINT_BYTES_PER_SECOND if size is not None else None

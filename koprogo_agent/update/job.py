@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from koprogo_agent.domain.deployment import Deployment, unchanged_services
-from koprogo_agent.domain.plan import Kind, Step
+from koprogo_agent.domain.plan import Kind
 from koprogo_agent.domain.states import Course, Truth
 from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.ports import DatabaseAt, Project
@@ -121,14 +121,6 @@ def previous_of(job: Job) -> Deployment:
     return job.operation.previous
 
 
-def closed_services(job: Job) -> frozenset[str]:
-    """The services that stay stopped for now: the ingress, until it is opened again."""
-    state = job.operation.state
-    steps = [action.step for action in state.actions]
-    opens = Step.UNFENCE in steps and Step.UNFENCE not in steps[: state.position]
-    return frozenset(job.settings.stack.ingress) if opens else frozenset()
-
-
 def left_alone(job: Job) -> frozenset[str]:
     """The services that the target does not exchange: what falls of them is not put down to it.
 
@@ -147,20 +139,3 @@ def running_of(job: Job, services: Iterable[str]) -> list[str]:
     containers = job.world.stack.containers(job.settings.stack.project)
     up = {"running", "restarting"}
     return [one.service for one in containers if one.service in names and one.state in up]
-
-
-def users_come_in(job: Job) -> bool:
-    """Whether the ingress runs; where a fence closed it, something else has opened it again.
-
-    That something is the engine: after a power cut it starts what is to restart `always`, also
-    what was stopped on purpose.
-    """
-    return bool(running_of(job, job.settings.stack.ingress))
-
-
-def close(job: Job) -> None:
-    """Stops the ingress first, so that requests under way still find a backend, then writers."""
-    stack, migration = job.settings.stack, job.settings.migration.service
-    job.world.stack.stop(stack.project, stack.ingress)
-    # A one-off migration that outlived a killed agent writes as well.
-    job.world.stack.stop(stack.project, tuple(dict.fromkeys((*stack.writers, migration))))

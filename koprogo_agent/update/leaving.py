@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from koprogo_agent.domain.plan import Action, Step
 
-_USERS_WAIT = frozenset(
-    {Step.FENCE, Step.POINT, Step.RESTORE, Step.MIGRATE, Step.SWITCH, Step.GATE}
-)
+_USERS_WAIT = frozenset({Step.HOLD, Step.POINT, Step.RESTORE, Step.MIGRATE, Step.SWITCH, Step.GATE})
 
 
 def may_leave(last: Action | None) -> bool:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from koprogo_agent.domain.hold import Hold, Way
+from koprogo_agent.domain.overlay import repository
 from koprogo_agent.domain.plan import Plan, Step
 from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.errors import RetryLater
 from koprogo_agent.ports import DatabaseAt
 from koprogo_agent.update.engine import Engine
 from koprogo_agent.update.forecast import Forecast, forecast
+from koprogo_agent.update.holding import Ahead, plan_hold
+from koprogo_agent.update.job import project
 from koprogo_agent.update.looking import closed_gate_policy
 from koprogo_agent.update.planning import order_update
 from koprogo_agent.update.requests import Requests
@@ -26,13 +30,15 @@ class Preview:
     Attributes:
         release: what would be installed.
         plan: its steps.
-        forecast: what it would cost its users.
+        hold: how its users are kept from noticing it.
+        forecast: what it would cost them.
         to_pull: images that are not here yet, as far as the manifest names them.
         notes: what a person should know besides.
     """
 
     release: VerifiedRelease
     plan: Plan
+    hold: Hold
     forecast: Forecast
     to_pull: tuple[str, ...]
     notes: tuple[str, ...]
@@ -41,9 +47,9 @@ class Preview:
     def shut_out(self) -> frozenset[Step]:
         """The steps during which users wait."""
         steps = self.plan.steps
-        if not self.plan.fenced:
+        if self.hold.way not in {Way.WAIT, Way.CLOSED} or not self.plan.holds:
             return frozenset()
-        return frozenset(steps[steps.index(Step.FENCE) : steps.index(Step.UNFENCE) + 1])
+        return frozenset(steps[steps.index(Step.HOLD) : steps.index(Step.RELEASE) + 1])
 
 
 def preview(engine: Engine, tag: str | None) -> Preview | None:
@@ -56,12 +62,33 @@ def preview(engine: Engine, tag: str | None) -> Preview | None:
     if release is None:
         return None
     order = order_update(engine.world, engine.settings, release, engine.journal.installed)
+    hold = _hold(engine, order.plan, release)
     past = engine.journal.past(_RECENT)
     settled = closed_gate_policy(engine.settings).settled
-    expected = forecast(order.plan, past, _database(engine), settled)
+    expected = forecast(order.plan, hold, past, _database(engine), settled)
     images = release.manifest.images.values() if release.manifest else ()
     absent = [one.reference for one in images if engine.world.images.find(one.reference) is None]
-    return Preview(release, order.plan, expected, tuple(absent), tuple(_notes(engine)))
+    return Preview(release, order.plan, hold, expected, tuple(absent), tuple(_notes(engine)))
+
+
+def _hold(engine: Engine, plan: Plan, release: VerifiedRelease) -> Hold:
+    """How users would be kept from noticing, as far as it is known before anything is pulled."""
+    world, settings, installed = engine.world, engine.settings, engine.journal.installed
+    if installed is None or not plan.holds:
+        return Hold(Way.IN_USE, (), "nothing runs yet")
+    paths = [world.files.stack_path(path) for path in installed.compose_files]
+    model = world.stack.render(project(settings, paths, installed.image_tag))
+    images = release.manifest.images.values() if release.manifest else ()
+    wanted = {one.repository: one.reference for one in images}
+    changed = {
+        name
+        for name, pin in installed.pins.items()
+        if wanted.get(repository(pin.image), pin.image) != pin.image
+    }
+    if release.manifest is None:
+        changed = set(installed.pins) - set(settings.stack.ingress) - {settings.database.service}
+    containers = world.stack.containers(settings.stack.project)
+    return plan_hold(world, settings, Ahead(plan, model, frozenset(changed), containers))
 
 
 def _database(engine: Engine) -> int | None:

@@ -172,7 +172,7 @@ class Runner:
         if facts is None:
             return operation, Unfinished()
         self._watcher.finished(action, self._world.clock.monotonic() - began, facts)
-        if action.direction is Direction.DO:
+        if action.direction is Direction.DO or action.step is Step.RELEASE:
             operation = _learn(operation, action.step, facts)
         return operation, Finished(wrote=bool(facts.get("wrote")))
 

@@ -15,6 +15,7 @@ from koprogo_agent.ports import (
     Images,
     Notifier,
     Prober,
+    Rooms,
     Signatures,
     Source,
     Stack,
@@ -31,6 +32,7 @@ class World:
     signatures: Signatures
     images: Images
     stack: Stack
+    rooms: Rooms
     database: Database
     prober: Prober
     files: Files

@@ -22,7 +22,7 @@ from tests.lab.client import Client, Tally
 from tests.lab.lab import Lab
 from tests.lab.processes import LabError, free_port, run
 from tests.lab.recipes import Kind
-from tests.lab.stack import LONG_LIVED, UP_SECONDS, Stack
+from tests.lab.stack import UP_SECONDS, Stack
 
 SHIPPED_GATE = {"samples": 3, "interval": 2, "deadline": 180, "max_deadline": 1800}
 BARE: Mapping[str, Mapping[str, Any]] = {
@@ -199,7 +199,7 @@ class Site:
             began = time.monotonic()
             self.plain.compose(self._tree, "pull", "--quiet")
             wait = ("up", "-d", "--wait", "--wait-timeout", str(UP_SECONDS))
-            self.plain.compose(self._tree, *wait, *LONG_LIVED)
+            self.plain.compose(self._tree, *wait, *self.plain.long_lived)
             seconds = time.monotonic() - began
         return Update(seconds, client.tally(), {}, {}, 0, "committed")
 
@@ -215,7 +215,7 @@ class Site:
 
 @contextmanager
 def _client(stack: Stack) -> Iterator[Client]:
-    with Client(stack.url, rate=50) as client:
+    with Client(stack) as client:
         time.sleep(CALM_SECONDS)
         yield client
         time.sleep(CALM_SECONDS)

@@ -47,7 +47,7 @@ def main() -> int:
             return 1
         if board:
             story.report()
-        with Client(lab.stack.url, rate=50) as client:
+        with Client(lab.stack) as client:
             story.with_user(client)
         faults = story.sum_up(client) + _last_act(console, story, association, board)
         stay(console)

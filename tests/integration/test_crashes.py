@@ -41,10 +41,10 @@ GATE = {"samples": 2, "interval": 0.5, "deadline": 120, "max_deadline": 200}
 
 FORWARD = (
     *(Step.STAGE, Step.BUDGET, Step.PULL, Step.BACKUP, Step.REHEARSE),
-    *(Step.FENCE, Step.POINT, Step.SWITCH, Step.GATE, Step.UNFENCE),
+    *(Step.HOLD, Step.POINT, Step.SWITCH, Step.GATE, Step.RELEASE),
     *(Step.COMMIT, Step.SOAK, Step.TIDY),
 )
-BACK = ("fence", "undo point", "undo switch", "undo gate", "undo unfence", "undo pull")
+BACK = ("hold", "undo point", "undo switch", "undo gate", "undo release", "undo pull")
 CLEANING = ("undo stage", "tidy")
 
 

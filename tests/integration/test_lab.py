@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -19,19 +21,22 @@ from tests.lab import Kind, Lab
 from tests.lab.client import Client
 from tests.lab.forgeries import BAD_NAMES, BAD_REFS, Forger, Forgery
 from tests.lab.front import Endless, Refuse, Silent, Slow, WrongCertificate
+from tests.lab.ingress import Ingress
 from tests.lab.processes import LabError, wait_until
 from tests.lab.registry import Credentials
 from tests.lab.releases import Release
+from tests.lab.stack import QUICK, Stack
 from tests.lab.tidy import ROOTS
 
 pytestmark = pytest.mark.real
 REPOSITORY_ROOT = Path(__file__).parents[2]
+SCRATCH = "scratch"
 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """A lab with the first release installed by hand."""
-    with Lab() as lab:
+    with Lab(settings=QUICK) as lab:
         lab.install(lab.publisher.publish())
         yield lab
 
@@ -147,23 +152,97 @@ def test_the_old_backend_refuses_a_newer_database(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "alone", "beside"),
+    ("kind", "empty", "filled"),
     [
         (Kind.GOOD, "", ""),
         (Kind.BROKEN_AT_START, "corrupt", "corrupt"),
         (Kind.BROKEN_AFTER_MIGRATION, "column", "column"),
-        (Kind.BROKEN_IN_PRODUCTION, "", "storage"),
+        (Kind.BROKEN_IN_PRODUCTION, "", "a document is of a kind"),
         (Kind.MIGRATION_FAILING, "no_such_table", "no_such_table"),
         (Kind.NEEDS_VARIABLE, "MAIL_FROM", "MAIL_FROM"),
     ],
 )
-def test_a_broken_release_breaks_as_it_says(lab: Lab, kind: Kind, alone: str, beside: str) -> None:
-    """With the database alone (as in a rehearsal) and beside the storage (as in production)."""
+def test_a_broken_release_breaks_as_it_says(lab: Lab, kind: Kind, empty: str, filled: str) -> None:
+    """With an empty bucket (as in a rehearsal) and with documents in it (as in production)."""
     release = lab.publisher.publish(kind)
-    for storage, complaint in (("storage.invalid", alone), ("storage", beside)):
-        said = _run_backend(lab, release, f"http://{storage}:8080")
+    for bucket, complaint in (("scratch", empty), ("koprogo-documents", filled)):
+        said = _run_backend(lab, release, S3_BUCKET=bucket, SEED_DOCUMENTS="false")
         assert complaint in said
         assert ("fatal" in said) == bool(complaint)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"S3_SECRET_KEY": "wrong"}, "Failed to verify bucket `koprogo-documents`: HTTP 403"),
+        ({"S3_ENDPOINT": "http://minio:1"}, "Failed to reach bucket `koprogo-documents`"),
+        ({"S3_ENDPOINT": "http://minio.invalid:9000"}, "Failed to reach bucket"),
+    ],
+)
+def test_the_backend_exits_without_its_bucket(lab: Lab, change: dict[str, str], said: str) -> None:
+    """It migrates first, and then says why it cannot serve."""
+    printed = _run_backend(lab, lab.publisher.releases[0], **change)
+    assert "2 migrations applied" in printed
+    assert f"fatal: {said}" in printed
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("success = FALSE", "Dirty(20250101000000)"),
+        ("checksum = '\\x00'", "VersionMismatch(20250101000000)"),
+        ("version = 1", "VersionMissing(1)"),
+    ],
+)
+def test_the_backend_refuses_a_database_as_sqlx_does(lab: Lab, change: str, said: str) -> None:
+    """A migration that failed half-way, that has another text, or that is not embedded."""
+    release = lab.publisher.releases[0]
+    with _scratch_database(lab):
+        assert "fatal" not in _run_container(lab, release, {})
+        where = "WHERE version = 20250101000000"
+        lab.stack.psql(f"UPDATE _sqlx_migrations SET {change} {where}", SCRATCH)  # noqa: S608
+        assert f"fatal: {said}" in _run_container(lab, release, {})
+
+
+def test_users_reach_the_stack_by_host_name_through_traefik(lab: Lab) -> None:
+    """API and pages have a name each, another one has no route, and a stopped backend has none."""
+    stack = lab.stack
+    health = "/api/v1/health"
+    assert _status(stack, stack.api_domain, health) == HTTPStatus.OK
+    assert _status(stack, stack.app_domain, "/version.txt") == HTTPStatus.OK
+    assert _status(stack, stack.app_domain, health) == HTTPStatus.NOT_FOUND
+    assert _status(stack, "127.0.0.1", health) == HTTPStatus.NOT_FOUND
+    with closing(lab.engine.client()) as client:
+        container = client.containers.get(f"{lab.name}-backend")
+        container.stop()
+        try:
+            _wait_for_status(stack, health, HTTPStatus.NOT_FOUND)
+            assert _status(stack, stack.app_domain, "/version.txt") == HTTPStatus.OK
+        finally:
+            container.start()
+    _wait_for_status(stack, health, HTTPStatus.OK)
+
+
+@pytest.mark.parametrize("ingress", [Ingress.HAPROXY, Ingress.NGINX, Ingress.CADDY])
+def test_other_proxies_serve_the_same_stack(lab: Lab, ingress: Ingress) -> None:
+    """API and pages, also after both have been made anew with other addresses."""
+    with Lab(lab.engine, settings=QUICK, ingress=ingress) as other:
+        tree = other.install(other.publisher.publish())
+        other.stack.compose(tree, "stop", "backend", "frontend")
+        other.install(other.publisher.publish())
+        stack = other.stack
+        for path in ("/api/v1/health", "/version.txt"):
+            _wait_for_status(stack, path, HTTPStatus.OK)
+
+
+def test_the_database_has_the_settings_of_koprogo(lab: Lab) -> None:
+    """Few connections, and statistics of statements."""
+    asked = ("max_connections", "superuser_reserved_connections", "shared_preload_libraries")
+    found = [lab.stack.psql(f"SHOW {name}") for name in asked]
+    assert found == ["15", "3", "pg_stat_statements"]
+    lab.stack.psql("CREATE EXTENSION pg_stat_statements")
+    assert int(lab.stack.psql("SELECT count(*) FROM pg_stat_statements")) > 0
+    lab.stack.psql("DROP EXTENSION pg_stat_statements")
 
 
 def test_nothing_is_left_behind(lab: Lab) -> None:
@@ -190,10 +269,12 @@ def test_nothing_is_left_behind(lab: Lab) -> None:
 
 
 def _takes_three_hundred(lab: Lab) -> bool:
-    with Client(lab.stack.url, rate=300) as client:
+    with Client(lab.stack, rate=300) as client:
         time.sleep(3)
     tally = client.tally()
     assert not client.lost(lab.stack)
+    assert not client.unacknowledged(lab.stack)
+    assert not tally.repeated
     return tally.requests >= 850 and tally.failed == 0
 
 
@@ -215,21 +296,58 @@ def _ls_remote(lab: Lab, seconds: float = 20) -> str:
     return done.stdout
 
 
-def _run_backend(lab: Lab, release: Release, storage: str) -> str:
+def _status(stack: Stack, host: str, path: str) -> int:
+    """The status of an answer through the ingress; 0 if there is none."""
+    connection = HTTPConnection(f"127.0.0.1:{stack.http_port}", timeout=10)
+    try:
+        connection.request("GET", path, headers={"Host": host})
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
+
+
+def _wait_for_status(stack: Stack, path: str, status: int) -> None:
+    def answers() -> bool:
+        return _status(stack, stack.api_domain, path) == status
+
+    wait_until(answers, 30, f"{path} to answer {status}")
+
+
+def _run_backend(lab: Lab, release: Release, **changes: str) -> str:
     """Run a backend against a scratch database until it serves or exits; what it printed."""
+    with _scratch_database(lab):
+        return _run_container(lab, release, changes)
+
+
+@contextmanager
+def _scratch_database(lab: Lab) -> Iterator[None]:
+    lab.stack.psql(f"CREATE DATABASE {SCRATCH}")
+    try:
+        yield
+    finally:
+        lab.stack.psql(f"DROP DATABASE {SCRATCH} WITH (FORCE)")
+
+
+def _run_container(lab: Lab, release: Release, changes: Mapping[str, str]) -> str:
     image = release.images["backend"]
-    scratch = "scratch"
-    lab.stack.psql(f"CREATE DATABASE {scratch}")
+    environment = {
+        "DATABASE_URL": f"postgresql://koprogo:correct-horse-battery@postgres/{SCRATCH}",
+        "S3_ENDPOINT": "http://minio:9000",
+        "S3_REGION": "eu-west-0",
+        "S3_BUCKET": "koprogo-documents",
+        "S3_ACCESS_KEY": "koprogo",
+        "S3_SECRET_KEY": "battery-staple-correct",
+        **changes,
+    }
     with closing(lab.engine.client()) as client:
         client.images.pull(f"{image.repository}@{image.digest}")
         container = client.containers.run(
             f"{image.repository}@{image.digest}",
             name=f"{lab.name}-scratch",
-            network=f"{lab.name}_koprogo",
-            environment={
-                "DATABASE_URL": f"postgresql://koprogo:correct-horse-battery@postgres/{scratch}",
-                "S3_ENDPOINT": storage,
-            },
+            network=f"{lab.name}_koprogo-network",
+            environment=environment,
             detach=True,
         )
         try:
@@ -237,7 +355,6 @@ def _run_backend(lab: Lab, release: Release, storage: str) -> str:
             return b"".join(container.logs(stream=True, follow=False)).decode()
         finally:
             container.remove(force=True, v=True)
-            lab.stack.psql(f"DROP DATABASE {scratch} WITH (FORCE)")
 
 
 def _settled(container: Container) -> bool:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import threading
 import time
 import uuid
+from collections import deque
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
 from tests.lab.stack import Stack
 
-TIMEOUT_SECONDS = 5.0
+TIMEOUT_SECONDS = 90.0
+"""Longer than requests may be held while an update is at work."""
 PATIENCE_SECONDS = 0.5
 BODY = "a row of ordinary length, as people write them " * 3
 
@@ -25,6 +29,7 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Sample:
     """One request; times are seconds of the monotonic clock.
 
+    `started` is when it was due: waiting for a free connection counts as waiting.
     `status` is 0 where no answer came in time; `key` is the row's, empty unless it was a write.
     """
 
@@ -75,6 +80,23 @@ class Tally:
         return max((s.ended - s.started for s in self.samples if s.ok), default=0.0)
 
     @property
+    def longest_wait(self) -> float:
+        """The longest that any request took, answered well or not, in seconds."""
+        return max((s.ended - s.started for s in self.samples), default=0.0)
+
+    @property
+    def p99(self) -> float:
+        """Seconds within which 99 of 100 good answers came."""
+        waits = sorted(s.ended - s.started for s in self.samples if s.ok)
+        return waits[min(len(waits) - 1, len(waits) * 99 // 100)] if waits else 0.0
+
+    @property
+    def repeated(self) -> frozenset[str]:
+        """Keys of writes that were executed twice: a key is used once, and was there already."""
+        conflict = HTTPStatus.CONFLICT
+        return frozenset(s.key for s in self.samples if s.key and s.status == conflict)
+
+    @property
     def outages(self) -> tuple[Outage, ...]:
         """Times without service: from the start of a failed request to the next good answer.
 
@@ -121,20 +143,44 @@ def _merged(spans: list[Outage]) -> tuple[Outage, ...]:
 
 
 class Client:
-    """Sends `rate` requests a second inside a `with` block; every other one writes a row.
+    """Sends `rate` requests a second inside a `with` block; some of them write a row.
 
     The rate does not depend on the answers: while the stack is away, requests fail at the same
     rate. A read asks for a row that was acknowledged; if it is not there, that is a failure.
     """
 
-    def __init__(self, url: str, rate: float = 50.0) -> None:
-        """`url` is the ingress's."""
-        place = urlsplit(url)
+    def __init__(
+        self,
+        stack: Stack,
+        rate: float = 50.0,
+        *,
+        writes: float = 0.5,
+        keep_alive: bool = True,
+        connections: int = 0,
+        timeout: float = TIMEOUT_SECONDS,
+    ) -> None:
+        """Say what users do.
+
+        Args:
+            stack: is asked through its ingress, by the host name of its API.
+            rate: requests a second.
+            writes: the share of requests that write a row, from 0 to 1.
+            keep_alive: whether a connection is used for more than one request.
+            connections: how many there are at most; 0 means as many as requests at one time.
+            timeout: seconds after which a request has failed.
+        """
+        place = urlsplit(stack.url)
         self._host, self._port = place.hostname or "", place.port or 80
         self._interval = 1.0 / rate
+        self._writes = writes
+        self._timeout = timeout
+        self._keep_alive = keep_alive
+        self._headers = f"Host: {stack.api_domain}\r\n"
+        self._headers += "" if keep_alive else "Connection: close\r\n"
         self._prefix = f"load-{uuid.uuid4().hex[:8]}-"
         self._samples: list[Sample] = []
-        self._idle: list[Connection] = []
+        self._idle: deque[Connection] = deque()
+        self._slots = asyncio.Semaphore(connections or sys.maxsize)
         self._last_key = ""
         self._loop = asyncio.new_event_loop()
         self._ended = asyncio.Event()
@@ -161,9 +207,15 @@ class Client:
 
     def lost(self, stack: Stack) -> frozenset[str]:
         """Keys of acknowledged rows that the database does not hold; there must never be one."""
+        return self.tally().acknowledged - self._stored(stack)
+
+    def unacknowledged(self, stack: Stack) -> frozenset[str]:
+        """Keys of rows that were written although the client was told that they failed."""
+        return self._stored(stack) - self.tally().acknowledged
+
+    def _stored(self, stack: Stack) -> frozenset[str]:
         sql = f"SELECT key FROM rows WHERE key LIKE '{self._prefix}%'"  # noqa: S608 - our own
-        acknowledged = self.tally().acknowledged
-        return acknowledged - frozenset(stack.psql(sql).splitlines())
+        return frozenset(stack.psql(sql).splitlines())
 
     def _run(self) -> None:
         self._loop.run_until_complete(self._send_all())
@@ -174,7 +226,7 @@ class Client:
         flying: set[asyncio.Task[None]] = set()
         number = 0
         while not self._ended.is_set():
-            task = asyncio.create_task(self._send(number))
+            task = asyncio.create_task(self._send(number, begun + number * self._interval))
             flying.add(task)
             task.add_done_callback(flying.discard)
             number += 1
@@ -183,43 +235,51 @@ class Client:
         for _, writer in self._idle:
             writer.close()
 
-    async def _send(self, number: int) -> None:
-        writes = number % 2 == 0 or not self._last_key
+    async def _send(self, number: int, due: float) -> None:
+        # Spread evenly: a write whenever the sum of the shares passes a whole number.
+        share = self._writes
+        writes = int((number + 1) * share) > int(number * share) or not self._last_key
         key = f"{self._prefix}{number}" if writes else ""
         request = self._write(key) if writes else self._read(self._last_key)
-        started = time.monotonic()
         try:
-            status = await asyncio.wait_for(self._exchange(request), TIMEOUT_SECONDS)
+            status = await asyncio.wait_for(self._exchange(request), self._timeout)
         except (OSError, ValueError, asyncio.IncompleteReadError):
             status = 0
-        ok = status == (201 if writes else 200)
+        ok = status == (HTTPStatus.CREATED if writes else HTTPStatus.OK)
         if ok and writes:
             self._last_key = key
-        self._samples.append(Sample(started, time.monotonic(), status, ok, key))
+        self._samples.append(Sample(due, time.monotonic(), status, ok, key))
 
     async def _exchange(self, request: bytes) -> int:
-        if self._idle:
-            reader, writer = self._idle.pop()
-        else:
-            reader, writer = await asyncio.open_connection(self._host, self._port)
-        reusable = False
-        try:
-            writer.write(request)
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-            length = int(head.partition("content-length:")[2].partition("\r\n")[0])
-            await reader.readexactly(length)
-            reusable = "connection: close" not in head
-        finally:
-            if reusable:
-                self._idle.append((reader, writer))
-            else:
-                writer.close()
+        async with self._slots:
+            reader, writer = await self._connection()
+            reusable = False
+            try:
+                writer.write(request)
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+                length = int(head.partition("content-length:")[2].partition("\r\n")[0])
+                await reader.readexactly(length)
+                reusable = self._keep_alive and "connection: close" not in head
+            finally:
+                if reusable:
+                    self._idle.append((reader, writer))
+                else:
+                    writer.close()
         return int(head.split(" ", 2)[1])
+
+    async def _connection(self) -> Connection:
+        """The connection that has been idle for longest, or a new one."""
+        while self._idle:
+            reader, writer = self._idle.popleft()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection(self._host, self._port)
 
     def _write(self, key: str) -> bytes:
         body = json.dumps({"key": key, "body": BODY}).encode()
-        head = f"POST /api/v1/rows HTTP/1.1\r\nHost: lab\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = f"POST /api/v1/rows HTTP/1.1\r\n{self._headers}Content-Length: {len(body)}\r\n\r\n"
         return head.encode() + body
 
     def _read(self, key: str) -> bytes:
-        return f"GET /api/v1/rows/{key} HTTP/1.1\r\nHost: lab\r\n\r\n".encode()
+        return f"GET /api/v1/rows/{key} HTTP/1.1\r\n{self._headers}\r\n".encode()

@@ -45,11 +45,12 @@ def assert_serves(instance: Instance) -> None:
 
 
 def assert_nothing_left(instance: Instance) -> None:
-    """No scratch project, no scratch database, no one-off container, no live operation."""
+    """No scratch project, no scratch database, no one-off container, no room, no operation."""
     machine = instance.scene.machine
     assert instance.journal.live() is None
     assert {box.project for box in machine.boxes} <= {PROJECT}
     assert not [box for box in machine.boxes if box.one_off]
+    assert not machine.rooms
     assert set(machine.servers) <= {PROJECT}
     assert set(machine.servers[PROJECT].databases) == {APPLICATION}
 

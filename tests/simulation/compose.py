@@ -116,6 +116,30 @@ class SimStack:
             raise StepFailed(f"{service} did not end within {timeout:g} s", code="run.timeout")
         return RunResult(box.exit_code, "\n".join(box.printed))
 
+    def start_beside(self, project: Project, service: str, environment: Mapping[str, str]) -> None:
+        """A container beside the service's own."""
+        machine = self._machine
+        for left in [box for box in machine.of(project.name, (service,)) if box.beside]:
+            machine.remove(left)
+        model = self.render(project)["services"][service]
+        spec = {**model, "restart": "no", "hash": _hash(model)}
+        spec["environment"] = {**model.get("environment", {}), **environment}
+        box = machine.make(project.name, service, self._program(spec), spec)
+        box.one_off = box.beside = True
+        machine.middle("start_beside")
+        machine.start(box)
+
+    def beside(self, project_name: str) -> tuple[Container, ...]:
+        """Those containers."""
+        now = self._machine.clock.seconds
+        return tuple(box.seen(now) for box in self._machine.of(project_name) if box.beside)
+
+    def end_beside(self, project_name: str) -> None:
+        """Removes them."""
+        for box in [box for box in self._machine.of(project_name) if box.beside]:
+            self._machine.remove(box)
+            self._machine.middle("end_beside")
+
     def address(self, container: str) -> str | None:
         """Where a running container is reached."""
         running = (box for box in self._machine.boxes if box.state == "running")
@@ -167,7 +191,7 @@ class SimStack:
         return program
 
     def _in_order(self, project_name: str, services: Sequence[str]) -> list[Box]:
-        found = self._machine.of(project_name)
+        found = [box for box in self._machine.of(project_name) if not box.beside]
         return [box for service in services for box in found if box.service == service]
 
     def _one_offs(self, project_name: str, service: str) -> list[Box]:

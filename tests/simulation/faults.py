@@ -30,7 +30,11 @@ KINDS: Mapping[str, Callable[[], BaseException]] = {
 EFFECTS = {
     "source": {"fetch"},
     "images": {"pull", "remove"},
-    "stack": {"up", "create", "start", "stop", "discard", "run", "down"},
+    "stack": {
+        *("up", "create", "start", "stop", "discard", "run", "down"),
+        *("start_beside", "end_beside"),
+    },
+    "rooms": {"put_up", "close", "open", "step_aside", "remove"},
     "database": {"dump", "restore", "replace", "make_point", "swap_back", "drop"},
     "files": {"stage", "unstage", "lay", "write_override", "forget_override", "forget_backup"},
     "notifier": {"tell"},

@@ -17,6 +17,7 @@ from koprogo_agent.settings.sections import (
     Backup,
     Database,
     Gate,
+    Hold,
     Probe,
     Soak,
     Stack,
@@ -36,6 +37,7 @@ from tests.simulation.origin import Origin
 from tests.simulation.people import PROJECT, PUBLIC, SimNotifier, SimProber, SimWatcher, Users
 from tests.simulation.postgres import APPLICATION, Data, SimDatabase
 from tests.simulation.releases import COMPOSE_FILES, FIXED, Publisher
+from tests.simulation.rooms import IMAGE, SimRooms
 from tests.simulation.signing import SimSignatures
 from tests.simulation.trust import Association, SimAnchor
 
@@ -69,6 +71,7 @@ def make_settings(folder: Path, **sections: Mapping[str, Any]) -> Settings:
         database=Database(service="postgres"),
         gate=Gate(deadline=30, max_deadline=300),
         soak=Soak(duration=120, interval=15),
+        hold=Hold(image=IMAGE),
         probe=(health,),
         backup=Backup(directory=folder / "backups", daily_at=None),
         state=State(directory=folder / "state", run_directory=folder / "run"),
@@ -95,6 +98,7 @@ class Scene:
         self.disk = Disk(*self.settings_paths)
         self.images = SimImages(self.registry, Path("/var/lib/docker"), self.machine)
         self.stack = SimStack(self.machine, self.images, self.disk)
+        self.rooms = SimRooms(self.machine, self.images)
         self.database = SimDatabase(self.machine, self.disk)
         self.users = Users(self.machine)
         self.prober = SimProber(self.machine)
@@ -119,6 +123,7 @@ class Scene:
             signatures=tapped("signatures", SimSignatures()),
             images=tapped("images", self.images),
             stack=tapped("stack", self.stack),
+            rooms=tapped("rooms", self.rooms),
             database=tapped("database", self.database),
             prober=tapped("prober", self.prober),
             files=tapped("files", self.disk),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from koprogo_agent.domain.gate import MAY_END, Container, Health
 from tests.simulation.clock import SimClock
 from tests.simulation.images import Program
 from tests.simulation.postgres import Server
 from tests.simulation.storage import no_bucket, no_storage
+
+if TYPE_CHECKING:
+    from tests.simulation.rooms import SimRoom
 
 _STEP = 1.0
 _QUIET_STEP = 20.0
@@ -29,6 +32,8 @@ class Box:
         phase: of its process: starting, migrating, serving.
         since: when that phase began.
         again: when it restarts, while it is restarting.
+        one_off: whether it belongs to no service.
+        beside: whether it is such a one that stands beside a service's own.
     """
 
     id: str
@@ -47,6 +52,7 @@ class Box:
     again: float = 0.0
     printed: list[str] = field(default_factory=list)
     one_off: bool = False
+    beside: bool = False
 
     @property
     def labels(self) -> dict[str, str]:
@@ -101,6 +107,7 @@ class Machine:
     Attributes:
         boxes: in the order in which they were made.
         servers: project -> its PostgreSQL, which outlives the container as its volume does.
+        rooms: service -> its waiting room.
         buckets: projects in whose storage the bucket was made.
         middle: called in the middle of effects that have one, so that a fault can strike there.
         busy: called whenever a second has gone by, for those who use what runs here.
@@ -110,6 +117,7 @@ class Machine:
         self.clock = clock
         self.boxes: list[Box] = []
         self.servers: dict[str, Server] = {}
+        self.rooms: dict[str, SimRoom] = {}
         self.buckets: set[str] = set()
         self.middle: Callable[[str], None] = nothing
         self.busy: Callable[[], None] | None = None
@@ -175,6 +183,8 @@ class Machine:
                 self._begin(box)
             elif was_up:
                 box.state, box.exit_code = "exited", 255
+        for room in self.rooms.values():
+            room.restarts += 1
 
     # --- time
 

@@ -104,6 +104,7 @@ class SimDatabase:
     Attributes:
         broken_rules: what was done that must never be: copying or swapping under a writer.
         swap_failure: raised by `swap_back`, while set.
+        free: how many connections are free.
     """
 
     def __init__(self, machine: Machine, disk: Disk) -> None:
@@ -111,10 +112,16 @@ class SimDatabase:
         self._disk = disk
         self.broken_rules: list[str] = []
         self.swap_failure: AgentError | None = None
+        self.free = 10
 
     def size(self, at: DatabaseAt) -> int:
         """Bytes."""
         return 8_000_000 + len(self._server(at).live.rows) * _ROW_BYTES
+
+    def free_connections(self, at: DatabaseAt) -> int:
+        """As many as were set."""
+        self._server(at)
+        return self.free
 
     def dump(self, at: DatabaseAt, target: Path, progress: Callable[[int], None]) -> Dump:
         """A snapshot in a file."""

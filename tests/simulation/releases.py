@@ -30,12 +30,22 @@ FIXED: Mapping[str, Program] = {
     "postgres:15": Program("postgres"),
     "storage:1": Program("server"),
     "bootstrap:1": Program("shot"),
+    "haproxy:3": Program("room"),
 }
 """The images that releases do not choose."""
 
 _HEALTHY = {"condition": "service_healthy"}
 _UP = {"restart": "unless-stopped"}
 _CHECKED = {**_UP, "healthcheck": {"test": ["CMD", "ask"]}}
+
+
+def routed(service: str, port: int) -> dict[str, str]:
+    """The labels by which Traefik routes to a service."""
+    return {
+        "traefik.enable": "true",
+        f"traefik.http.routers.{service}.rule": f"Host(`{service}.example`)",
+        f"traefik.http.services.{service}.loadbalancer.server.port": str(port),
+    }
 
 
 def services(more: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,10 +70,15 @@ def services(more: Mapping[str, Any]) -> dict[str, Any]:
             **_CHECKED,
             "depends_on": {"postgres": _HEALTHY, "storage": _HEALTHY},
             "image": BACKEND + ":${IMAGE_TAG}",
+            "labels": routed("backend", 8080),
             "environment": {"JWT_SECRET": "${JWT_SECRET}", "TZ": "${TZ:-Europe/Brussels}"}
             | storage,
         },
-        "frontend": {**_UP, "image": FRONTEND + ":${IMAGE_TAG}"},
+        "frontend": {
+            **_UP,
+            "image": FRONTEND + ":${IMAGE_TAG}",
+            "labels": routed("frontend", 80),
+        },
         **{name: dict(one) for name, one in more.items()},
     }
 
@@ -115,6 +130,7 @@ class Publisher:
         more: further services of the compose files.
         needs: further services that the backend depends on.
         restart: the restart policy of what is to stay up.
+        routed: whether the ingress routes by labels, as Traefik does, or has fixed routes.
     """
 
     origin: Origin
@@ -125,6 +141,7 @@ class Publisher:
     more: Mapping[str, Any] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     restart: str = "unless-stopped"
+    routed: bool = True
 
     def publish(self, version: str, **traits: Unpack[Traits]) -> TagRef:
         """Publishes a release; a sound one is what the next builds on."""
@@ -162,6 +179,8 @@ class Publisher:
         base = services(self.more)
         for one in base.values():
             one["restart"] = "no" if one["restart"] == "no" else self.restart
+            if not self.routed:
+                one.pop("labels", None)
         base["backend"]["environment"] |= traits.get("environment", {})
         base["backend"]["depends_on"] |= dict.fromkeys(self.needs, _HEALTHY)
         production = {"services": {"backend": {"mem_limit": "1g"}}}

@@ -34,6 +34,9 @@ class Operation:
         on_nothing: whether it begins on an empty machine.
         restart: the restart policy of the stack's services.
         drift: what the operator wants done about drift.
+        routed: whether the ingress routes by labels, so that a waiting room can take its routes.
+        beside: whether the database has connections for a version beside the old one.
+        fails: whether users are turned away even when no fault strikes.
     """
 
     begins: Callable[[Instance], object]
@@ -43,6 +46,9 @@ class Operation:
     restart: str = "unless-stopped"
     asks: Callable[[Instance], Ran | None] | None = None
     drift: str = "report"
+    routed: bool = True
+    beside: bool = True
+    fails: bool = False
 
 
 def _update(instance: Instance) -> None:
@@ -79,9 +85,17 @@ def _drift(instance: Instance) -> None:
 _BOTH = frozenset({"v1.0.0", "v1.1.0"})
 OPERATIONS = {
     "update": Operation(_update, frozenset({"v1.0.0", "v1.0.1"}), "v1.0.1"),
+    "update, waiting": Operation(_update, frozenset({"v1.0.0", "v1.0.1"}), "v1.0.1", beside=False),
+    "update, fixed routes": Operation(
+        _update, frozenset({"v1.0.0", "v1.0.1"}), "v1.0.1", routed=False, fails=True
+    ),
     "schema": Operation(_update_schema, _BOTH, "v1.1.0"),
+    "schema, fixed routes": Operation(_update_schema, _BOTH, "v1.1.0", routed=False, fails=True),
     "schema, restart always": Operation(_update_schema, _BOTH, "v1.1.0", restart="always"),
     "rolled back": Operation(_fail, frozenset({"v1.0.0"}), "v1.0.0"),
+    "rolled back, fixed routes": Operation(
+        _fail, frozenset({"v1.0.0"}), "v1.0.0", routed=False, fails=True
+    ),
     "rolled back, restart always": Operation(
         _fail, frozenset({"v1.0.0", "v1.1.0"}), "v1.0.0", restart="always"
     ),
@@ -90,7 +104,9 @@ OPERATIONS = {
     ),
     "restore by hand": Operation(_update_before, _BOTH, "v1.0.0", asks=_restore),
     "heal": Operation(_drift, frozenset({"v1.0.0"}), "v1.0.0", drift="heal"),
-    "install": Operation(_install, frozenset({"v1.0.0", None}), "v1.0.0", on_nothing=True),
+    "install": Operation(
+        _install, frozenset({"v1.0.0", None}), "v1.0.0", on_nothing=True, fails=True
+    ),
 }
 
 
@@ -125,8 +141,11 @@ class Prepared:
             if deadly or everywhere or not name.startswith("journal.")
         ]
 
-    def run(self, taps: Taps, *, power_cuts: bool = False) -> End:
-        """Runs a copy to its rest, and checks that it ended well."""
+    def run(self, taps: Taps, *, power_cuts: bool = False, undisturbed: bool = False) -> End:
+        """Runs a copy to its rest, and checks that it ended well.
+
+        Undisturbed, no user is turned away either, where the ingress can hand its routes over.
+        """
         folder = self.instance.folder / "copy"
         copy = self.instance.copy(folder, taps)
         copy.power_cuts = power_cuts
@@ -137,6 +156,8 @@ class Prepared:
                 copy.wait(TICK)
             copy.settle()
             self._check(copy)
+            if undisturbed and not self.operation.fails:
+                assert not copy.scene.users.failed
             return End(copy.running, is_held(copy))
         except AssertionError as error:
             struck = {
@@ -165,14 +186,17 @@ def prepared(request: pytest.FixtureRequest, memory: Callable[[], Path]) -> Iter
     operation = OPERATIONS[request.param]
     instance = Instance.new(memory(), soak={"duration": 30.0}, policy={"drift": operation.drift})
     instance.scene.publisher.restart = operation.restart
+    instance.scene.publisher.routed = operation.routed
+    instance.scene.database.free = 10 if operation.beside else 1
     if not operation.on_nothing:
         instance.install()
     operation.begins(instance)
     if operation.asks is not None:
         instance.settle()
+    instance.scene.users.failed.clear()
     ready = Prepared(operation, instance, instance.ids)
     taps = Taps()
-    assert ready.run(taps) == End(operation.undisturbed, held=False)
+    assert ready.run(taps, undisturbed=True) == End(operation.undisturbed, held=False)
     ready.names, ready.looks = tuple(taps.names), taps.looked
     yield ready
     instance.journal.close()

@@ -15,7 +15,7 @@ from tests.simulation.people import PROJECT
     [
         ("gate", {"schema": True}),
         ("gate", {}),
-        ("unfence", {"schema": True}),
+        ("release", {"schema": True}),
         ("soak", {"schema": True}),
         ("soak", {}),
     ],

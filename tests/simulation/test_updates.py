@@ -58,8 +58,11 @@ def test_release_that_changes_only_a_mounted_file(instance: Instance) -> None:
     assert_ids_kept(instance, ids, ("postgres", "storage", "bootstrap"))
 
 
-def test_an_ingress_that_is_gone_is_made_anew(instance: Instance) -> None:
-    """Removed by hand while the fence stands: compose makes it again, and users come in."""
+def test_an_ingress_that_is_gone_is_made_anew(folder: Path) -> None:
+    """Removed by hand while it is stopped: compose makes it again, and users come in."""
+    instance = Instance.new(folder)
+    instance.scene.publisher.routed = False
+    instance.install()
     machine = instance.scene.machine
     removed: list[str] = []
 

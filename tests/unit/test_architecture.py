@@ -19,7 +19,7 @@ DOMAIN = PACKAGE / "domain"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 PYTHON = sorted([*MODULES, *(ROOT / "tests").rglob("*.py")])
 
-MAX_MODULE_LINES = 300
+MAX_MODULE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
 # What the pure core may import: values, their grammar and their arithmetic. Whatever could look at

@@ -44,13 +44,14 @@ def undo(step: Step) -> Action:
 
 @pytest.mark.parametrize("terms", TERMS, ids=str)
 def test_update(terms: Terms) -> None:
-    """Nothing stops before images, backup and rehearsal; data is fenced and copied first."""
+    """Nothing stops before images, backup and rehearsal; users wait and data is copied first."""
     plan = update(RELEASE, terms)
     steps = list(plan.steps)
     assert steps == [step for step in Step if step in steps]
     assert plan.kind is (Kind.UPDATE if terms.installed else Kind.INSTALL)
     schema = terms.installed and terms.schema_changes
-    assert plan.fenced == (Step.POINT in steps) == (Step.UNFENCE in steps) == schema
+    assert plan.rewinds_data == (Step.POINT in steps) == schema
+    assert plan.holds == (Step.RELEASE in steps) == terms.installed
     assert (Step.REHEARSE in steps) == (terms.installed and terms.rehearsal)
     by_itself = terms.migrates is Migrates.AT_START
     assert (Step.MIGRATE in steps) == (not by_itself and (schema or not terms.installed))
@@ -66,25 +67,28 @@ def test_way_back_before_anything_stopped(plan: Plan, step: Step) -> None:
 
 @pytest.mark.parametrize(("plan", "step"), HOT, ids=str)
 def test_way_back_after(plan: Plan, step: Step) -> None:
-    """Stop, data, images, gate, users: in this order; and only what was done is undone."""
+    """Hold, data, images, gate, users: in this order; and only what was done is undone."""
     actions = way_back(plan, step)
     if plan.kind is Kind.HEAL:
         assert actions == ()
         return
     order = [
-        Action(Step.FENCE),
+        Action(Step.HOLD),
         undo(Step.POINT),
         undo(Step.RESTORE),
         undo(Step.SWITCH),
         undo(Step.GATE),
-        undo(Step.UNFENCE),
+        undo(Step.RELEASE),
         undo(Step.COMMIT),
         undo(Step.PULL),
         undo(Step.STAGE),
         Action(Step.TIDY),
     ]
     assert list(actions) == [action for action in order if action in actions]
-    assert undo(Step.SWITCH) in actions
+    assert (undo(Step.SWITCH) in actions) == (step is not Step.HOLD)
+    if step is Step.HOLD:
+        assert actions[0] == undo(Step.RELEASE)
+        return
     passed = plan.steps[: plan.steps.index(step)]
     assert (undo(Step.POINT) in actions) == (Step.POINT in passed)
     assert (undo(Step.COMMIT) in actions) == (Step.COMMIT in (*passed, step))
@@ -97,3 +101,10 @@ def test_ways_that_keep_the_data(plan: Plan) -> None:
     data = {undo(Step.POINT), undo(Step.RESTORE), Action(Step.RESTORE), Action(Step.POINT)}
     assert not data & {*way_on(plan), *way_back_without_data(plan)}
     assert Action(Step.SOAK) in way_on(plan)
+
+
+def test_names_of_before() -> None:
+    """An older journal calls two steps otherwise."""
+    assert (Step("fence"), Step("unfence")) == (Step.HOLD, Step.RELEASE)
+    with pytest.raises(ValueError, match="no-such-step"):
+        Step("no-such-step")

@@ -98,7 +98,7 @@ def test_a_preview_changes_nothing_and_knows_what_it_will_cost(instance: Instanc
     found = preview(instance.engine, None)
     assert found is not None
     assert found.release.tag == "v1.2.0"
-    assert {Step.FENCE, Step.POINT, Step.GATE, Step.UNFENCE} <= found.shut_out
+    assert {Step.HOLD, Step.POINT, Step.GATE, Step.RELEASE} <= found.shut_out
     assert Step.BACKUP not in found.shut_out
     start = next(one for one in found.forecast.shares if one.what == "the new version starts")
     assert start.basis == "as measured with v1.1.0"

@@ -75,6 +75,29 @@ def run(
     return [*_base(program, project), "run", *options, "--", service, *command]
 
 
+def beside(
+    program: Program, project: Project, service: str, environment: Mapping[str, str]
+) -> list[str]:
+    """Starts a container beside a service's own, to which Traefik does not route."""
+    name = beside_name(project.name, service)
+    options = [
+        "--detach",
+        "--no-deps",
+        "--no-TTY",
+        "--name",
+        name,
+        "--label",
+        "traefik.enable=false",
+    ]
+    changed = [word for item in sorted(environment.items()) for word in ("--env", "=".join(item))]
+    return [*_base(program, project), "run", *options, *changed, "--", service]
+
+
+def beside_name(project_name: str, service: str) -> str:
+    """The name of the container beside a service's own; always the same, as `one_off_name`."""
+    return f"{project_name}-{service}-koprogo-agent-beside"
+
+
 def one_off_name(project_name: str, service: str) -> str:
     """The name of the agent's one-off container of a service.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,9 +70,9 @@ def details(host: str, container: str) -> Details | None:
     return told
 
 
-def observed(host: str, project_name: str) -> Iterator[Container]:
-    """The containers of a project's services, as the gate looks at them."""
-    for entry in of_services(host, project_name):
+def observed(host: str, listed: Iterable[Entry]) -> Iterator[Container]:
+    """Containers as the gate looks at them."""
+    for entry in listed:
         told = details(host, entry.id)
         # one that went between the two questions is not there
         if told is not None:

@@ -97,7 +97,8 @@ class ComposeStack:
 
     def containers(self, project_name: str) -> tuple[Container, ...]:
         """The containers of the project's services; costs a poll about 0.2 ms for each."""
-        return tuple(containers.observed(self._host, project_name))
+        listed = containers.of_services(self._host, project_name)
+        return tuple(containers.observed(self._host, listed))
 
     def up(self, project: Project, services: Sequence[str] = ()) -> None:
         """Creates and starts services.
@@ -175,6 +176,23 @@ class ComposeStack:
         finally:
             leftovers.end_one_offs(self._host, project.name, name)
 
+    def start_beside(self, project: Project, service: str, environment: Mapping[str, str]) -> None:
+        """Starts a container beside a service's own; raises as `up` does."""
+        name = commands.beside_name(project.name, service)
+        leftovers.end_one_offs(self._host, project.name, name)
+        self._bring(commands.beside(self.program, project, service, environment), project)
+
+    def beside(self, project_name: str) -> tuple[Container, ...]:
+        """The containers beside services' own."""
+        return tuple(containers.observed(self._host, self._beside(project_name)))
+
+    def end_beside(self, project_name: str) -> None:
+        """Stops them, each within its own time, and removes them."""
+        with docker_api.client(self._host) as api:
+            for entry in self._beside(project_name):
+                self._stop(api, entry)
+                _unless_gone(api.remove_container, entry.id, v=True, force=True)
+
     def address(self, container: str) -> str | None:
         """An IP address at which this host reaches the container, or None while it has none."""
         return containers.address(self._host, container)
@@ -204,6 +222,13 @@ class ComposeStack:
                 _unless_gone(api.remove_network, network["Id"])
             for volume in api.volumes(filters=label)["Volumes"] or ():
                 _unless_gone(api.remove_volume, volume["Name"], force=True)
+
+    def _beside(self, project_name: str) -> list[Entry]:
+        return [
+            entry
+            for entry in containers.one_offs(self._host, project_name)
+            if entry.name == commands.beside_name(project_name, entry.service)
+        ]
 
     def _version(self, program: commands.Program) -> str:
         try:

@@ -53,6 +53,10 @@ class ContainerPostgres:
         server = self._server(at)
         return int(server.ask(sql.size(server.app))[0])
 
+    def free_connections(self, at: DatabaseAt) -> int:
+        """Connections that are neither open nor kept for superusers."""
+        return int(self._server(at).ask(sql.free_connections())[0])
+
     def dump(self, at: DatabaseAt, target: Path, progress: Callable[[int], None]) -> Dump:
         """Writes an online `pg_dump`; the record beside it holds its hash and the roles' names.
 

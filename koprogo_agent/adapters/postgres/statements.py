@@ -29,6 +29,17 @@ def size(app: str) -> str:
     return f"SELECT pg_database_size({literal(app)});"
 
 
+def free_connections() -> str:
+    """How many connections are neither open nor reserved (`reserved_connections`: from 16 on)."""
+    return (
+        "SELECT current_setting('max_connections')::int"
+        " - current_setting('superuser_reserved_connections')::int"
+        " - coalesce(nullif(current_setting('reserved_connections', true), ''), '0')::int"
+        " - count(*) FILTER (WHERE backend_type = 'client backend' AND pid <> pg_backend_pid())"
+        " FROM pg_stat_activity"
+    )
+
+
 def exists(names: Iterable[str]) -> str:
     """Which of these databases exist, whole: an interrupted DROP leaves an invalid one."""
     listed = ", ".join(literal(name) for name in names)

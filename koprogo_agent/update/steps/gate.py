@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from koprogo_agent.domain.deployment import Deployment
+from koprogo_agent.domain.hold import Way
 from koprogo_agent.domain.overlay import expectation
 from koprogo_agent.domain.states import Truth
-from koprogo_agent.update.job import (
-    Found,
-    Job,
+from koprogo_agent.update.holding import (
     closed_services,
-    left_alone,
-    model_of,
-    previous_of,
     users_come_in,
+    users_wait,
+    way_in_force,
 )
+from koprogo_agent.update.job import Found, Job, left_alone, model_of, previous_of
 from koprogo_agent.update.looking import (
     Look,
     closed_gate_policy,
@@ -31,8 +30,8 @@ def do(job: Job) -> Facts:
     """Waits until the target is healthy; marks how much was written until then."""
     seconds = look_at(job, job.target)
     # A mark that users may already have moved is no measure of whether they have written.
-    closed = job.operation.state.plan.fenced and not users_come_in(job)
-    mark = job.world.database.write_mark(job.database) if closed else None
+    held = job.operation.state.plan.rewinds_data and not users_come_in(job)
+    mark = job.world.database.write_mark(job.database) if held else None
     return {"seconds": seconds, "mark": mark}
 
 
@@ -47,20 +46,21 @@ def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
 
 
 def look_at(job: Job, deployment: Deployment) -> float:
-    """Seconds until the deployment was healthy, the ingress left out while it is closed."""
+    """Seconds until the deployment was healthy; asked as users ask where they come in."""
     start_again(job, deployment)
     closed = closed_services(job)
     model = model_of(job, deployment)
     expected = expectation(model, closed)
     probes = inside(job.settings, expected.running)
+    in_use = way_in_force(job) is Way.IN_USE
     look = Look(
         project=job.settings.stack.project,
         expected=expected,
         inside=probes,
-        outside=() if closed else tuple(p for p in outside(job.settings) if p not in probes),
+        outside=tuple(p for p in outside(job.settings) if p not in probes) if in_use else (),
         examined=examined(job.settings, expected.running),
         unchanged=left_alone(job),
         database=job.database,
     )
-    policy = closed_gate_policy(job.settings) if closed else gate_policy(job.settings)
+    policy = closed_gate_policy(job.settings) if users_wait(job) else gate_policy(job.settings)
     return wait_until_healthy(job.world, look, policy, job.watcher)

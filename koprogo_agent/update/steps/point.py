@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from koprogo_agent.domain.states import Truth
-from koprogo_agent.update.job import Found, Job, close, users_come_in
+from koprogo_agent.update.holding import hold_again, users_come_in
+from koprogo_agent.update.job import Found, Job
 from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.reviving import revive_database
 
@@ -12,16 +13,19 @@ def do(job: Job) -> Facts:
     """Makes the point, unless a try before this one has."""
     point = job.operation.point
     job.journal.note_scratch((point, job.operation.aside))
-    close(job)  # it stands already, unless a reboot has opened it
-    if not (job.operation.state.tries and _made_by_an_earlier_try(job)):
+    stale = bool(job.operation.state.tries) and users_come_in(job)
+    runs = hold_again(job)
+    if not job.operation.state.tries:
         job.world.database.make_point(job.database, point)
-    return {"name": point}
-
-
-def _made_by_an_earlier_try(job: Job) -> bool:
-    """Asked only where there was one: users wait for each question."""
+        return {"name": point, "runs": runs}
+    # Asked only where there was a try before: users wait for each question.
     revive_database(job)
-    return job.world.database.has_database(job.database, job.operation.point)
+    if stale:
+        # They may have written since; nothing was migrated yet, so another copy is as good.
+        job.world.database.drop(job.database, point)
+    if not job.world.database.has_database(job.database, point):
+        job.world.database.make_point(job.database, point)
+    return {"name": point, "runs": runs}
 
 
 def undo(job: Job) -> Facts:
@@ -39,8 +43,6 @@ def swap_back(job: Job) -> Facts:
     return {}
 
 
-def probe(job: Job) -> Found:
-    """Whether the point exists, whole."""
-    exists = job.world.database.has_database(job.database, job.operation.point)
-    facts = {"name": job.operation.point} if exists else {}
-    return Found(Truth.DONE if exists else Truth.NOT_DONE, facts)
+def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
+    """It is done again: that finds a point that is there, and makes sure that nobody writes."""
+    return Found(Truth.NOT_DONE)

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 
+import structlog
+
 from koprogo_agent.domain.deployment import Deployment, ServicePin
 from koprogo_agent.domain.overlay import define, override, repository
 from koprogo_agent.domain.plan import Kind, Step
 from koprogo_agent.domain.states import Truth
-from koprogo_agent.errors import StepFailed
+from koprogo_agent.errors import AgentError, StepFailed
 from koprogo_agent.ports import LocalImage, PullProgress
 from koprogo_agent.update.job import Found, Job, model_of, staged_project
 from koprogo_agent.update.operation import Facts
+
+log = structlog.get_logger()
 
 CANDIDATE = "candidate.json"
 
@@ -23,6 +27,8 @@ def do(job: Job) -> Facts:
     for reference in sorted({pin.image for pin in job.target.pins.values()}):
         if job.world.images.find(reference) is None or _floats(job, reference):
             pulled += _pull(job, reference).size
+    if job.operation.state.plan.holds:
+        _bring_waiting_room(job)
     if job.operation.kind not in {Kind.INSTALL, Kind.UPDATE}:
         return {"bytes": pulled}
     target = _pinned(job)
@@ -53,14 +59,24 @@ def _floats(job: Job, reference: str) -> bool:
 
 def _pull(job: Job, reference: str) -> LocalImage:
     known = job.world.images.find(reference)
-
-    def tell(progress: PullProgress) -> None:
-        job.watcher.goes_on(repository(reference), progress.received, progress.total)
-
-    image = job.world.images.pull(reference, tell)
+    image = job.world.images.pull(reference, lambda one: _tell(job, reference, one))
     if known is None:
         job.journal.brought(_by_digest(image, reference), job.operation)
     return image
+
+
+def _bring_waiting_room(job: Job) -> None:
+    """Has its image here before anything is held; it stays, and the hold finds a way without it."""
+    image = job.settings.hold.image
+    try:
+        if job.world.images.find(image) is None:
+            job.world.images.pull(image, lambda one: _tell(job, image, one))
+    except AgentError as error:
+        log.warning("hold.no_image", image=image, why=error.message)
+
+
+def _tell(job: Job, reference: str, progress: PullProgress) -> None:
+    job.watcher.goes_on(repository(reference), progress.received, progress.total)
 
 
 def _by_digest(image: LocalImage, reference: str) -> str:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from koprogo_agent.domain.plan import Step
 from koprogo_agent.domain.states import Truth
-from koprogo_agent.update.job import Found, Job, close
+from koprogo_agent.update.holding import hold_again
+from koprogo_agent.update.job import Found, Job
 from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.reviving import revive_database
 from koprogo_agent.update.steps.point import swap_back
@@ -17,12 +18,12 @@ def do(job: Job) -> Facts:
     chosen = Path(job.operation.fact(Step.RESTORE, "from"))
     point = job.operation.point
     job.journal.note_scratch((point, job.operation.aside))
-    close(job)
+    runs = hold_again(job)
     if not job.world.database.has_database(job.database, point):
         job.world.database.replace(
             job.database, chosen, point, lambda size: job.watcher.goes_on("restore", size, 0)
         )
-    return {"from": str(chosen)}
+    return {"from": str(chosen), "runs": runs}
 
 
 def undo(job: Job) -> Facts:

@@ -13,15 +13,8 @@ from koprogo_agent.domain.overlay import awaited, expectation, is_made_of, level
 from koprogo_agent.domain.plan import Kind
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.ports import Project
-from koprogo_agent.update.job import (
-    PINS,
-    Found,
-    Job,
-    closed_services,
-    laid_project,
-    left_alone,
-    model_of,
-)
+from koprogo_agent.update.holding import closed_services, users_wait
+from koprogo_agent.update.job import PINS, Found, Job, laid_project, left_alone, model_of
 from koprogo_agent.update.looking import Look, examined, gate_policy, wait_until_healthy
 from koprogo_agent.update.operation import Facts
 
@@ -96,7 +89,7 @@ def _apply(job: Job, deployment: Deployment, other: Deployment | None) -> Facts:
     job.world.files.lay(deployment.tag)
     pins = job.world.files.write_override(PINS, override(deployment.pins))
     project = laid_project(job, deployment, pins)
-    exchange = _exchange_behind_fence if closed_services(job) else _exchange_in_use
+    exchange = _exchange_while_users_wait if users_wait(job) else _exchange_in_use
     exchange(job, deployment, project)
     dropped = sorted(set(other.pins) - set(deployment.pins)) if other else []
     if dropped:
@@ -114,8 +107,8 @@ def _exchange_in_use(job: Job, deployment: Deployment, project: Project) -> None
     _bring(job, model, order, partial(job.world.stack.up, project))
 
 
-def _exchange_behind_fence(job: Job, deployment: Deployment, project: Project) -> None:
-    """Users wait: compose makes all containers in one run, those of the ingress too.
+def _exchange_while_users_wait(job: Job, deployment: Deployment, project: Project) -> None:
+    """Each second counts: compose makes all containers in one run, those of the ingress too.
 
     One-shots that have done their work and are still the same are not run again, as they are not
     when the machine starts.

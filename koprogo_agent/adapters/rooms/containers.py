@@ -1,0 +1,263 @@
+"""The containers of waiting rooms.
+
+A room needs nothing of the machine but the engine: its files are copied into it before it starts,
+and it is worked over the network that it shares with the service.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import secrets
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from koprogo_agent import docker_api
+from koprogo_agent.adapters.compose import containers
+from koprogo_agent.adapters.rooms.control import BASE, PORT, Door, leads_to_room
+from koprogo_agent.domain.traefik import room_labels, routing
+from koprogo_agent.errors import RetryLater
+from koprogo_agent.ports import Room
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+LABEL = "be.koprogo.agent.room"
+"""On a room's container: the service whose routes it takes."""
+_PROJECT = "be.koprogo.agent.room.project"
+_TOKEN = "be.koprogo.agent.room.token"  # noqa: S105 - the name of a label
+_FOLDER = "/koprogo-room"
+_FILES = (
+    *("haproxy.cfg", "room.lua", "page.json"),
+    *(f"page.{language}.html" for language in ("fr", "nl", "de", "en")),
+)
+_MEMORY = 256 * 1024**2
+_SECOND = 10**9
+_HEALTH = {"Interval": _SECOND // 2, "Timeout": 2 * _SECOND, "Retries": 1}
+_TAG = "koprogo-room-"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A room's container, as the engine tells of it."""
+
+    service: str
+    token: str
+    details: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        return str(self.details["Id"])
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        return _addresses(self.details)
+
+    @property
+    def door(self) -> Door | None:
+        """None while it does not run."""
+        address = next(iter(self.addresses.values()), None)
+        return Door(address, self.token) if address else None
+
+    def as_seen(self) -> Room:
+        """The room with what it says of itself."""
+        run = f"{self.id}@{self.details['State']['StartedAt']}"
+        door = self.door
+        told = door.state() if door else None
+        if told is None:
+            return Room(self.service, run, answers=False)
+        passing = int(told["passing"])
+        return Room(
+            service=self.service,
+            run=run,
+            answers=True,
+            closed=bool(told["closed"]),
+            # The request that asks is one of those that are here.
+            held=max(0, int(told["here"]) - passing - 1),
+            passing=passing,
+            longest=float(told["longest"]),
+            late=int(told["late"]),
+        )
+
+
+class HaproxyRooms:
+    """Waiting rooms by HAProxy: the port `Rooms`.
+
+    Args:
+        host: the engine's address.
+        image: reference of HAProxy's image; it must be here.
+    """
+
+    def __init__(self, host: str, image: str) -> None:
+        self._host = host
+        self._image = image
+
+    def put_up(self, project_name: str, service: str, container: str, limit: float) -> None:
+        """Starts a room for a service, or starts the one that is there."""
+        from docker.errors import APIError, ImageNotFound  # noqa: PLC0415 - not for an idle daemon
+
+        try:
+            with docker_api.client(self._host) as api:
+                room = self._find(project_name, service)
+                if room is None:
+                    self._create(api, project_name, service, container, limit)
+                    room = self._find(project_name, service)
+                if room is not None and not room.details["State"]["Running"]:
+                    api.start(room.id)
+        except ImageNotFound as error:
+            raise RetryLater(
+                f"cannot put up a waiting room: the image {self._image} is not here",
+                code="image.absent",
+            ) from error
+        except APIError as error:
+            raise RetryLater(
+                f"the waiting room of {service} does not start: {error.explanation}",
+                code="room.failed",
+            ) from error
+
+    def seen(self, project_name: str) -> tuple[Room, ...]:
+        """The rooms of a project."""
+        return tuple(room.as_seen() for room in self._all(project_name))
+
+    def has_route(self, project_name: str, service: str, ingress: Sequence[str]) -> bool:
+        """Asks each container of the ingress, on all ports that it exposes."""
+        room = self._find(project_name, service)
+        if room is None:
+            return False
+        for container in ingress:
+            address = containers.address(self._host, container)
+            details = containers.details(self._host, container)
+            if address and details and leads_to_room(address, _ports(details), room.token):
+                return True
+        return False
+
+    def close(self, project_name: str, service: str) -> None:
+        """Holds new requests."""
+        self._tell(project_name, service, "close")
+
+    def open(self, project_name: str, service: str, container: str) -> None:
+        """Passes requests on to a container."""
+        room = self._find(project_name, service)
+        details = containers.details(self._host, container)
+        if room is None or details is None:
+            raise _silent(service)
+        self._tell(project_name, service, "open", _upstream(details, room.addresses))
+
+    def step_aside(self, project_name: str, service: str) -> None:
+        """Becomes unhealthy."""
+        self._tell(project_name, service, "leave")
+
+    def remove(self, project_name: str, service: str) -> None:
+        """Removes a room."""
+        from docker.errors import NotFound  # noqa: PLC0415 - what an idle daemon does not need
+
+        with docker_api.client(self._host) as api:
+            for room in self._all(project_name):
+                if room.service == service:
+                    try:
+                        api.remove_container(room.id, v=True, force=True)
+                    except NotFound:
+                        continue
+
+    # --- inside
+
+    def _tell(self, project_name: str, service: str, verb: str, argument: str = "") -> None:
+        room = self._find(project_name, service)
+        door = room.door if room else None
+        if door is None or not door.tell(verb, argument):
+            raise _silent(service)
+
+    def _find(self, project_name: str, service: str) -> _Found | None:
+        return next((one for one in self._all(project_name) if one.service == service), None)
+
+    def _all(self, project_name: str) -> list[_Found]:
+        filters = json.dumps({"label": [f"{_PROJECT}={project_name}"]})
+        listed = docker_api.read(self._host, "/containers/json", all="1", filters=filters) or []
+        found = [(one["Labels"], containers.details(self._host, one["Id"])) for one in listed]
+        return [
+            _Found(labels[LABEL], labels[_TOKEN], details)
+            for labels, details in found
+            if details is not None
+        ]
+
+    def _create(
+        self, api: APIClient, project_name: str, service: str, container: str, limit: float
+    ) -> None:
+        details = containers.details(self._host, container)
+        if details is None:
+            raise RetryLater(f"{service} has no container any more", code="room.failed")
+        token = secrets.token_hex(16)
+        networks = list(details["NetworkSettings"]["Networks"] or {})
+        upstream = _upstream(details, dict.fromkeys(networks, "")) or "127.0.0.1:1"
+        own = {LABEL: service, _PROJECT: project_name, _TOKEN: token}
+        labels = room_labels(details["Config"]["Labels"], _TAG, PORT, f"{BASE}{token}/")
+        health = f"http://127.0.0.1:{PORT}{BASE}{token}/health"
+        made = api.create_container(
+            image=self._image,
+            name=f"{project_name}-{service}-koprogo-agent-room",
+            entrypoint=["haproxy"],
+            command=["-db", "-f", f"{_FOLDER}/haproxy.cfg"],
+            environment={
+                "KOPROGO_ROOM": _FOLDER,
+                "KOPROGO_ROOM_TOKEN": token,
+                "KOPROGO_ROOM_ADDRESS": upstream,
+                "KOPROGO_ROOM_LIMIT": str(limit),
+            },
+            labels=labels | own,
+            healthcheck={"Test": ["CMD", "wget", "-q", "-O", "/dev/null", health], **_HEALTH},
+            host_config=api.create_host_config(
+                restart_policy={"Name": "unless-stopped"}, mem_limit=_MEMORY
+            ),
+            networking_config={"EndpointsConfig": {networks[0]: {}}},
+        )
+        for network in networks[1:]:
+            api.connect_container_to_network(made["Id"], network)
+        api.put_archive(made["Id"], "/", _archive())
+        api.start(made["Id"])
+
+
+def _silent(service: str) -> RetryLater:
+    return RetryLater(f"the waiting room of {service} does not answer", code="room.silent")
+
+
+def _addresses(details: Mapping[str, Any]) -> dict[str, str]:
+    """Network -> IP address, of a running container."""
+    networks = details["NetworkSettings"]["Networks"] or {}
+    return {name: one["IPAddress"] for name, one in networks.items() if one["IPAddress"]}
+
+
+def _upstream(details: Mapping[str, Any], shared: Mapping[str, str]) -> str:
+    """`IP:PORT` of a container on a network that the room shares with it, or an empty string.
+
+    Port: what its labels say, else the lowest that it exposes, as Traefik does.
+    """
+    found = routing({**details["Config"]["Labels"], "traefik.enable": "true"})
+    port = found.port if found else None
+    port = port or min(_ports(details), default=80)
+    address = next((ip for name, ip in _addresses(details).items() if name in shared), "")
+    return f"{address}:{port}" if address else ""
+
+
+def _ports(details: Mapping[str, Any]) -> list[int]:
+    """The TCP ports that a container exposes."""
+    exposed = details["Config"].get("ExposedPorts") or {}
+    return sorted(int(one.split("/")[0]) for one in exposed if one.endswith("/tcp"))
+
+
+def _archive() -> bytes:
+    """The files of a room as a tar, in a folder that HAProxy's own user may write to."""
+    packed = io.BytesIO()
+    here = files(__package__)
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        folder = tarfile.TarInfo(_FOLDER.removeprefix("/"))
+        folder.type, folder.mode = tarfile.DIRTYPE, 0o777
+        archive.addfile(folder)
+        for name in _FILES:
+            content = (here / name).read_bytes()
+            entry = tarfile.TarInfo(f"{folder.name}/{name}")
+            entry.size, entry.mode = len(content), 0o644
+            archive.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()

@@ -1,0 +1,98 @@
+-- The door of a waiting room, and the requests by which the agent works it.
+--
+-- What the agent last asked for is kept in a file: a room that restarts goes on as it was.
+
+local ROOM = os.getenv("KOPROGO_ROOM")
+local LIMIT = tonumber(os.getenv("KOPROGO_ROOM_LIMIT"))
+local STATE = ROOM .. "/state"
+local STEP_MS = 50
+
+local closed, leaving, address = false, false, nil
+local longest, late = 0, 0
+
+local function keep()
+    local file = io.open(STATE .. ".new", "w")
+    if file == nil then return false end
+    file:write(closed and "closed" or "open", " ", leaving and "leaving" or "staying", " ", address or "-", "\n")
+    file:close()
+    return os.rename(STATE .. ".new", STATE)
+end
+
+local function lead_to(where)
+    local ip, port = where:match("^(.*):(%d+)$")
+    if ip == nil then return false end
+    core.backends["application"].servers["one"]:set_addr(ip, tonumber(port))
+    address = where
+    return true
+end
+
+-- Once the servers exist.
+core.register_task(function()
+    local file = io.open(STATE, "r")
+    if file == nil then return end
+    local door, stay, where = file:read("l"):match("^(%a+) (%a+) (%S+)$")
+    file:close()
+    closed, leaving = door == "closed", stay == "leaving"
+    if where ~= nil and where ~= "-" then lead_to(where) end
+end)
+
+local function since(began)
+    local now = core.now()
+    return (now.sec - began.sec) + (now.usec - began.usec) / 1000000
+end
+
+core.register_action("hold", { "http-req" }, function(txn)
+    if not closed then return end
+    local began = core.now()
+    while closed do
+        if since(began) >= LIMIT then
+            late = late + 1
+            txn:set_var("txn.late", true)
+            return
+        end
+        core.msleep(STEP_MS)
+    end
+    longest = math.max(longest, since(began))
+end)
+
+local function state()
+    local door = core.frontends["room"]:get_stats()
+    local application = core.backends["application"]:get_stats()
+    return string.format(
+        '{"closed":%s,"leaving":%s,"here":%d,"passing":%d,"longest":%.3f,"late":%d,"address":"%s"}',
+        closed, leaving, tonumber(door.scur), tonumber(application.scur) + tonumber(application.qcur),
+        longest, late, address or "")
+end
+
+local function act(verb, query)
+    if verb == "close" then
+        closed = true
+    elseif verb == "open" then
+        if not lead_to(query) then return false end
+        closed = false
+    elseif verb == "leave" then
+        leaving = true
+    else
+        return false
+    end
+    return keep()
+end
+
+core.register_service("control", "http", function(applet)
+    local verb = applet.path:match("([^/]*)$")
+    local status, body = 200, "room"
+    if applet.method == "POST" then
+        if not act(verb, applet.qs) then status, body = 400, "cannot do that" end
+    elseif verb == "health" then
+        if leaving then status, body = 503, "leaving" end
+    elseif verb == "state" then
+        body = state()
+    elseif verb ~= "here" then
+        status, body = 404, "no such thing"
+    end
+    applet:set_status(status)
+    applet:add_header("content-length", tostring(#body))
+    applet:add_header("cache-control", "no-store")
+    applet:start_response()
+    applet:send(body)
+end)

@@ -1,0 +1,164 @@
+"""Hold: from here on users wait, or are served beside what is exchanged (DESIGN, section 7)."""
+
+from __future__ import annotations
+
+import structlog
+
+from koprogo_agent.domain.gate import Expectation
+from koprogo_agent.domain.hold import Hold, Way
+from koprogo_agent.domain.overlay import override
+from koprogo_agent.domain.plan import Step
+from koprogo_agent.domain.states import Course, Truth
+from koprogo_agent.errors import RetryLater, StepFailed
+from koprogo_agent.update.holding import (
+    close_ingress,
+    close_rooms,
+    give_routes_back,
+    open_rooms,
+    plan_hold,
+    put_up_rooms,
+    runs_of,
+    stop_writers,
+    users_come_in,
+    what_is_ahead,
+)
+from koprogo_agent.update.job import Found, Job, staged_project
+from koprogo_agent.update.looking import Look, examined, gate_policy, inside, wait_until_healthy
+from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.reviving import revive_database
+from koprogo_agent.update.steps.pull import CANDIDATE
+
+log = structlog.get_logger()
+
+
+def do(job: Job) -> Facts:
+    """Takes the best way there is; on the way back, it also says whether users have written."""
+    state = job.operation.state
+    if state.course is not Course.BACK:
+        return _facts(job, _hold(job))
+    if not state.plan.rewinds_data and _served_beside(job):
+        # Users are with the version that passed its gate; what goes back meanwhile is beside it.
+        return dict(job.operation.facts.get(Step.HOLD, {}))
+    breached = not state.opened and users_come_in(job)
+    held = _hold(job)
+    if not state.plan.rewinds_data:
+        return _facts(job, held)
+    revive_database(job)
+    return _facts(job, held) | {"wrote": breached or (state.opened and _wrote(job))}
+
+
+def undo(job: Job) -> Facts:  # noqa: ARG001 - the contract of a step
+    """Letting users through is the work of the step `release`."""
+    return {}
+
+
+def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
+    """It is done again: each part of it finds what is there already."""
+    return Found(Truth.NOT_DONE)
+
+
+def _hold(job: Job) -> Hold:
+    """Chooses a way and goes it; another one where that cannot be gone."""
+    chosen = plan_hold(job.world, job.settings, what_is_ahead(job))
+    try:
+        return _go(job, chosen)
+    except RetryLater as error:
+        if chosen.way not in {Way.BESIDE, Way.WAIT} or not error.code.startswith(_STUCK):
+            raise
+        log.warning("hold.fallback", way=chosen.way, why=error.message)
+        _forget(job)
+        ahead = what_is_ahead(job, stuck=error.message)
+        return _go(job, plan_hold(job.world, job.settings, ahead))
+
+
+_STUCK = ("room.", "image.absent")
+"""Codes of faults after which no waiting room can be had here now."""
+
+
+def _go(job: Job, chosen: Hold) -> Hold:
+    match chosen.way:
+        case Way.BESIDE:
+            return _beside(job, chosen)
+        case Way.WAIT:
+            return _wait(job, chosen)
+        case Way.CLOSED:
+            close_ingress(job)
+        case Way.IN_USE:
+            pass
+    return chosen
+
+
+def _wait(job: Job, chosen: Hold) -> Hold:
+    put_up_rooms(job, chosen.rooms)
+    close_rooms(job, chosen.rooms)
+    if job.operation.state.plan.rewinds_data:
+        stop_writers(job)
+    return chosen
+
+
+def _beside(job: Job, chosen: Hold) -> Hold:
+    """The new version passes its gate beside the old one, and only then users are led to it."""
+    if job.world.stack.beside(job.settings.stack.project):
+        # Left by a crash: rooms may lead to what is made anew here.
+        open_rooms(job.world, job.settings)
+    try:
+        _start_beside(job, chosen.rooms)
+    except StepFailed as error:
+        if "restore_seconds" not in job.operation.facts.get(Step.REHEARSE, {}):
+            raise
+        # It has started in the rehearsal: what it cannot stand may be the version beside it.
+        log.warning("hold.beside_failed", why=error.message)
+        job.world.stack.end_beside(job.settings.stack.project)
+        return _wait(job, Hold(Way.WAIT, chosen.rooms, f"beside the old one, {error.message}"))
+    put_up_rooms(job, chosen.rooms)
+    for one in job.world.stack.beside(job.settings.stack.project):
+        job.world.rooms.open(job.settings.stack.project, one.service, one.id)
+    return chosen
+
+
+def _start_beside(job: Job, names: tuple[str, ...]) -> None:
+    stack, settings = job.world.stack, job.settings
+    pins = job.world.files.write_override(CANDIDATE, override(job.target.pins))
+    project = staged_project(job, job.target, pins)
+    for name in names:
+        stack.start_beside(project, name, settings.hold.environment)
+    look = Look(
+        project=settings.stack.project,
+        expected=Expectation(frozenset(names)),
+        inside=inside(settings, names),
+        examined=examined(settings, names),
+        listing=stack.beside,
+    )
+    wait_until_healthy(job.world, look, gate_policy(settings), job.watcher)
+
+
+def _served_beside(job: Job) -> bool:
+    """Whether rooms lead users to the version that stands beside."""
+    project = job.settings.stack.project
+    rooms = {one.service: one for one in job.world.rooms.seen(project) if one.answers}
+    beside = {one.service for one in job.world.stack.beside(project) if one.state == "running"}
+    held = job.operation.fact(Step.HOLD, "way") == Way.BESIDE
+    return held and bool(rooms) and all(n in beside and not r.closed for n, r in rooms.items())
+
+
+def _forget(job: Job) -> None:
+    """No rooms, and nothing beside: as if they had never been."""
+    open_rooms(job.world, job.settings)
+    give_routes_back(job.world, job.settings)
+    job.world.stack.end_beside(job.settings.stack.project)
+
+
+def _facts(job: Job, held: Hold) -> dict[str, object]:
+    return {
+        "way": str(held.way),
+        "rooms": list(held.rooms),
+        "why": held.why,
+        "runs": runs_of(job),
+        "at": job.world.clock.now().isoformat(),
+    }
+
+
+def _wrote(job: Job) -> bool:
+    """Not knowing counts as yes: restoring the point would lose what may be there."""
+    mark = job.operation.fact(Step.GATE, "mark")
+    return mark is None or job.world.database.wrote_since(job.database, mark)

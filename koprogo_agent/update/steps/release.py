@@ -1,0 +1,101 @@
+"""Release: requests are let through, and the stack answers as its users ask it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from koprogo_agent.domain.deployment import Deployment
+from koprogo_agent.domain.hold import Way
+from koprogo_agent.domain.overlay import expectation, is_made_of, override
+from koprogo_agent.domain.plan import Action, Direction, Step
+from koprogo_agent.domain.states import Truth
+from koprogo_agent.update.holding import give_routes_back, longest_wait, open_rooms
+from koprogo_agent.update.job import (
+    PINS,
+    Found,
+    Job,
+    laid_project,
+    left_alone,
+    model_of,
+    previous_of,
+)
+from koprogo_agent.update.looking import Look, examined, gate_policy, outside, wait_until_healthy
+from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.steps.gate import look_at
+from koprogo_agent.update.steps.switch import start_again
+
+
+def do(job: Job) -> Facts:
+    """Lets users through to the target."""
+    return _let_through(job, job.target)
+
+
+def undo(job: Job) -> Facts:
+    """Lets users through to what was there before; starts it, where only the hold stopped it."""
+    previous = previous_of(job)
+    stack = job.settings.stack
+    if Action(Step.SWITCH, Direction.UNDO) not in job.operation.state.actions:
+        job.world.stack.start(stack.project, stack.writers)
+        look_at(job, previous)
+    return _let_through(job, previous)
+
+
+def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
+    """Letting through is done again, and asked again: it changes nothing the second time."""
+    return Found(Truth.NOT_DONE)
+
+
+def _let_through(job: Job, deployment: Deployment) -> Facts:
+    world, project = job.world, job.settings.stack.project
+    began = world.clock.monotonic()
+    start_again(job, deployment)
+    _start_ingress(job, deployment)
+    open_rooms(world, job.settings)
+    world.stack.end_beside(project)
+    _look_as_users(job, deployment)
+    waited = _shut_out(job)
+    if rooms := world.rooms.seen(project):
+        waited = longest_wait(rooms)
+        give_routes_back(world, job.settings)
+        _look_as_users(job, deployment)
+    return {"seconds": world.clock.monotonic() - began, "waited": waited}
+
+
+def _shut_out(job: Job) -> float:
+    """Seconds for which users could not connect, where the ingress was stopped."""
+    at = job.operation.fact(Step.HOLD, "at")
+    if job.operation.fact(Step.HOLD, "way") != Way.CLOSED or at is None:
+        return 0.0
+    # Should the clock be set back meanwhile, nobody has waited for less than no time.
+    return max((job.world.clock.now() - datetime.fromisoformat(at)).total_seconds(), 0.0)
+
+
+def _look_as_users(job: Job, deployment: Deployment) -> None:
+    """Healthy in the engine's eyes, to which the ingress looks, and in those of users."""
+    expected = expectation(model_of(job, deployment))
+    project = job.settings.stack.project
+    routed = {one.service for one in job.world.rooms.seen(project)}
+    look = Look(
+        project=project,
+        expected=expected,
+        outside=outside(job.settings),
+        examined=examined(job.settings, expected.running - routed),
+        unchanged=left_alone(job),
+    )
+    wait_until_healthy(job.world, look, gate_policy(job.settings), job.watcher)
+
+
+def _start_ingress(job: Job, deployment: Deployment) -> None:
+    """Starts what the switch has made. A second try, or what was meddled with, is for compose."""
+    stack, settings = job.world.stack, job.settings.stack
+    pins = {name: pin for name, pin in deployment.pins.items() if name in settings.ingress}
+    there = [one for one in stack.containers(settings.project) if one.service in pins]
+    # A container that a killed compose left half made counts as well: there would be two.
+    as_made = sorted(one.service for one in there) == sorted(pins) and all(
+        is_made_of(one, pins[one.service]) for one in there
+    )
+    if as_made and not job.operation.state.tries:
+        stack.start(settings.project, list(pins))
+    else:
+        written = job.world.files.write_override(PINS, override(deployment.pins))
+        stack.up(laid_project(job, deployment, written), list(pins))

@@ -1,0 +1,175 @@
+"""The hold: no user is turned away, whatever is exchanged, and none waits for ever."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.simulation.checks import assert_no_row_lost, assert_sound
+from tests.simulation.instance import TICK, Instance
+from tests.simulation.people import Met, met
+
+
+def began(instance: Instance) -> list[str]:
+    """The actions that the operation went through."""
+    return instance.watcher.began
+
+
+def way(instance: Instance) -> str:
+    """The way of the last hold."""
+    fact = instance.journal.past(1)[0].operation.facts
+    return str(next(facts for step, facts in fact.items() if step == "hold")["way"])
+
+
+@pytest.fixture
+def watched(instance: Instance) -> Instance:
+    """An instance whose users count from now on."""
+    instance.scene.users.failed.clear()
+    return instance
+
+
+def test_without_schema_change_the_new_version_serves_beside_the_old(watched: Instance) -> None:
+    """Nobody waits, nobody is turned away, and what stood beside is gone afterwards."""
+    watched.scene.publisher.publish("1.0.1")
+    watched.settle()
+    assert watched.installed == watched.running == "v1.0.1"
+    assert way(watched) == "beside"
+    assert watched.scene.users.failed == []
+    assert watched.scene.users.longest == 0
+
+
+@pytest.mark.parametrize("free", [3, 0, -2])
+def test_without_connections_for_two_requests_wait(watched: Instance, free: int) -> None:
+    """The database has no room for a second pool: a short wait is better than refusals."""
+    watched.scene.database.free = free
+    watched.scene.publisher.publish("1.0.1")
+    watched.settle()
+    assert watched.installed == watched.running == "v1.0.1"
+    assert way(watched) == "wait"
+    assert watched.scene.users.failed == []
+    assert 0 < watched.scene.users.longest < 15
+
+
+def test_with_schema_change_requests_wait(watched: Instance) -> None:
+    """Until the new version has passed its gate on the migrated data."""
+    watched.scene.publisher.publish("1.1.0", schema=True)
+    watched.settle()
+    assert watched.installed == watched.running == "v1.1.0"
+    assert way(watched) == "wait"
+    assert watched.scene.users.failed == []
+    assert 0 < watched.scene.users.longest < 15
+
+
+def test_a_bad_release_is_taken_back_inside_the_hold(watched: Instance) -> None:
+    """It breaks after its migration: users wait a little longer, and notice nothing else."""
+    watched.scene.publisher.publish("1.1.0", schema=True, backend={"exits": "in production"})
+    watched.settle()
+    assert watched.installed == watched.running == "v1.0.0"
+    assert watched.scene.users.failed == []
+    assert_no_row_lost(watched)
+
+
+def test_a_bad_release_without_schema_change(watched: Instance) -> None:
+    """It starts in the rehearsal and not beside, nor in the place of the old one."""
+    watched.scene.publisher.publish("1.0.1", backend={"exits": "in production"})
+    watched.settle()
+    assert watched.installed == watched.running == "v1.0.0"
+    assert watched.quarantined == {"v1.0.1"}
+    assert watched.scene.users.failed == []
+
+
+def test_without_a_rehearsal_a_release_that_fails_beside_is_found_there(folder: Path) -> None:
+    """Users stay with the old version, and nothing was exchanged."""
+    instance = Instance.new(folder, rehearsal={"when": "never"})
+    instance.install()
+    instance.scene.users.failed.clear()
+    ids = instance.ids
+    instance.scene.publisher.publish("1.0.1", backend={"exits": "in production"})
+    instance.settle()
+    assert instance.quarantined == {"v1.0.1"}
+    assert instance.ids == ids
+    assert "switch" not in began(instance)[began(instance).index("hold") :]
+    assert instance.scene.users.failed == []
+    assert instance.scene.users.longest == 0
+
+
+@pytest.mark.parametrize("schema", [True, False])
+def test_an_ingress_that_does_not_hand_its_routes_over(watched: Instance, *, schema: bool) -> None:
+    """It is found out before anything is exchanged, and another way is taken."""
+    watched.scene.rooms.route = False
+    watched.scene.publisher.publish("1.1.0", schema=schema)
+    watched.settle()
+    assert watched.installed == watched.running == "v1.1.0"
+    assert way(watched) == ("closed" if schema else "in use")
+    assert not watched.scene.machine.rooms
+
+
+def test_an_image_of_the_room_that_cannot_be_had(folder: Path) -> None:
+    """The update goes on without a room: nothing may depend on it."""
+    instance = Instance.new(folder, hold={"image": "haproxy:none"})
+    instance.scene.registry.published = {
+        name: program
+        for name, program in instance.scene.registry.published.items()
+        if not name.startswith("haproxy")
+    }
+    instance.install()
+    instance.scene.publisher.publish("1.1.0", schema=True)
+    instance.settle()
+    assert instance.installed == instance.running == "v1.1.0"
+    assert way(instance) == "closed"
+
+
+def test_a_room_that_falls_in_the_hold(watched: Instance) -> None:
+    """It restarts and keeps its state; what may have been written meanwhile is never discarded."""
+    fell: list[str] = []
+
+    def meddle() -> None:
+        room = watched.scene.machine.rooms.get("backend")
+        if began(watched)[-1:] == ["gate"] and room and not fell:
+            room.restarts += 1
+            fell.append(room.service)
+
+    watched.scene.machine.busy = meddle
+    watched.scene.publisher.publish("1.1.0", schema=True)
+    watched.settle()
+    assert fell
+    assert watched.installed == watched.running == "v1.1.0"
+    assert_no_row_lost(watched)
+
+
+def test_a_lost_journal_does_not_leave_users_waiting(instance: Instance) -> None:
+    """Whatever else is lost: the next start ends a hold before anything else."""
+    instance.taps.named = {"database.make_point before": "killed"}
+    instance.scene.publisher.publish("1.1.0", schema=True)
+    instance.tick()
+    instance.taps.named = {}
+    assert met(instance.scene.machine) is Met.HELD
+    instance.journal.close()
+    (instance.folder / "state.db").write_bytes(b"noise" * 1000)
+    instance.start()
+    instance.tick()
+    assert met(instance.scene.machine) is Met.SERVED
+    assert not instance.scene.machine.rooms
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nobody_waits_longer_than_the_hold_and_a_restart(instance: Instance, seed: int) -> None:
+    """Updates in a row, good and bad, the agent killed at random instants of the hold."""
+    chance = random.Random(seed)
+    machine, ids = instance.scene.machine, instance.ids
+    users: Any = instance.scene.users
+    for number in range(25):
+        taps = instance.taps
+        taps.names.clear()
+        taps.strikes = {chance.randrange(20, 140): "killed" for _ in range(chance.randrange(3))}
+        users.longest = 0.0
+        bad = {"exits": "in production"} if chance.random() < 0.3 else {}
+        schema = chance.random() < 0.5
+        instance.scene.publisher.publish(f"1.{number + 1}.0", schema=schema, backend=bad)
+        instance.settle()
+        assert_sound(instance, ids)
+        assert not machine.rooms
+        assert users.longest < 60 + TICK * len(taps.strikes), number
