@@ -153,7 +153,8 @@ class Publisher:
         self._padding: dict[str, str] = {}
         # HAProxy is the agent's waiting room, whatever the ingress is.
         used = dict.fromkeys((ingress, Ingress.HAPROXY))
-        self.fixed_images = (*FIXED_IMAGES, *map(INGRESS_IMAGES.__getitem__, used))
+        proxies = tuple(INGRESS_IMAGES[one] for one in used)
+        self.fixed_images = FIXED_IMAGES + proxies
         for name, tag, make in self.fixed_images:
             oci.push(make(), registry, name, [tag])
 
