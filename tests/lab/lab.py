@@ -110,8 +110,7 @@ class Lab:
                 self.origin.repository, self.registry, self.keys.ssh, self._style, self._ingress
             )
             if self.engine.owned and self._credentials is None:
-                kept = [f"{name}:{tag}" for name, tag, _ in self.publisher.fixed_images]
-                tidy.keep_layers(self.engine, self.registry.address, kept)
+                tidy.keep_layers(self.engine, self.registry.address, self.publisher.fixed)
             self.stack = self._new_stack()
             self._exits = exits.pop_all()
         atexit.register(self._exits.close)

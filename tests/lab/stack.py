@@ -29,6 +29,7 @@ COMPOSE_FILES = (BASE_FILE, OVERRIDE_FILE)
 
 DATABASE = "koprogo_db"
 DATABASE_USER = "koprogo"
+SERVICE_LABEL = "com.docker.compose.service"
 UP_SECONDS = 240
 PSQL_SECONDS = 600.0
 LONG_LIVED = ("postgres", "backend", "frontend", "minio")
@@ -155,10 +156,14 @@ class Stack:
         self.compose(tree, *WAIT, *self.long_lived, env=env)
 
     def containers(self) -> dict[str, str]:
-        """The id of each service's container, stopped ones included."""
+        """The id of each service's container, stopped ones included.
+
+        Containers that the agent puts beside them for a while are no service's.
+        """
         filters = json.dumps({"label": [f"com.docker.compose.project={self.project}"]})
         listed = docker_api.read(self.docker_host, "/containers/json", all="1", filters=filters)
-        return {each["Labels"]["com.docker.compose.service"]: each["Id"] for each in listed}
+        services = ((each["Labels"].get(SERVICE_LABEL), each["Id"]) for each in listed)
+        return {service: identity for service, identity in services if service}
 
     def state(self, service: str) -> dict[str, object]:
         """What `docker inspect` says of the state of a service's container."""
