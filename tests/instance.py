@@ -134,6 +134,7 @@ class Instance:
 
 
 def _defaults(lab: Lab, root: Path, tree: Path) -> dict[str, dict[str, Any]]:
+    room = lab.publisher.room
     return {
         "source": {"url": lab.origin.url, "ca_file": str(lab.origin.ca_file)},
         "trust": {"directory": str(root / "trust")},
@@ -147,8 +148,8 @@ def _defaults(lab: Lab, root: Path, tree: Path) -> dict[str, dict[str, Any]]:
             "writers": ["backend"],
             "docker_host": lab.engine.host,
         },
+        "hold": {"image": f"{room.repository}@{room.digest}"},
         "migration": {"path": MIGRATIONS},
-        "hold": {"image": f"{lab.registry.address}/lab/haproxy:2.6"},
         "gate": dict(QUICK_GATE),
         "soak": {"duration": 0},
         "rehearsal": {"timeout": 60},

@@ -126,7 +126,7 @@ class Field:
         watched = watch(self.instance)
         assert watched.outcome is outcome
         assert [one.code for one in watched.seen.failures] == [code]
-        assert not {"fence", "switch"} & set(watched.seen.actions)
+        assert not {"hold", "switch"} & set(watched.seen.actions)
         assert watched.restarted == set()
         assert watched.tally.failed == 0
         failure = watched.seen.failures[0]

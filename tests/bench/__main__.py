@@ -71,7 +71,7 @@ def _parts(options: argparse.Namespace) -> Iterator[Part]:
         return not wanted or any(word in name for word in wanted)
 
     if any(map(is_wanted, _IN_LAB)):
-        with Lab() as lab:
+        with Lab(shared=True) as lab:
             yield from (part for part in _in_lab(lab, quick=quick) if is_wanted(part[0]))
     yield from (part for part in _beside(quick=quick) if is_wanted(part[0]))
 

@@ -1,4 +1,4 @@
-"""What data costs: backup and rehearsal beforehand, and the fence of an update with schema change.
+"""What data costs: backup and rehearsal beforehand, and the hold of an update with schema change.
 
 Floors are measured on the same database in the same run: the copy inside PostgreSQL by `psql`, the
 migration by the application's own books, the backend's start by the engine.
@@ -64,7 +64,7 @@ def measure(site: Site, rounds: int, megabytes: int) -> Iterator[Figure]:
     with Agent(site.kept) as agent:
         updates = [site.by_agent(agent, Kind.GOOD_WITH_MIGRATION) for _ in range(rounds)]
         floors = _floors(site)
-        yield _fenced(site, updates, floors)
+        yield _held(site, updates, floors)
         broken = site.by_agent(agent, Kind.BROKEN_IN_PRODUCTION_AFTER_MIGRATION, "rolled_back")
     yield _swapped(site, broken)
 
@@ -74,11 +74,11 @@ def _grow(site: Site, megabytes: int) -> None:
     fill(site.stack, max(0.0, megabytes - size(site.stack) / 1e6))
 
 
-def _fenced(site: Site, updates: list[Update], floors: Floors) -> Figure:
+def _held(site: Site, updates: list[Update], floors: Floors) -> Figure:
     lost = [one.tally.unavailable for one in updates]
     steps = ", ".join(
         f"{name} {middle([one.steps[name] for one in updates]):.1f}"
-        for name in ("fence", "point", "switch", "gate", "unfence")
+        for name in ("hold", "point", "switch", "gate", "release")
     )
     return Figure(
         f"unavailable, update with schema change, {_amount(site)} of data",

@@ -72,7 +72,7 @@ def measure_patient(site: Site) -> Iterator[Figure]:
     site.look_every("30s")
     with Agent(site.kept) as agent:
         kept, plain = site.by_agent(agent), site.by_compose()
-        fenced = site.by_agent(agent, Kind.GOOD_WITH_MIGRATION)
+        held = site.by_agent(agent, Kind.GOOD_WITH_MIGRATION)
     yield Figure(
         "  the same with KoproGo's own healthchecks, every 30 s",
         kept.seconds,
@@ -82,7 +82,7 @@ def measure_patient(site: Site) -> Iterator[Figure]:
     )
     yield Figure(
         "  unavailable with them, update with schema change",
-        fenced.tally.unavailable,
+        held.tally.unavailable,
         "s",
         beside="one run; the agent runs the healthchecks itself while users wait",
     )

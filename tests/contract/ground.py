@@ -34,6 +34,7 @@ class Ground:
         corrupt: overwrites a backup with noise.
         ingress: the service through which users come in.
         one_shot: the service that ends.
+        image_tag: the tag of the images of v1.0.0.
     """
 
     engine: Engine
@@ -46,6 +47,7 @@ class Ground:
     corrupt: Callable[[Path], None]
     ingress: str = "ingress"
     one_shot: str = "bootstrap"
+    image_tag: str = ":v1.0.0"
 
     @property
     def at(self) -> DatabaseAt:
@@ -133,4 +135,5 @@ def on_the_lab(lab: Lab, engine: Engine) -> Ground:
         corrupt=corrupt,
         ingress=lab.stack.ingress.service,
         one_shot=ONE_SHOT,
+        image_tag=":1.0.0",
     )

@@ -153,8 +153,8 @@ def test_run(ground: Ground, stack: Stack) -> None:
 def test_render(ground: Ground, stack: Stack) -> None:
     """Variables and relative paths are resolved."""
     services = stack.render(replace(ground.project, files=ground.project.files[:-1]))["services"]
-    assert services["backend"]["image"].endswith(f":{ground.project.image_tag}")
-    sources = [mount["source"] for mount in services["ingress"]["volumes"]]
+    assert services["backend"]["image"].endswith(ground.image_tag)
+    sources = [mount["source"] for mount in services[ground.ingress]["volumes"]]
     root = ground.engine.settings.stack.directory
     assert any(Path(source).is_relative_to(root) for source in sources)
 

@@ -36,7 +36,7 @@ def main() -> int:
     with ExitStack() as exits:
         with console.status("bringing up the lab"):
             exits.enter_context(_nothing_left_behind())
-            lab = exits.enter_context(Lab())
+            lab = exits.enter_context(Lab(shared=True))
             board = exits.enter_context(_dashboard(console, lab))
             instance = board.first if board else Instance.create(lab, gate=PATIENT_GATE)
             shop = exits.enter_context(workshop_of(lab, PEOPLE))

@@ -6,7 +6,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,22 +17,22 @@ from koprogo_agent.update.adoption import UNKNOWN
 from koprogo_agent.update.requests import Requests
 from koprogo_agent.wiring import JOURNAL
 from tests.instance import Instance
-from tests.lab.ingress import Ingress
+from tests.lab.engine import Engine
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
 from tests.lab.releases import Release
-from tests.lab.stack import ONE_SHOT
+from tests.lab.stack import BASE_FILE, ONE_SHOT, QUICK
 from tests.scenes import bring, installed, lives, remove_stack, watch, writer
 
 pytestmark = pytest.mark.real
 
 ROOT = Path(__file__).parents[2]
+UNNAMED = Path(BASE_FILE).parent.name
+"""The project's name where nobody chose one."""
 CHANGED = {"backend", "frontend"}
 """What the releases of these tests change."""
 RUN_AGAIN = {*CHANGED, ONE_SHOT}
 """The one-shot has ended before; it runs again in the same container."""
-FENCED = {*RUN_AGAIN, Ingress.TRAEFIK.service}
-"""The fence stops the ingress, and starts the same container again."""
 
 
 def by_hand(lab: Lab, release: Release, image_tag: str = "") -> Instance:
@@ -63,7 +63,7 @@ def test_a_running_stack_is_adopted_updated_and_taken_back_to(lab: Lab) -> None:
     failed, taken_back = bring(instance, Kind.BROKEN_IN_PRODUCTION_AFTER_MIGRATION)
     assert taken_back.outcome is Outcome.ROLLED_BACK
     assert taken_back.replaced <= CHANGED
-    assert taken_back.restarted <= FENCED
+    assert taken_back.restarted <= RUN_AGAIN
     assert lab.stack.applied() == list(first.migrations)
     assert installed(instance) == first.tag != failed.tag
 
@@ -85,7 +85,7 @@ def test_a_running_stack_is_adopted_updated_and_taken_back_to(lab: Lab) -> None:
     third, changed = bring(instance, Kind.GOOD_WITH_MIGRATION)
     assert changed.outcome is Outcome.COMMITTED
     assert changed.replaced == CHANGED
-    assert changed.restarted <= FENCED
+    assert changed.restarted <= RUN_AGAIN
     assert lab.stack.applied() == list(third.migrations)
 
 
@@ -118,14 +118,14 @@ def test_a_stack_of_no_known_release_is_adopted_and_updated(lab: Lab) -> None:
     _, taken_back = bring(instance, Kind.BROKEN_IN_PRODUCTION_AFTER_MIGRATION)
     assert taken_back.outcome is Outcome.ROLLED_BACK
     assert taken_back.replaced <= CHANGED
-    assert taken_back.restarted <= FENCED
+    assert taken_back.restarted <= RUN_AGAIN
     assert installed(instance) == UNKNOWN
     assert lab.stack.applied() == list(own_build.migrations)
 
     release, updated = bring(instance, Kind.GOOD_WITH_MIGRATION)
     assert updated.outcome is Outcome.COMMITTED
     assert updated.replaced == CHANGED
-    assert updated.restarted <= FENCED
+    assert updated.restarted <= RUN_AGAIN
     assert installed(instance) == release.tag
 
 
@@ -177,7 +177,7 @@ def test_a_corrupt_journal_is_made_anew(
     assert next_one.restarted <= RUN_AGAIN
 
 
-def test_a_journal_lost_behind_the_fence_leaves_no_stack_down(updated: Instance) -> None:
+def test_a_journal_lost_during_a_hold_leaves_no_stack_down(updated: Instance) -> None:
     """Killed and damaged at once: what was stopped runs again, and the update is done anew.
 
     The copy of the database that was made stays: it might be the only good one. The doctor tells.
@@ -189,12 +189,12 @@ def test_a_journal_lost_behind_the_fence_leaves_no_stack_down(updated: Instance)
         command = [sys.executable, "-m", "tests.crashing", "update", "forward after point"]
         killed = subprocess.run(command, cwd=ROOT, env=patient.environment, check=False)
         assert killed.returncode == -signal.SIGKILL
-        assert stack.state(stack.ingress.service)["Status"] == "exited"
+        assert stack.state("backend")["Status"] == "exited"
         _damage(updated.settings.state.directory / JOURNAL, truncated)
         with patient.engine() as engine:
             adopted = engine.look()
             assert adopted.choice.candidate is not None
-            assert stack.state(stack.ingress.service)["Running"]
+            assert stack.state("backend")["Running"]
             ran = engine.tick()
         assert ran is not None
         assert ran.outcome is Outcome.COMMITTED
@@ -210,3 +210,29 @@ def _damage(path: Path, harm: Callable[[bytearray], None]) -> None:
     content = bytearray(path.read_bytes())
     harm(content)
     path.write_bytes(content)
+
+
+@pytest.fixture
+def unnamed() -> Iterator[Lab]:
+    """A lab whose operator starts the stack without `-p`; the name is not unique on an engine."""
+    with Engine(own=True) as engine, Lab(engine, settings=QUICK, project=UNNAMED) as lab:
+        yield lab
+
+
+def test_a_stack_started_without_a_project_name_is_adopted_and_updated(unnamed: Lab) -> None:
+    """Compose calls it after the folder of the first file, as it does KoproGo's."""
+    first = unnamed.publisher.publish(Kind.GOOD)
+    unnamed.install(first)
+    assert f"IMAGE_TAG={first.version}\n" in unnamed.stack.env_file.read_text()
+    instance = Instance.create(
+        unnamed, rehearsal={"when": "never"}, backup={"before_update": False}
+    )
+    adopted = watch(instance)
+    assert adopted.ran is None
+    assert adopted.restarted == set()
+    assert installed(instance) == first.tag
+
+    second, updated = bring(instance, Kind.GOOD_WITH_MIGRATION)
+    assert updated.outcome is Outcome.COMMITTED
+    assert updated.replaced == CHANGED
+    assert installed(instance) == second.tag

@@ -35,7 +35,7 @@ def test_it_installs_what_appears_while_it_runs(quick: Instance) -> None:
         alive = daemon.heard.count("WATCHDOG=1")
         daemon.wait(lambda: daemon.heard.count("WATCHDOG=1") > alive + 1, "idle ticks")
         assert daemon.stop() < PROMPT
-    steps = ("stage", "pull", "backup", "fence", "point", "switch", "gate", "unfence", "commit")
+    steps = ("stage", "pull", "backup", "hold", "point", "switch", "gate", "release", "commit")
     told = [daemon.heard.index(f"STATUS={release.tag}: {step}") for step in steps]
     assert told == sorted(told)
     assert all(daemon.heard[index + 1] == "WATCHDOG=1" for index in told)
@@ -68,7 +68,7 @@ def test_it_stops_between_steps_before_anything_has_stopped(quick: Instance) -> 
         release = quick.lab.publisher.publish(Kind.GOOD_WITH_MIGRATION, ballast=20_000_000)
         daemon.wait_for(f"STATUS={release.tag}: pull")
         assert daemon.stop() < PROMPT
-        assert not daemon.says(f"STATUS={release.tag}: fence")
+        assert not daemon.says(f"STATUS={release.tag}: hold")
     assert client.tally().failed == 0
     assert installed(quick) == was
     with quick.engine() as engine:
@@ -76,14 +76,14 @@ def test_it_stops_between_steps_before_anything_has_stopped(quick: Instance) -> 
 
 
 def test_it_stops_with_users_served_and_goes_on_at_the_next_start(quick: Instance) -> None:
-    """SIGTERM behind the fence: users are let in again first; the rest is done after the start."""
+    """SIGTERM during the hold: requests are let through first; the rest is done after the start."""
     was = installed(quick)
     stack = quick.lab.stack
     with writer(stack) as client:
         with service(quick) as daemon:
             # What was cut off before is undone, and may be tried again later; a newer one, now.
             release = quick.lab.publisher.publish(Kind.GOOD_WITH_MIGRATION)
-            daemon.wait_for(f"STATUS={release.tag}: fence")
+            daemon.wait_for(f"STATUS={release.tag}: hold")
             assert daemon.stop() < PROMPT
         stopped = time.monotonic()
         served = client.tally().since(stopped)

@@ -173,10 +173,10 @@ def test_without_the_database_nothing_is_begun(lean: Instance) -> None:
 
 @pytest.mark.parametrize(
     "instant",
-    [("before", "point"), ("after", "point"), ("before", "gate"), ("before", "unfence")],
+    [("before", "point"), ("after", "point"), ("before", "gate"), ("before", "release")],
 )
 def test_a_database_that_dies_in_the_middle(lean: Instance, instant: tuple[str, str]) -> None:
-    """Killed behind the fence it is started again, and the release comes, with every row."""
+    """Killed during the hold it is started again, and the release comes, with every row."""
     lab = lean.lab
     release = lab.publisher.publish(Kind.GOOD_WITH_MIGRATION)
     killed: list[str] = []

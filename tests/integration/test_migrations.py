@@ -70,21 +70,21 @@ def brief(instance: Instance, rehearsal: str) -> Instance:
 
 @APART
 def test_a_schema_change_is_brought(migrating: Instance) -> None:
-    """Rehearsed, fenced, migrated once, opened; the database's container stays."""
+    """Rehearsed, held, migrated once, released; the database's container stays."""
     release, watched = bring(migrating, Kind.GOOD_WITH_MIGRATION)
     assert watched.outcome is Outcome.COMMITTED
-    assert {"rehearse", "fence", "point", "unfence"} <= set(watched.seen.actions)
+    assert {"rehearse", "hold", "point", "release"} <= set(watched.seen.actions)
     assert watched.replaced <= MEMBERS
     assert migrating.lab.stack.applied() == list(release.migrations)
     assert installed(migrating) == release.tag
 
 
 @APART
-def test_a_release_without_schema_change_needs_no_fence(migrating: Instance) -> None:
+def test_a_release_without_schema_change_needs_no_point(migrating: Instance) -> None:
     """However migrations are run: there are none to run."""
     release, watched = bring(migrating, Kind.GOOD)
     assert watched.outcome is Outcome.COMMITTED
-    assert {"fence", "point", "migrate"}.isdisjoint(watched.seen.actions)
+    assert {"point", "migrate"}.isdisjoint(watched.seen.actions)
     assert installed(migrating) == release.tag
 
 

@@ -21,22 +21,25 @@ UNTOUCHED = ("traefik", "postgres", "minio", ONE_SHOT)
 
 
 def test_an_update_without_schema_change_touches_only_what_changed(instance: Instance) -> None:
-    """Backend and frontend are new; everything else keeps its container; no fence is made."""
+    """Backend and frontend are new; everything else keeps its container; no request fails."""
     release, watched = bring(instance, Kind.GOOD)
     assert watched.outcome is Outcome.COMMITTED
     assert watched.kept(*UNTOUCHED)
     assert not watched.kept("backend")
-    assert "fence" not in watched.seen.actions
+    assert "point" not in watched.seen.actions
+    assert watched.tally.failed == 0
     assert installed(instance) == release.tag
 
 
 def test_an_update_with_schema_change_keeps_every_row(instance: Instance) -> None:
-    """The migration runs on the real data, the database's container stays."""
+    """The migration runs on the real data, the database's container stays; requests wait."""
     release, watched = bring(instance, Kind.GOOD_WITH_MIGRATION)
     assert watched.outcome is Outcome.COMMITTED
     assert watched.kept(*UNTOUCHED)
     assert instance.lab.stack.applied() == list(release.migrations)
-    assert {"fence", "point", "unfence"} <= set(watched.seen.actions)
+    assert {"hold", "point", "release"} <= set(watched.seen.actions)
+    assert watched.tally.failed == 0
+    assert not watched.tally.repeated
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,7 @@ class Lab:
         style: MigrationStyle = MigrationStyle.START,
         ingress: Ingress = Ingress.TRAEFIK,
         project: str = "",
+        shared: bool = False,
     ) -> None:
         """Say what it is to be like.
 
@@ -79,6 +80,7 @@ class Lab:
             ingress: the proxy in front of the stack.
             project: what Compose calls the stack if it is started without `-p`; the engine must
                 be the lab's own.
+            shared: whether more than one stack is to run on the engine.
         """
         self.name = tidy.new_name()
         self._given = engine
@@ -87,6 +89,7 @@ class Lab:
         self._style = style
         self._ingress = ingress
         self._project = project
+        self._shared = shared
         self._exits = ExitStack()
 
     def __enter__(self) -> Self:
@@ -110,8 +113,7 @@ class Lab:
                 self.origin.repository, self.registry, self.keys.ssh, self._style, self._ingress
             )
             if self.engine.owned and self._credentials is None:
-                kept = [f"{name}:{tag}" for name, tag, _ in self.publisher.fixed_images]
-                tidy.keep_layers(self.engine, self.registry.address, kept)
+                tidy.keep_layers(self.engine, self.registry.address, self.publisher.fixed)
             self.stack = self._new_stack()
             self._exits = exits.pop_all()
         atexit.register(self._exits.close)
@@ -186,6 +188,7 @@ class Lab:
             settings=self._settings,
             ingress=self._ingress,
             chosen_project=self._project,
+            shared=self._shared,
         )
 
 

@@ -5,27 +5,32 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from tests.lab import contents, images, oci
 from tests.lab.ingress import Ingress
 from tests.lab.keys import Signer
 from tests.lab.manifest import Manifest, block, canonical, cosignatures, describe
-from tests.lab.oci import Pushed
+from tests.lab.oci import Image, Pushed
 from tests.lab.recipes import RECIPES, Kind, MigrationStyle, Recipe
 from tests.lab.registry import Registry
 from tests.lab.repository import AUTHOR, Repository
 from tests.lab.trust import COSIGN_NAMESPACE, signature
 
-FIXED_IMAGES = (
+FixedImage = tuple[str, str, Callable[[], Image]]
+"""Repository, tag, and what makes the image."""
+
+FIXED_IMAGES: tuple[FixedImage, ...] = (
     ("lab/postgres", "15", images.postgres),
     ("lab/minio", "1", images.minio),
     ("lab/backend-base", "1", images.backend_base),
 )
-INGRESS_IMAGES = {
+ROOM_IMAGE: FixedImage = ("lab/haproxy", "2.6", images.haproxy)
+"""What the agent makes waiting rooms of."""
+INGRESS_IMAGES: Mapping[Ingress, FixedImage] = {
     Ingress.TRAEFIK: ("lab/traefik", "3.7", images.traefik),
-    Ingress.HAPROXY: ("lab/haproxy", "2.6", images.haproxy),
+    Ingress.HAPROXY: ROOM_IMAGE,
     Ingress.NGINX: ("lab/nginx", "1.22", images.nginx),
     Ingress.CADDY: ("lab/caddy", "2.6", images.caddy),
 }
@@ -151,12 +156,16 @@ class Publisher:
         self._version = (0, 0, 0)
         self._line = _Line(contents.first_migrations())
         self._padding: dict[str, str] = {}
-        # HAProxy is the agent's waiting room, whatever the ingress is.
-        used = dict.fromkeys((ingress, Ingress.HAPROXY))
-        proxies = tuple(INGRESS_IMAGES[one] for one in used)
-        self.fixed_images = FIXED_IMAGES + proxies
-        for name, tag, make in self.fixed_images:
-            oci.push(make(), registry, name, [tag])
+        fixed = dict.fromkeys((*FIXED_IMAGES, ROOM_IMAGE, INGRESS_IMAGES[ingress]))
+        self.fixed = {
+            f"{name}:{tag}": oci.push(make(), registry, name, [tag]) for name, tag, make in fixed
+        }
+
+    @property
+    def room(self) -> Pushed:
+        """The image of waiting rooms."""
+        name, tag, _ = ROOM_IMAGE
+        return self.fixed[f"{name}:{tag}"]
 
     def publish(
         self,

@@ -29,6 +29,7 @@ COMPOSE_FILES = (BASE_FILE, OVERRIDE_FILE)
 
 DATABASE = "koprogo_db"
 DATABASE_USER = "koprogo"
+SERVICE_LABEL = "com.docker.compose.service"
 UP_SECONDS = 240
 PSQL_SECONDS = 600.0
 LONG_LIVED = ("postgres", "backend", "frontend", "minio")
@@ -59,6 +60,8 @@ class Stack:
     """A stack by the name `name`: project, containers, volumes and network all carry it.
 
     With `chosen_project` the operator starts it without `-p`, and that is what Compose calls it.
+    With `shared` another stack with Traefik runs on the engine, so that each has to keep to its
+    own containers: both call their routers the same.
     """
 
     name: str
@@ -70,6 +73,7 @@ class Stack:
     settings: Mapping[str, str] = field(default_factory=dict)
     ingress: Ingress = Ingress.TRAEFIK
     chosen_project: str = ""
+    shared: bool = False
 
     @property
     def project(self) -> str:
@@ -124,12 +128,18 @@ class Stack:
             "POSTGRES_PASSWORD": "correct-horse-battery",
             "JWT_SECRET": "lab-secret-of-at-least-thirty-two-characters",
             "S3_SECRET_KEY": "battery-staple-correct",
+            **(self._apart if self.shared else {}),
             **self.settings,
             **more,
         }
         self.env_file.parent.mkdir(parents=True, exist_ok=True)
         self.env_file.write_text("".join(f"{k}={v}\n" for k, v in values.items()))
         self.env_file.chmod(0o600)
+
+    @property
+    def _apart(self) -> dict[str, str]:
+        label = f"Label(`com.docker.compose.project`,`{self.project}`)"
+        return {"TRAEFIK_CONSTRAINTS": label}
 
     def compose(self, tree: Path, *words: str, env: Mapping[str, str] | None = None) -> str:
         """Run plain Compose on the files below `tree`, as the operator would without an agent."""
@@ -155,10 +165,14 @@ class Stack:
         self.compose(tree, *WAIT, *self.long_lived, env=env)
 
     def containers(self) -> dict[str, str]:
-        """The id of each service's container, stopped ones included."""
+        """The id of each service's container, stopped ones included.
+
+        Containers that the agent puts beside them for a while are no service's.
+        """
         filters = json.dumps({"label": [f"com.docker.compose.project={self.project}"]})
         listed = docker_api.read(self.docker_host, "/containers/json", all="1", filters=filters)
-        return {each["Labels"]["com.docker.compose.service"]: each["Id"] for each in listed}
+        services = ((each["Labels"].get(SERVICE_LABEL), each["Id"]) for each in listed)
+        return {service: identity for service, identity in services if service}
 
     def state(self, service: str) -> dict[str, object]:
         """What `docker inspect` says of the state of a service's container."""

@@ -13,6 +13,7 @@ from tests.lab.debian_image import SUITES
 from tests.lab.engine import Engine
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
+from tests.lab.stack import QUICK
 from tests.machine.installing import SUITE
 from tests.machine.site import Site, founded_site
 
@@ -40,12 +41,10 @@ def dist(workshop: Workshop) -> Path:
 def running(lab_engine: Engine) -> Iterator[Lab]:
     """A stack of KoproGo's kind that somebody started by hand.
 
-    It is adopted and mostly left alone; so its engine need not ask it often how it is.
+    It is adopted and mostly left alone.
     """
-    with Lab(lab_engine) as lab:
-        release = lab.publisher.publish(Kind.GOOD)
-        lab.stack.write_env(release.version, HEALTH_INTERVAL="10s")
-        lab.install(release)
+    with Lab(lab_engine, settings=QUICK, shared=True) as lab:
+        lab.install(lab.publisher.publish(Kind.GOOD))
         yield lab
 
 

@@ -89,8 +89,7 @@ async def _check_before_serving(behaviour: Behaviour) -> None:
 async def _serve(behaviour: Behaviour, ended: asyncio.Event) -> None:
     size = int(os.environ.get("DB_POOL_MAX_CONNECTIONS", "8"))
     least = int(os.environ.get("DB_POOL_MIN_CONNECTIONS", "2"))
-    pools = [Pool(os.environ["DATABASE_URL"], size, least) for _ in range(2)]
-    server = Server(*pools)
+    server = Server(Pool(os.environ["DATABASE_URL"], size, least))
     serving = server.serve(int(os.environ.get("SERVER_PORT", "8080")), ended)
     if not behaviour.die_after_seconds:
         await serving

@@ -28,15 +28,11 @@ class Request:
 
 
 class Server:
-    """Serves rows of the database: reads through one pool, writes through the other.
+    """Serves rows of the database in `pool`; health is answered without asking the database."""
 
-    Health is answered without asking the database.
-    """
-
-    def __init__(self, reading: Pool, writing: Pool) -> None:
+    def __init__(self, pool: Pool) -> None:
         """Nothing listens yet."""
-        self._reading = reading
-        self._writing = writing
+        self._pool = pool
         self._busy: set[asyncio.Task[None]] = set()
         self._idle: set[asyncio.StreamWriter] = set()
         self._ending = False
@@ -55,10 +51,9 @@ class Server:
             await asyncio.wait(self._busy, timeout=DRAIN_SECONDS)
 
     async def _fill(self) -> None:
-        """Open the pools' least connections; requests open the others."""
+        """Open the pool's least connections; requests open the others."""
         with contextlib.suppress(psycopg.Error, TimeoutError):
-            await self._reading.fill()
-            await self._writing.fill()
+            await self._pool.fill()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -104,7 +99,7 @@ class Server:
                 return 404, {"error": "no such route"}
 
     async def _insert(self, row: dict[str, str]) -> Answer:
-        async with self._writing.connection() as database:
+        async with self._pool.connection() as database:
             try:
                 # Autocommit: when this returns, the row is on disk.
                 await database.execute(
@@ -115,13 +110,13 @@ class Server:
         return 201, {"key": row["key"]}
 
     async def _count(self) -> Answer:
-        async with self._reading.connection() as database:
+        async with self._pool.connection() as database:
             found = await (await database.execute("SELECT count(*) FROM rows")).fetchone()
         assert found is not None
         return 200, {"count": found[0]}
 
     async def _row(self, key: str) -> Answer:
-        async with self._reading.connection() as database:
+        async with self._pool.connection() as database:
             rows = await database.execute("SELECT key, body FROM rows WHERE key = %s", [key])
             found = await rows.fetchone()
         if found is None:
