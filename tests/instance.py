@@ -148,6 +148,7 @@ def _defaults(lab: Lab, root: Path, tree: Path) -> dict[str, dict[str, Any]]:
             "docker_host": lab.engine.host,
         },
         "migration": {"path": MIGRATIONS},
+        "hold": {"image": f"{lab.registry.address}/lab/haproxy:2.6"},
         "gate": dict(QUICK_GATE),
         "soak": {"duration": 0},
         "rehearsal": {"timeout": 60},

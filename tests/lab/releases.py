@@ -151,7 +151,10 @@ class Publisher:
         self._version = (0, 0, 0)
         self._line = _Line(contents.first_migrations())
         self._padding: dict[str, str] = {}
-        self.fixed_images = (*FIXED_IMAGES, INGRESS_IMAGES[ingress])
+        # HAProxy is the agent's waiting room, whatever the ingress is.
+        used = dict.fromkeys((ingress, Ingress.HAPROXY))
+        proxies = tuple(INGRESS_IMAGES[one] for one in used)
+        self.fixed_images = FIXED_IMAGES + proxies
         for name, tag, make in self.fixed_images:
             oci.push(make(), registry, name, [tag])
 

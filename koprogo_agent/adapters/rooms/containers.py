@@ -16,7 +16,6 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from koprogo_agent import docker_api
-from koprogo_agent.adapters.compose import containers
 from koprogo_agent.adapters.rooms.control import BASE, PORT, Door, leads_to_room
 from koprogo_agent.domain.traefik import room_labels, routing
 from koprogo_agent.errors import RetryLater
@@ -37,7 +36,6 @@ _FILES = (
 _MEMORY = 256 * 1024**2
 _SECOND = 10**9
 _HEALTH = {"Interval": _SECOND // 2, "Timeout": 2 * _SECOND, "Retries": 1}
-_TAG = "koprogo-room-"
 
 
 @dataclass(frozen=True)
@@ -69,15 +67,13 @@ class _Found:
         told = door.state() if door else None
         if told is None:
             return Room(self.service, run, answers=False)
-        passing = int(told["passing"])
         return Room(
             service=self.service,
             run=run,
             answers=True,
             closed=bool(told["closed"]),
-            # The request that asks is one of those that are here.
-            held=max(0, int(told["here"]) - passing - 1),
-            passing=passing,
+            held=int(told["held"]),
+            passing=int(told["passing"]),
             longest=float(told["longest"]),
             late=int(told["late"]),
         )
@@ -128,9 +124,11 @@ class HaproxyRooms:
         if room is None:
             return False
         for container in ingress:
-            address = containers.address(self._host, container)
-            details = containers.details(self._host, container)
-            if address and details and leads_to_room(address, _ports(details), room.token):
+            details = self._details(container)
+            if details is not None and any(
+                leads_to_room(address, _ports(details), room.token)
+                for address in _ingress_addresses(details)
+            ):
                 return True
         return False
 
@@ -141,7 +139,7 @@ class HaproxyRooms:
     def open(self, project_name: str, service: str, container: str) -> None:
         """Passes requests on to a container."""
         room = self._find(project_name, service)
-        details = containers.details(self._host, container)
+        details = self._details(container)
         if room is None or details is None:
             raise _silent(service)
         self._tell(project_name, service, "open", _upstream(details, room.addresses))
@@ -176,24 +174,33 @@ class HaproxyRooms:
     def _all(self, project_name: str) -> list[_Found]:
         filters = json.dumps({"label": [f"{_PROJECT}={project_name}"]})
         listed = docker_api.read(self._host, "/containers/json", all="1", filters=filters) or []
-        found = [(one["Labels"], containers.details(self._host, one["Id"])) for one in listed]
+        found = [(one["Labels"], self._details(one["Id"])) for one in listed]
         return [
             _Found(labels[LABEL], labels[_TOKEN], details)
             for labels, details in found
             if details is not None
         ]
 
+    def _details(self, container: str) -> Mapping[str, Any] | None:
+        """What the engine tells of a container, or None when it is gone."""
+        told: Mapping[str, Any] | None = docker_api.read(
+            self._host, f"/containers/{container}/json"
+        )
+        return told
+
     def _create(
         self, api: APIClient, project_name: str, service: str, container: str, limit: float
     ) -> None:
-        details = containers.details(self._host, container)
+        details = self._details(container)
         if details is None:
             raise RetryLater(f"{service} has no container any more", code="room.failed")
         token = secrets.token_hex(16)
         networks = list(details["NetworkSettings"]["Networks"] or {})
         upstream = _upstream(details, dict.fromkeys(networks, "")) or "127.0.0.1:1"
         own = {LABEL: service, _PROJECT: project_name, _TOKEN: token}
-        labels = room_labels(details["Config"]["Labels"], _TAG, PORT, f"{BASE}{token}/")
+        labels = room_labels(
+            details["Config"]["Labels"], f"koprogo-room-{service}-", PORT, f"{BASE}{token}/"
+        )
         health = f"http://127.0.0.1:{PORT}{BASE}{token}/health"
         made = api.create_container(
             image=self._image,
@@ -227,6 +234,13 @@ def _addresses(details: Mapping[str, Any]) -> dict[str, str]:
     """Network -> IP address, of a running container."""
     networks = details["NetworkSettings"]["Networks"] or {}
     return {name: one["IPAddress"] for name, one in networks.items() if one["IPAddress"]}
+
+
+def _ingress_addresses(details: Mapping[str, Any]) -> list[str]:
+    """Where this machine reaches the container of an ingress."""
+    if details["HostConfig"]["NetworkMode"] == "host":
+        return ["127.0.0.1"]
+    return list(_addresses(details).values())
 
 
 def _upstream(details: Mapping[str, Any], shared: Mapping[str, str]) -> str:

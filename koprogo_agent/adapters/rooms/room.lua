@@ -9,6 +9,9 @@ local STEP_MS = 50
 
 local closed, leaving, address = false, false, nil
 local longest, late = 0, 0
+-- Request -> when it last looked at the door: one whose client has gone looks no more.
+local waiting, requests = {}, 0
+local FORGOTTEN = 1
 
 local function keep()
     local file = io.open(STATE .. ".new", "w")
@@ -43,24 +46,40 @@ end
 
 core.register_action("hold", { "http-req" }, function(txn)
     if not closed then return end
+    -- When the client goes away, HAProxy ends this action early and goes on with the request: what
+    -- is still marked then must not reach the application, least of all behind a closed door.
+    txn:set_var("txn.held", "yes")
     local began = core.now()
+    requests = requests + 1
+    local me = requests
     while closed do
         if since(began) >= LIMIT then
-            late = late + 1
+            late, waiting[me] = late + 1, nil
+            txn:unset_var("txn.held")
             txn:set_var("txn.late", true)
             return
         end
+        waiting[me] = core.now()
         core.msleep(STEP_MS)
     end
+    waiting[me] = nil
+    txn:unset_var("txn.held")
     longest = math.max(longest, since(began))
 end)
 
+local function held()
+    local count = 0
+    for request, looked in pairs(waiting) do
+        if since(looked) > FORGOTTEN then waiting[request] = nil else count = count + 1 end
+    end
+    return count
+end
+
 local function state()
-    local door = core.frontends["room"]:get_stats()
     local application = core.backends["application"]:get_stats()
     return string.format(
-        '{"closed":%s,"leaving":%s,"here":%d,"passing":%d,"longest":%.3f,"late":%d,"address":"%s"}',
-        closed, leaving, tonumber(door.scur), tonumber(application.scur) + tonumber(application.qcur),
+        '{"closed":%s,"leaving":%s,"held":%d,"passing":%d,"longest":%.3f,"late":%d,"address":"%s"}',
+        closed, leaving, held(), tonumber(application.scur) + tonumber(application.qcur),
         longest, late, address or "")
 end
 
