@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from koprogo_agent import places
 from koprogo_agent.cli import render
@@ -18,11 +19,17 @@ from koprogo_agent.cli.roots import show
 from koprogo_agent.docker_api import DEFAULT_HOST
 from koprogo_agent.domain.root import Root
 from koprogo_agent.durable import Folder, disk_errors
-from koprogo_agent.errors import NeedsOperator
+from koprogo_agent.errors import AgentError, NeedsOperator
 from koprogo_agent.settings import Settings, load
 from koprogo_agent.settings.sections import Stack
 from koprogo_agent.setup import document, roots, stacks
+from koprogo_agent.setup.image_tags import try_patterns
 from koprogo_agent.setup.words import Language, Question, say
+from koprogo_agent.update.releases import offers
+from koprogo_agent.wiring import build_world
+
+_SECONDS = 15
+"""For which the source is asked for its releases; without a network the defaults do."""
 
 
 class YesOrNo(StrEnum):
@@ -85,15 +92,14 @@ def init(  # noqa: PLR0913, PLR0917 - one for each question
         source = {"url": source_url, "ca_file": source_ca and str(source_ca)}
         urls = _addresses(notify) or ask.addresses()
         is_told = ask.reports() if reports is None else reports is YesOrNo.YES
-        text = document.write(
-            {
-                "source": {key: value for key, value in source.items() if value},
-                "stack": stack,
-                "notify": {"urls": urls} if urls else {},
-                "fleet": {"reports": is_told},
-            }
-        )
-        settings = _try(file, text)
+        sections: dict[str, dict[str, Any]] = {
+            "source": {key: value for key, value in source.items() if value},
+            "stack": stack,
+            "notify": {"urls": urls} if urls else {},
+            "fleet": {"reports": is_told},
+        }
+        stack |= _image_tag(ask, sections)
+        settings = _try(file, document.write(sections))
     else:
         settings = load(file)
     pinned = settings.trust.directory / "root.json"
@@ -132,6 +138,26 @@ def _found(ask: Asker, given: Mapping[str, Any]) -> dict[str, Any]:
     folder = given.get("directory") or str(Stack().directory)
     render.line(say(Question.NO_STACK, ask.language, folder=folder))
     return {}
+
+
+def _image_tag(ask: Asker, sections: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """The pattern of image tags, where the registry has the images under another than usual."""
+    if not sections["stack"]:
+        return {}  # nothing runs, so there are no compose files here to read
+    given: dict[str, Any] = dict(sections)
+    given["source"] = {**given["source"], "timeout": _SECONDS}
+    try:
+        settings = Settings(**given)
+        world = build_world(settings)
+        versions = [one.version for one in offers(world.source.list_refs().tags)]
+        tried = try_patterns(settings, world, versions)
+    except (AgentError, ValidationError):
+        return {}  # what is wrong with the answers is said next; the rest is the doctor's to say
+    if tried is None or tried.found is None or tried.fits:
+        return {}
+    pattern = f'image_tag = "{tried.found.pattern}"'
+    render.line(say(Question.IMAGE_TAG, ask.language, found=tried.found.text, pattern=pattern))
+    return {"image_tag": tried.found.pattern}
 
 
 def _addresses(given: list[str] | None) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from koprogo_agent.doctor import agent, itself, machine, source, stack
+from koprogo_agent.doctor import agent, itself, machine, registry, source, stack, updaters
 from koprogo_agent.doctor.finding import Check, Finding, Level, Patient, fault
 from koprogo_agent.errors import AgentError
 
@@ -20,6 +20,7 @@ HERE: tuple[Check, ...] = (
     stack.services,
     stack.database,
     stack.health,
+    updaters.updaters,
     itself.itself,
     itself.units,
     agent.journal,
@@ -29,7 +30,7 @@ HERE: tuple[Check, ...] = (
 """What is looked at on this machine, however the network is."""
 
 # A wrong clock makes certificates and keys look wrong: it is told before what follows from it.
-CHECKS: tuple[Check, ...] = (machine.clock, source.source, *HERE)
+CHECKS: tuple[Check, ...] = (machine.clock, source.source, registry.image_tags, *HERE)
 
 
 def examine(

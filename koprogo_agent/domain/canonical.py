@@ -19,6 +19,8 @@ from koprogo_agent.errors import Refused
 T = TypeVar("T")
 
 _INSTANT = "%Y-%m-%dT%H:%M:%SZ"
+MAX_REASON = 300
+"""Characters of a reason that somebody gives."""
 MOST = 2**53 - 1
 """The largest whole number that every reader of JSON reads as the same."""
 
@@ -151,6 +153,13 @@ class Fields:
         if len(value) > most:
             raise self.form.bad(f"{self._named(key)} has more than {most} entries")
         return tuple(value)
+
+    def reason(self, key: str) -> str:
+        """A reason that somebody gives: one line of printable characters."""
+        value = self.text(key)
+        if not (0 < len(value) <= MAX_REASON and value.isprintable()):
+            raise self.form.bad(f"a reason is no line of 1 to {MAX_REASON} printable characters")
+        return value
 
     def number(self, key: str, least: int, most: int = MOST) -> int:
         """A whole number from `least` to `most`; true and 1.0 are none."""

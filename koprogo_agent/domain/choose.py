@@ -137,6 +137,10 @@ def _unfit(manifest: Manifest, here: Circumstances) -> tuple[Waits, str] | None:
         return Waits.CHANNEL, f"it is for channel {manifest.channel}, not {here.channel}"
     if manifest.agent_min > here.agent:
         return Waits.AGENT, f"it needs koprogo-agent {manifest.agent_min}; this is {here.agent}"
+    if here.installed is not None and here.installed in manifest.never_ran:
+        reason = manifest.never_ran[here.installed]
+        said = f"it lacks the migrations of {here.installed}, which runs here; its makers believed"
+        return Waits.STEP, f"{said} that no instance ran it: {reason}"
     if here.installed is not None and not permits(manifest.upgrade_from, here.installed):
         wanted = ", ".join(manifest.upgrade_from)
         return Waits.STEP, f"one comes to it from {wanted}; {here.installed} runs here"

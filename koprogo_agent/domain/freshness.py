@@ -20,7 +20,6 @@ from koprogo_agent.domain.versions import Version, parse_version
 TYPE = "koprogo-freshness"
 FORM = Format("the freshness document", "freshness.invalid")
 MAX_ENTRIES = 200
-MAX_REASON = 300
 LAST_YEAR = 9000
 """A start beyond it could not be reckoned with."""
 LONGEST = 366 * 86_400
@@ -147,10 +146,7 @@ def _highest(entry: Fields) -> Highest:
 
 
 def _reasons(entries: Fields) -> dict[Version, str]:
-    reasons = {_version(one): entries.text(one) for one in entries.values}
-    if not all(0 < len(one) <= MAX_REASON and one.isprintable() for one in reasons.values()):
-        raise FORM.bad(f"a reason is no line of 1 to {MAX_REASON} printable characters")
-    return reasons
+    return {_version(one): entries.reason(one) for one in entries.values}
 
 
 def _rollout(entry: Fields) -> Rollout:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import PurePosixPath
 
@@ -71,6 +71,8 @@ class Manifest:
         agent_min: lowest version of this agent that understands the release.
         severity: `routine` or `security`.
         sha256: hash of the canonical bytes; names the release in the quarantine.
+        never_ran: yanked version -> why no instance can have run it; this release lacks its
+            migrations.
     """
 
     product: str
@@ -87,6 +89,7 @@ class Manifest:
     issued: datetime
     expires: datetime
     sha256: str
+    never_ran: dict[Version, str] = field(default_factory=dict)
 
 
 def find_block(message: str) -> str | None:
@@ -127,6 +130,8 @@ _KEYS = (
     *("format", "product", "channel", "version", "counter", "commit", "images", "files"),
     *("migrations", "upgrade_from", "agent_min", "severity", "issued", "expires"),
 )
+_OPTIONAL = "never_ran"
+"""Is there only where it says something: the content has one spelling, with or without it."""
 
 
 def _read(fields: Fields, sha256: str) -> Manifest:
@@ -138,7 +143,8 @@ def _read(fields: Fields, sha256: str) -> Manifest:
             code="manifest.format",
             advice="update koprogo-agent",
         )
-    fields.exactly(*_KEYS)
+    optional = (_OPTIONAL,) if _OPTIONAL in fields.values else ()
+    fields.exactly(*_KEYS, *optional)
     issued, expires = fields.period()
     comes_from = fields.texts("upgrade_from", _MAX_VERSIONS)
     return Manifest(
@@ -156,6 +162,7 @@ def _read(fields: Fields, sha256: str) -> Manifest:
         issued=issued,
         expires=expires,
         sha256=sha256,
+        never_ran=_never_ran(fields.inner(_OPTIONAL)) if optional else {},
     )
 
 
@@ -185,6 +192,12 @@ def _migrations(entry: Fields) -> Migrations:
     texts = entry.texts("works_with", _MAX_VERSIONS)
     works_with = tuple(str(_FORM.read(parse_version, text)) for text in texts)
     return Migrations(_safe(entry.text("path")), works_with)
+
+
+def _never_ran(entries: Fields) -> dict[Version, str]:
+    if not 1 <= len(entries.values) <= _MAX_VERSIONS:
+        raise _FORM.bad(f"{_OPTIONAL} must name 1 to {_MAX_VERSIONS} versions")
+    return {_FORM.read(parse_version, one): entries.reason(one) for one in entries.values}
 
 
 def _safe(path: str) -> str:

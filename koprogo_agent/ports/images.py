@@ -47,6 +47,14 @@ class Images(Protocol):
             NeedsOperator: the registry wants credentials that are missing or wrong.
         """
 
+    def published(self, reference: str) -> bool:
+        """Ask the registry whether it has an image, by tag or digest; nothing is pulled.
+
+        Raises:
+            RetryLater: registry or engine do not answer.
+            NeedsOperator: the registry wants credentials that are missing or wrong.
+        """
+
     def root(self) -> Path:
         """The folder in which the engine keeps images and volumes."""
 

@@ -20,11 +20,13 @@ class Check:
         what: what was looked at, in a word or two.
         found: what was found, in words; None where it could not be looked at.
         failure: why it does not hold; None where it does.
+        advice: what to type about something that holds and could be better; else empty.
     """
 
     what: str
     found: str | None
     failure: AgentError | None = None
+    advice: str = ""
 
 
 class Watcher(Protocol):
@@ -89,6 +91,10 @@ class Checks:
             return Outcome()
         self.watcher.ends(Check(what, tell(found)))
         return Outcome(found)
+
+    def note(self, what: str, found: str, advice: str) -> None:
+        """Tell something that keeps no release from being prepared, and what to type about it."""
+        self.watcher.ends(Check(what, found, advice=advice))
 
     def require_all(self, subject: str) -> None:
         """Every check must hold.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from koprogo_agent.domain.chain import root_expiry
+from koprogo_agent.domain.overlay import repository
 from koprogo_agent.domain.root import Root
 from koprogo_agent.domain.versions import Version, parse_comparator, parse_version, permits
 from koprogo_agent.errors import NeedsOperator, Refused
@@ -102,15 +104,47 @@ def used_images(images: Iterable[Resolved], deployed: Deployed) -> tuple[str, ..
     """
     repositories = tuple(one.image.repository for one in images)
     for name in repositories:
-        if name not in deployed.images:
+        if name not in deployed.repositories:
             raise Refused(
                 f"no service of the compose files runs {name}; they run"
-                f" {', '.join(sorted(deployed.images))}",
+                f" {', '.join(sorted(deployed.repositories))}",
                 code="image.unused",
                 advice="correct images in koprogo-release.toml, or values, where a variable of the"
                 " compose files names the registry",
             )
     return repositories
+
+
+@dataclass(frozen=True)
+class Unpinned:
+    """An image of the stack that no digest pins: its tag may lead to another one tomorrow.
+
+    Attributes:
+        said: which services run it.
+        advice: what to type so that the manifest pins it.
+    """
+
+    said: str
+    advice: str
+
+
+def unpinned(deployed: Deployed, images: Mapping[str, str]) -> Iterator[Unpinned]:
+    """Name the images that neither the manifest nor the compose files pin by a digest.
+
+    Args:
+        deployed: what is deployed.
+        images: name -> repository of what the manifest pins.
+    """
+    services: dict[str, list[str]] = {}
+    for service, reference in sorted(deployed.images.items()):
+        if "@" not in reference and repository(reference) not in images.values():
+            services.setdefault(reference, []).append(service)
+    for reference, names in services.items():
+        line = f'{names[0]} = "{repository(reference)}"'
+        yield Unpinned(
+            f"{reference}, run by {', '.join(names)}: the tag may lead to another image tomorrow",
+            f"add to [images] in koprogo-release.toml: {line}",
+        )
 
 
 def comparators(wanted: Sequence[str] | None, last: Tagged | None) -> tuple[str, ...]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,15 +14,22 @@ from typing import Any
 
 from koprogo_agent import docker_api
 from koprogo_agent.adapters.compose.stack import ComposeStack
+from koprogo_agent.adapters.images.reference import split
 from koprogo_agent.domain.manifest import is_safe_path
 from koprogo_agent.domain.overlay import mounted_paths, repository, services
-from koprogo_agent.errors import Refused
+from koprogo_agent.errors import AgentError, Refused
 from koprogo_agent.ports import Project
 from koprogo_agent.release.clone import Clone, Entry, irregular, regular
 from koprogo_agent.release.settings import ReleaseSettings
 
 _ANY = "1"
 """A value that serves as a name, a number, a port and a secret alike."""
+_ADVICE = {
+    "compose.variable_missing": "give it a value in koprogo-release.toml: [values]",
+    "compose.env_file_missing": "commit it and name it under files in koprogo-release.toml; if each"
+    " operator writes it: required: false in the compose file",
+}
+"""What a release manager does where the adapter's advice is for an operator; by code."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +38,31 @@ class Deployed:
 
     Attributes:
         hashes: path -> SHA-256 (hex) of each file.
-        images: repositories of the images that the services run; none where there is no stack.
+        images: service -> image reference, as Compose renders it; empty where there is no stack.
     """
 
     hashes: Mapping[str, str]
-    images: frozenset[str]
+    images: Mapping[str, str]
+
+    @property
+    def repositories(self) -> frozenset[str]:
+        """The repositories of the images that the services run."""
+        return frozenset(map(repository, self.images.values()))
+
+    def tag_of(self, wanted: str) -> str | None:
+        """Return the tag or digest at which the services run a repository; None where none does.
+
+        Raises:
+            Refused: they run several (code `image.tags`): a manifest has one digest for each.
+        """
+        found = {one for one in self.images.values() if repository(one) == wanted}
+        if len(found) > 1:
+            raise Refused(
+                f"services run several images of one repository: {', '.join(sorted(found))}",
+                code="image.tags",
+                advice="give them one tag in the compose files",
+            )
+        return split(found.pop())[1] if found else None
 
 
 def read_deployed(clone: Clone, commit: str, settings: ReleaseSettings, image_tag: str) -> Deployed:
@@ -48,15 +77,16 @@ def read_deployed(clone: Clone, commit: str, settings: ReleaseSettings, image_ta
     named = _named(entries, settings.files)
     with TemporaryDirectory(prefix="koprogo-release-") as folder:
         top = Path(folder).resolve()
-        _write(top, clone.contents(composed))
-        model = _render(top, settings, image_tag)
+        _write(top, clone.contents(composed | named))
+        with paths_of_repository(top):
+            model = _render(top, settings, image_tag)
         mounts = {
             path for one in services(model).values() for path in mounted_paths(one, model, str(top))
         }
     mounted = _below(entries, mounts, "mounted by the compose files")
     return Deployed(
         _hashes(clone, composed | mounted | named),
-        frozenset(repository(str(one.get("image", ""))) for one in services(model).values()),
+        {name: str(one.get("image", "")) for name, one in services(model).items()},
     )
 
 
@@ -66,7 +96,7 @@ def read_files(clone: Clone, commit: str, paths: Collection[str]) -> Deployed:
     Raises:
         Refused: one is missing (code `file.missing`), or holds no plain file (`file.kind`).
     """
-    return Deployed(_hashes(clone, _named(clone.entries(commit), paths)), frozenset())
+    return Deployed(_hashes(clone, _named(clone.entries(commit), paths)), {})
 
 
 def require_same(clone: Clone, commit: str, files: Mapping[str, str]) -> None:
@@ -139,3 +169,24 @@ def _render(top: Path, settings: ReleaseSettings, image_tag: str) -> Mapping[str
     wanted = {one.name: _ANY for one in stack.variables(project) if not one.default}
     whole = Project(settings.product, files[0].parent, files, environment=wanted | given)
     return stack.render(whole)
+
+
+@contextmanager
+def paths_of_repository(top: Path) -> Iterator[None]:
+    """Have errors name files by their paths in the repository, not in a temporary folder.
+
+    Args:
+        top: the temporary folder, in which files lie as in the repository.
+    """
+    try:
+        yield
+    except AgentError as error:
+        error.args = (_as_in_repository(error.message, top),)
+        error.advice = _ADVICE.get(error.code) or _as_in_repository(error.advice, top)
+        raise
+
+
+def _as_in_repository(text: str, top: Path) -> str:
+    # Compose's words may have been cut off in front: so it goes by the folder's name alone.
+    inside = re.sub(rf"[^\s\"'`(=]*{re.escape(top.name)}/", "", text)
+    return re.sub(rf"[^\s\"'`(=]*{re.escape(top.name)}", "the repository", inside)

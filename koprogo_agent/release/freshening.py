@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from koprogo_agent.domain.canonical import MOST, instant
+from koprogo_agent.domain.canonical import MAX_REASON, MOST, instant
 from koprogo_agent.domain.envelope import Envelope
 from koprogo_agent.domain.freshness import (
-    MAX_REASON,
     TYPE,
     Freshness,
     Highest,
@@ -51,7 +50,7 @@ class Word:
             Refused: it was yanked, which is more.
         """
         self._require_not_yanked(version)
-        return replace(self, held={**self.held, version: _line(reason)})
+        return replace(self, held={**self.held, version: one_line(reason)})
 
     def release(self, version: Version) -> Word:
         """Whoever waits may take it.
@@ -70,7 +69,9 @@ class Word:
         """Nobody should ever take it; whatever else was said of it is void."""
         without = self._without_hold(version)
         rollouts = {v: one for v, one in self.rollouts.items() if v != version}
-        return replace(without, rollouts=rollouts, yanked={**self.yanked, version: _line(reason)})
+        return replace(
+            without, rollouts=rollouts, yanked={**self.yanked, version: one_line(reason)}
+        )
 
     def roll_out(self, version: Version, rollout: Rollout) -> Word:
         """It reaches the fleet little by little; raises as `hold`."""
@@ -154,7 +155,12 @@ def _has_ended(rollout: Rollout, now: datetime) -> bool:
     return everybody and now >= rollout.start + timedelta(seconds=rollout.duration)
 
 
-def _line(reason: str) -> str:
+def one_line(reason: str) -> str:
+    """Return a reason as documents hold it: one line, not too long.
+
+    Raises:
+        NeedsOperator: it has too many characters (code `config.reason`).
+    """
     text = " ".join(reason.split())
     if len(text) > MAX_REASON:
         raise NeedsOperator(

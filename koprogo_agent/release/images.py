@@ -9,9 +9,11 @@ from typing import Any
 
 from koprogo_agent import docker_api
 from koprogo_agent.adapters.images import faults
+from koprogo_agent.domain.image_tags import ImageTag
 from koprogo_agent.domain.manifest import Image
-from koprogo_agent.errors import Refused
+from koprogo_agent.errors import AgentError, Refused, RetryLater
 
+_DIGEST = "sha256:"
 _UNKNOWN = "unknown"
 """How a builder marks what is no image in an index: attestations."""
 
@@ -31,7 +33,44 @@ class Resolved:
     platforms: tuple[str, ...]
 
 
-def resolve(repository: str, tag: str) -> Resolved:
+def resolve(repository: str, tag: str | None, own: ImageTag) -> Resolved:
+    """Ask the registry for an image of the stack.
+
+    Args:
+        repository: where the image is.
+        tag: the tag or digest at which the compose files run it; None where they do not.
+        own: the tag that the product's own images have.
+
+    Raises:
+        Refused: the product's images are published under the other pattern (code
+            `image.tag_pattern`); and as `ask`.
+        RetryLater, NeedsOperator: as `ask`.
+    """
+    wanted = tag or own.text
+    try:
+        return ask(repository, wanted)
+    except RetryLater as error:
+        other = own.other
+        if error.code != faults.MISSING or wanted != own.text or other is None:
+            raise
+        if not _is_there(repository, other):
+            raise
+        raise Refused(
+            f"{repository}:{wanted} is not published, and {repository}:{other.text} is",
+            code="image.tag_pattern",
+            advice=f'set image_tag = "{other.pattern}" in koprogo-release.toml',
+        ) from error
+
+
+def _is_there(repository: str, tag: ImageTag) -> bool:
+    try:
+        ask(repository, tag.text)
+    except AgentError:
+        return False
+    return True
+
+
+def ask(repository: str, tag: str) -> Resolved:
     """Asks the registry, by way of the docker engine, which has the credentials for it.
 
     Raises:
@@ -41,12 +80,12 @@ def resolve(repository: str, tag: str) -> Resolved:
     """
     from docker.errors import APIError  # noqa: PLC0415 - heavy, and for this verb alone
 
-    reference = f"{repository}:{tag}"
+    reference = f"{repository}{'@' if tag.startswith(_DIGEST) else ':'}{tag}"
     host = os.environ.get("DOCKER_HOST") or docker_api.DEFAULT_HOST
     with docker_api.client(host) as api:
-        ask: Any = api.inspect_distribution  # the SDK has no types for it
+        inspect: Any = api.inspect_distribution  # the SDK has no types for it
         try:
-            told: Mapping[str, Any] = ask(reference)
+            told: Mapping[str, Any] = inspect(reference)
         except APIError as error:
             raise faults.of_pull(reference, error.explanation or str(error)) from error
     machines = platforms(told.get("Platforms") or ())

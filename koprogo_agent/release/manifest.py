@@ -29,6 +29,8 @@ class Wish:
         upgrade_from: comparators; None for those of the last release.
         works_with: older versions that still work on the new schema.
         strands: whether those who run the last release may be left behind.
+        never_ran: yanked releases that no instance can have run.
+        reason: why none can.
     """
 
     version: str
@@ -38,6 +40,8 @@ class Wish:
     upgrade_from: Sequence[str] | None = None
     works_with: Sequence[str] = ()
     strands: bool = False
+    never_ran: Sequence[str] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class Found:
     upgrade_from: Outcome[tuple[str, ...]]
     works_with: Outcome[tuple[str, ...]]
     counter: Outcome[int]
+    never_ran: Outcome[Mapping[Version, str]]
 
 
 def write_manifest(
@@ -59,6 +64,7 @@ def write_manifest(
 ) -> dict[str, Any]:
     """The manifest, as JSON; every check must hold."""
     images = {name: one.value.image for name, one in found.images.items()}
+    never_ran = {str(version): why for version, why in found.never_ran.value.items()}
     return {
         "format": FORMAT,
         "product": settings.product,
@@ -77,4 +83,5 @@ def write_manifest(
         "severity": wish.severity,
         "issued": instant(now),
         "expires": instant(now + timedelta(days=settings.valid_for)),
+        **({"never_ran": never_ran} if never_ran else {}),
     }

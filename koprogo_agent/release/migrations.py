@@ -9,7 +9,9 @@ from koprogo_agent.release.clone import Clone
 _SHOWN = 5
 
 
-def read_added(clone: Clone, before: str | None, commit: str, folder: str) -> Difference:
+def read_added(
+    clone: Clone, before: str | None, commit: str, folder: str, hint: str = ""
+) -> Difference:
     """What became of the migrations since an earlier commit.
 
     A database that has run a migration knows its checksum: another one under the same number, or
@@ -20,6 +22,7 @@ def read_added(clone: Clone, before: str | None, commit: str, folder: str) -> Di
         before: the commit of the release before, or None.
         commit: the commit that is to be released.
         folder: where the migrations are.
+        hint: what else may be done where they were changed, for the advice.
 
     Raises:
         Refused: one was changed or removed (code `migrations.changed`).
@@ -36,6 +39,6 @@ def read_added(clone: Clone, before: str | None, commit: str, folder: str) -> Di
             f"migrations that instances have run were changed or removed:"
             f" {', '.join(broken[:_SHOWN])}{more}",
             code="migrations.changed",
-            advice="put them back as they were, and add a new migration instead",
+            advice=f"put them back as they were, and add a new migration instead{hint}",
         )
     return found

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from koprogo_agent.domain.versions import Version, tag_name
-from koprogo_agent.release import demands
+from koprogo_agent.domain.image_tags import ImageTag
+from koprogo_agent.domain.versions import Version
+from koprogo_agent.release import demands, never_ran
 from koprogo_agent.release.changes import Changes, Difference, changes
 from koprogo_agent.release.checks import Checks, Outcome, Watcher
 from koprogo_agent.release.deployed import Deployed, read_deployed, read_files
@@ -42,7 +43,11 @@ def prepare(product: Product, wish: Wish, now: datetime, watcher: Watcher) -> Pr
 
 
 class _Preparation:
-    """One release on its way to a draft."""
+    """One release on its way to a draft.
+
+    Its base is the newest release that instances may have run: the last one, but for those that
+    are left behind.
+    """
 
     def __init__(
         self, product: Product, wish: Wish, now: datetime, trust: TrustState, checks: Checks
@@ -53,16 +58,13 @@ class _Preparation:
         self._trust = trust
         self._checks = checks
         self._releases: Releases = product.releases(trust.root, now)
-
-    @property
-    def _last(self) -> Tagged | None:
-        return self._releases.last
+        self._base: Tagged | None = self._releases.last
 
     def run(self) -> Prepared:
         found = self._look()
         self._checks.require_all(f"v{self._wish.version.removeprefix('v')}")
         draft = self._draft(write_manifest(self._product.settings, self._wish, found, self._now))
-        before = self._last.claimed if self._last else None
+        before = self._base.claimed if self._base else None
         return Prepared(draft, changes(before, draft.manifest), found.migrations.value)
 
     def _look(self) -> Found:
@@ -76,12 +78,13 @@ class _Preparation:
         self._check_version_file(version, commit)
         self._check_trust()
         deployed, images = self._look_at_parts(version, commit)
+        left = self._check_never_ran()
         return Found(
             version=version,
             commit=commit,
             deployed=deployed,
             images=images,
-            migrations=self._check_migrations(commit),
+            migrations=self._check_migrations(commit, left),
             upgrade_from=self._check_upgrades(),
             works_with=make(
                 "works with",
@@ -89,6 +92,7 @@ class _Preparation:
                 lambda found: ", ".join(found) or "no older version, if the schema changes",
             ),
             counter=make("counter", lambda: releases.next_counter(self._trust.freshness), str),
+            never_ran=left,
         )
 
     def _look_at_parts(
@@ -101,10 +105,12 @@ class _Preparation:
         else:
             deployed = self._check_files(commit)
         images = {
-            name: self._check_image(name, where, version) for name, where in settings.images.items()
+            name: self._check_image(name, where, version, deployed)
+            for name, where in settings.images.items()
         }
         if settings.compose_files:
             self._check_use(images.values(), deployed)
+            self._name_unpinned(deployed)
         return deployed, images
 
     def _check_version_file(self, version: Outcome[Version], commit: Outcome[str]) -> None:
@@ -130,7 +136,7 @@ class _Preparation:
         return self._checks.make(
             "compose files",
             lambda: read_deployed(
-                self._product.clone, commit.value, settings, self._image_tag(version.value)
+                self._product.clone, commit.value, settings, self._tag(version).text
             ),
             lambda found: f"valid; {len(found.hashes)} files are deployed",
             needs=(version, commit),
@@ -145,14 +151,19 @@ class _Preparation:
         )
 
     def _check_image(
-        self, name: str, repository: str, version: Outcome[Version]
+        self, name: str, repository: str, version: Outcome[Version], deployed: Outcome[Deployed]
     ) -> Outcome[Resolved]:
         return self._checks.make(
             f"image {name}",
-            lambda: resolve(repository, self._image_tag(version.value)),
+            lambda: resolve(repository, deployed.value.tag_of(repository), self._tag(version)),
             lambda found: f"{found.image.digest[:19]}… for {', '.join(found.platforms)}",
-            needs=(version,),
+            needs=(version, deployed),
         )
+
+    def _name_unpinned(self, deployed: Outcome[Deployed]) -> None:
+        if deployed.holds:
+            for one in demands.unpinned(deployed.value, self._product.settings.images):
+                self._checks.note("not pinned", one.said, one.advice)
 
     def _check_use(
         self, images: Collection[Outcome[Resolved]], deployed: Outcome[Deployed]
@@ -164,46 +175,64 @@ class _Preparation:
             needs=(deployed, *images),
         )
 
-    def _check_migrations(self, commit: Outcome[str]) -> Outcome[Difference]:
-        clone, folder = self._product.clone, self._product.settings.migrations
-        since = f" since {self._last.ref.name}" if self._last else ""
+    def _check_never_ran(self) -> Outcome[Mapping[Version, str]]:
+        wish = self._wish
+        if not wish.never_ran:
+            return Outcome({})
+        found = self._checks.make(
+            "never ran",
+            lambda: never_ran.require_yanked(
+                wish.never_ran, wish.reason, self._releases, self._trust.freshness
+            ),
+            lambda found: f"{', '.join(f'v{one}' for one in found)}; yanked",
+        )
+        if found.holds:
+            self._base = never_ran.base_of(self._releases, found.value)
+        return found
+
+    def _check_migrations(
+        self, commit: Outcome[str], left: Outcome[Mapping[Version, str]]
+    ) -> Outcome[Difference]:
+        clone, folder, base = self._product.clone, self._product.settings.migrations, self._base
+        since = f" since {base.ref.name}" if base else ""
+        hint = never_ran.hint(base, self._trust.freshness)
         return self._checks.make(
             "migrations",
-            lambda: read_added(clone, demands.commit_of(clone, self._last), commit.value, folder),
+            lambda: read_added(clone, demands.commit_of(clone, base), commit.value, folder, hint),
             lambda found: (
                 f"none in {folder}"
                 if found.is_none
                 else f"{len(found.added)} added{since}, {found.same} as they were"
             ),
-            needs=(commit,),
+            needs=(commit, left),
         )
 
     def _check_upgrades(self) -> Outcome[tuple[str, ...]]:
-        wish, last = self._wish, self._last
+        wish, base = self._wish, self._base
 
         def look() -> tuple[str, ...]:
-            found = demands.comparators(wish.upgrade_from, last)
-            return found if wish.strands else demands.reachable(found, last)
+            found = demands.comparators(wish.upgrade_from, self._releases.last)
+            return found if wish.strands else demands.reachable(found, base)
 
         return self._checks.make(
             "upgrade from", look, lambda found: ", ".join(found) or "any version"
         )
 
     def _after_last(self, version: Version) -> str:
-        return f"{version}, after {self._last.version}" if self._last else f"{version}, the first"
+        last = self._releases.last
+        return f"{version}, after {last.version}" if last else f"{version}, the first"
 
-    def _image_tag(self, version: Version) -> str:
-        form = self._product.settings.image_tag
-        return form.format(tag=tag_name(version), version=version)
+    def _tag(self, version: Outcome[Version]) -> ImageTag:
+        return ImageTag(self._product.settings.image_tag, version.value)
 
     def _draft(self, document: dict[str, Any]) -> Draft:
-        last = self._last
+        base = self._base
         draft = Draft(
             document=document,
             notes=tidy_notes(self._wish.notes),
             tagger=f"{self._product.clone.identity()} {int(self._now.timestamp())} +0000",
             root=self._trust.root,
-            since=last.raw.decode() if last and last.claimed else "",
+            since=base.raw.decode() if base and base.claimed else "",
         )
         draft.require_readable()
         return draft

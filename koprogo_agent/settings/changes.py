@@ -4,6 +4,10 @@ The agent updates itself, and the operator's file stays as it was written: the d
 it, and nobody logs in to. So whoever renames, moves, removes or respells a key adds a line at the
 end of `CHANGES`, and none is ever taken out. What a line calls old must be wrong in a document of
 today: each of them is carried forward at every start, and none may be mistaken for an older one.
+
+A default cannot be carried: a file that leaves a key out says nothing of the version that it was
+written for. So the default of a version that was given out never changes its meaning; a better one
+gets a key of its own. (`stack.image_tag` was `{tag}` before 0.1.0, the first version given out.)
 """
 
 from __future__ import annotations

@@ -115,9 +115,9 @@ class Stack(Section):
         description="variable of the compose files that chooses the version of the images",
     )
     image_tag: str = Field(
-        "{tag}",
+        "{version}",
         pattern=r"^(?:[A-Za-z0-9_.-]|\{tag\}|\{version\}){1,128}$",
-        description="its value: {tag} becomes v1.2.3, {version} becomes 1.2.3",
+        description="its value: {version} becomes 1.2.3, {tag} becomes v1.2.3",
     )
     ingress: tuple[Name, ...] = Field(
         ("traefik",), description="services through which users come in; closed by the fence"

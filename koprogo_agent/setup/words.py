@@ -22,6 +22,7 @@ class Question(StrEnum):
     WHICH = "which"
     NO_STACK = "no stack"
     NOTHING_RESTARTS = "nothing restarts"
+    IMAGE_TAG = "image tag"
     TRUST = "trust"
     SHA256 = "sha256"
     NOTIFY = "notify"
@@ -52,6 +53,12 @@ _WORDS: dict[Question, dict[Language, str]] = {
         _F: "Aucune pile ne tourne encore ici : l'agent installera KoproGo dans {folder}.",
         _N: "Hier draait nog geen stack: de agent installeert KoproGo in {folder}.",
         _D: "Hier läuft noch kein Stack: Der Agent installiert KoproGo in {folder}.",
+    },
+    Question.IMAGE_TAG: {
+        _E: "The registry has the images under {found}, so the configuration says: {pattern}",
+        _F: "Le registre a les images sous {found} ; la configuration contient donc : {pattern}",
+        _N: "Het register heeft de images onder {found}; in de configuratie staat dus: {pattern}",
+        _D: "Die Registry hat die Images unter {found}; die Konfiguration enthält daher: {pattern}",
     },
     Question.NOTHING_RESTARTS: {
         _E: "It is adopted as it runs; nothing is restarted.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import pytest
 
 from koprogo_agent.domain.armour import Kind
 from tests.desks import Desk, Workshop
+from tests.lab import oci
 from tests.lab.engine import Engine
 from tests.lab.front import Refuse
 from tests.lab.ingress import Ingress
+from tests.lab.oci import Image, Settings, Tree
 from tests.lab.stack import BASE_FILE
 from tests.offices import first_files, workshop
 
@@ -147,6 +150,69 @@ def test_images_that_no_service_runs_are_found(ann: Desk) -> None:
     commit(ann, BASE_FILE, base.replace(b"/koprogo/frontend:", b"/koprogo/website:"))
     said = refused(ann)
     assert "✗ image use       no service of the compose files runs" in said
+
+
+def test_images_that_the_manifest_does_not_pin_are_named(shop: Workshop, ann: Desk) -> None:
+    """With what to type, which pins each at the tag that the compose file has."""
+    base = (ann.clone / BASE_FILE).read_bytes()
+    third = f"{shop.registry.address}/koprogo/frontend-of-others"
+    other = b"services:\n  other:\n    image: " + third.encode() + b":7\n"
+    commit(ann, BASE_FILE, base.replace(b"services:\n", other, 1))
+    said = " ".join(ann.must("prepare", "1.1.0").split())
+    assert f"! not pinned {third}:7, run by other" in said
+    line = f'other = "{third}"'
+    assert f"add to [images] in koprogo-release.toml: {line}" in said
+
+    push(shop, "frontend-of-others", "7")
+    settings = (ann.clone / "koprogo-release.toml").read_text()
+    commit(ann, "koprogo-release.toml", settings.replace("[images]", f"[images]\n{line}").encode())
+    assert third not in "".join(
+        row for row in ann.must("prepare", "1.1.0").splitlines() if "not pinned" in row
+    )
+    manifest = json.loads((ann.clone / DRAFT).read_bytes())["manifest"]
+    assert manifest["images"]["other"]["repository"] == third
+
+
+def push(shop: Workshop, name: str, tag: str) -> None:
+    """Pushes an image of others."""
+    image = Image((Tree().layer(),), Settings(command=("none",)))
+    oci.push(image, shop.registry, f"koprogo/{name}", [tag])
+
+
+def test_the_pattern_of_image_tags_is_tried_against_the_registry(ann: Desk) -> None:
+    """The images are there, under the name that the other pattern gives them."""
+    settings = (ann.clone / "koprogo-release.toml").read_text()
+    commit(ann, "koprogo-release.toml", settings.replace("{version}", "{tag}").encode())
+    said = " ".join(refused(ann).split())
+    assert "backend:v1.1.0 is not published, and" in said
+    assert 'set image_tag = "{version}" in koprogo-release.toml' in said
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (b"services:", b"services: &", BASE_FILE),
+        (
+            b"services:\n",
+            b"services:\n  x:\n    extends: {file: more.yml, service: y}\n",
+            "more.yml",
+        ),
+        (b"services:\n", b"services:\n  x: {image: y, env_file: my.env}\n", "my.env"),
+        (b"services:\n", b"include: [gone.yml]\nservices:\n", "gone.yml"),
+        (b"services:\n", b"services:\n  x: {image: 'y:${GIVEN:?say}'}\n", "✓ compose files"),
+    ],
+)
+def test_no_message_points_into_a_temporary_folder(
+    ann: Desk, old: bytes, new: bytes, told: str
+) -> None:
+    """Whoever reads it looks for the file in the repository."""
+    base = (ann.clone / BASE_FILE).read_bytes()
+    commit(ann, BASE_FILE, base.replace(old, new, 1))
+    done = ann.type("prepare", "1.1.0")
+    said = done.stdout + done.stderr
+    assert told in said
+    assert tempfile.gettempdir() not in said
+    assert "koprogo-release-" not in said
 
 
 def test_nobody_is_left_behind_by_mistake(ann: Desk) -> None:

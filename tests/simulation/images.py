@@ -126,6 +126,12 @@ class SimImages:
         assert found is not None
         return found
 
+    def published(self, reference: str) -> bool:
+        """Whether the registry has it."""
+        if self.registry.failure is not None:
+            raise self.registry.failure
+        return reference in self.registry.published
+
     def root(self) -> Path:
         """Where images are kept."""
         return self._root

@@ -240,16 +240,22 @@ class Instance:
         self.settle()
         assert self.installed == f"v{version}", self.watcher.failures
 
-    def bring_up_by_hand(self, tag: str) -> None:
-        """What a self-hoster does without an agent: clone, set IMAGE_TAG, pull, up."""
+    def bring_up_by_hand(self, tag: str, image_tag: str = "") -> None:
+        """What a self-hoster does without an agent: clone, set IMAGE_TAG, pull, up.
+
+        Args:
+            tag: of the release whose files they clone.
+            image_tag: IMAGE_TAG, if not the release's tag.
+        """
+        image_tag = image_tag or tag
         origin, disk, stack = self.scene.origin, self.scene.disk, self.settings.stack
         head = origin.objects[origin.refs[tag]].decode()
         files = origin.commits[head.split("\n", 1)[0].removeprefix("object ")]
         disk.texts |= {disk.stack_path(path): content for path, content in files.items()}
         env_file = stack.env_files[0]
-        env_file.write_text(f"{env_file.read_text()}IMAGE_TAG={tag}\n")
+        env_file.write_text(f"{env_file.read_text()}IMAGE_TAG={image_tag}\n")
         paths = [disk.stack_path(path) for path in stack.compose_files]
-        by_hand = project(self.settings, paths, tag)
+        by_hand = project(self.settings, paths, image_tag)
         for service in self.scene.stack.render(by_hand)["services"].values():
             self.scene.images.pull(service["image"], _look_away)
         self.scene.stack.up(by_hand)

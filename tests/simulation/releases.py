@@ -107,6 +107,7 @@ class Traits(TypedDict, total=False):
         cosigners: who vouches for the manifest besides.
         environment: variables that its backend needs besides.
         ingress: content of the ingress's configuration.
+        frontend: the release from which it takes its frontend unchanged.
     """
 
     schema: bool
@@ -118,6 +119,7 @@ class Traits(TypedDict, total=False):
     cosigners: Sequence[str]
     environment: Mapping[str, str]
     ingress: str
+    frontend: str
 
 
 @dataclass
@@ -151,10 +153,11 @@ class Publisher:
         behaviour = {**self.common, **traits.get("backend", {})}
         images = {
             BACKEND: Program("backend", version, migrations, **behaviour),
-            FRONTEND: Program("server", version),
+            FRONTEND: Program("server", traits.get("frontend", version)),
         }
         for name, one in images.items():
-            self.registry.publish(name, f"v{version}", one)
+            for tag in (version, f"v{version}"):
+                self.registry.publish(name, tag, one)
         files = self._files(traits)
         folder = {f"{MIGRATIONS}/{one:04}.sql": f"-- {one}\n".encode() for one in migrations}
         commit = self.origin.commit({**files, **folder}, version)

@@ -135,6 +135,15 @@ def test_what_is_both_yanked_and_held_is_yanked() -> None:
     assert reason(freshness=held).detail == "the association holds it back: we look into it"
 
 
+def test_whoever_runs_what_a_release_leaves_behind_does_not_take_it() -> None:
+    """It lacks migrations that this database holds: its backend would not start."""
+    leaves = verified("1.1.0", manifest={"never_ran": {"1.0.1": "it fails everywhere"}})
+    assert waits(leaves) is None
+    found = reason(leaves, installed=parse_version("1.0.1"))
+    assert found.waits is Waits.STEP
+    assert "it fails everywhere" in found.detail
+
+
 @pytest.mark.parametrize("release", [SECURITY, LEGACY])
 @pytest.mark.parametrize(
     ("gate", "changes"),

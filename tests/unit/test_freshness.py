@@ -11,12 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from koprogo_agent.domain.armour import Purpose
-from koprogo_agent.domain.canonical import encode
+from koprogo_agent.domain.canonical import MAX_REASON, encode
 from koprogo_agent.domain.freshness import (
     LAST_YEAR,
     LONGEST,
     MAX_ENTRIES,
-    MAX_REASON,
     Highest,
     Rollout,
     place,

@@ -110,6 +110,21 @@ def test_another_format_asks_for_a_newer_agent(value: object) -> None:
     assert (error.code, error.advice) == ("manifest.format", "update koprogo-agent")
 
 
+def test_a_release_may_leave_yanked_ones_behind() -> None:
+    """Only where it says so: a manifest without the member is the same bytes as ever."""
+    assert parse(line(document())).never_ran == {}
+    found = parse(line(document(never_ran={"1.1.1": "it fails everywhere"}))).never_ran
+    assert {str(version): why for version, why in found.items()} == {"1.1.1": "it fails everywhere"}
+
+
+@pytest.mark.parametrize(
+    "value", [{}, [], {"v1.1.1": "why"}, {"1.1.1": ""}, {"1.1.1": "a\nb"}, {"1.1.1": "x" * 301}]
+)
+def test_what_is_left_behind_has_a_version_and_a_reason(value: object) -> None:
+    """An empty object would be a second way to write a manifest without the member."""
+    assert refusal(line(document(never_ran=value))).code == "manifest.invalid"
+
+
 BAD: dict[str, list[object]] = {
     "product": ["", "Koprogo", "a" * 64, 1, "../x"],
     "channel": ["", "STABLE", None],

@@ -136,9 +136,36 @@ def test_a_release_works_with_releases_that_there_were() -> None:
 def test_each_image_is_run_by_some_service() -> None:
     """An agent pins services by the repository of their image: one that none runs pins nothing."""
     images = [Resolved("x", Image("ghcr.io/k/b", "sha256:1"), ("linux/amd64",))]
-    assert demands.used_images(images, Deployed({}, frozenset({"ghcr.io/k/b", "traefik"})))
+    assert demands.used_images(images, Deployed({}, {"b": "ghcr.io/k/b:1", "t": "traefik"}))
     with pytest.raises(Refused, match="no service of the compose files runs"):
-        demands.used_images(images, Deployed({}, frozenset({"traefik"})))
+        demands.used_images(images, Deployed({}, {"t": "traefik"}))
+
+
+def test_images_that_no_digest_pins_are_named_with_what_to_type() -> None:
+    """Third-party ones too: a tag such as `latest` may lead to another image tomorrow."""
+    images = {
+        "backend": "ghcr.io/k/b:1.0.0",
+        "traefik": "traefik:latest",
+        "store": "minio/minio",
+        "bootstrap": "minio/minio",
+        "db": f"postgres:15@sha256:{'1' * 64}",
+    }
+    found = list(demands.unpinned(Deployed({}, images), {"backend": "ghcr.io/k/b"}))
+    assert [one.said.split(": ")[0] for one in found] == [
+        "minio/minio, run by bootstrap, store",
+        "traefik:latest, run by traefik",
+    ]
+    assert found[1].advice.endswith('koprogo-release.toml: traefik = "traefik"')
+
+
+def test_an_image_is_pinned_at_the_tag_that_the_compose_files_have() -> None:
+    """Each repository has one digest in a manifest, so services agree on the tag."""
+    images = {"a": "k/b:1.0.0", "b": "k/b:1.0.0", "c": f"k/c:1@sha256:{'1' * 64}", "d": "k/d"}
+    deployed = Deployed({}, images)
+    tags = [deployed.tag_of(f"k/{name}") for name in "bcdx"]
+    assert tags == ["1.0.0", f"sha256:{'1' * 64}", "latest", None]
+    with pytest.raises(Refused, match=r"several images of one repository: k/b:1, k/b:2"):
+        Deployed({}, {"a": "k/b:1", "b": "k/b:2"}).tag_of("k/b")
 
 
 def test_the_platforms_of_an_index_are_those_of_its_images() -> None:

@@ -12,7 +12,7 @@ from koprogo_agent.domain.versions import parse_version
 from koprogo_agent.errors import Refused
 from koprogo_agent.release.clone import Clone
 from koprogo_agent.release.demands import told_version
-from koprogo_agent.release.deployed import read_files, require_same
+from koprogo_agent.release.deployed import paths_of_repository, read_files, require_same
 from koprogo_agent.release.files import lying
 from koprogo_agent.release.git import Git
 from koprogo_agent.release.migrations import read_added
@@ -41,7 +41,7 @@ def test_files_and_folders_are_deployed_without_a_stack(tmp_path: Path) -> None:
     assert found.hashes == {
         path: hashlib.sha256(content).hexdigest() for path, content in FILES.items()
     }
-    assert found.images == frozenset()
+    assert found.images == {}
     require_same(clone, "HEAD", found.hashes)
 
 
@@ -94,3 +94,21 @@ def test_drafts_are_found_by_their_product(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     assert [path.name for path in lying(tmp_path, "koprogo")] == sorted(names)
     assert len(lying(tmp_path, "koprogo-agent")) == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("open {0}/infra/a.yml: no such file", "open infra/a.yml: no such file"),
+        ('"{0}/a.yml" is bad', '"a.yml" is bad'),
+        ("…oprogo/{1}/b.yml, in {0}", "b.yml, in the repository"),
+        ("/etc/hosts is not ours", "/etc/hosts is not ours"),
+    ],
+)
+def test_errors_name_paths_of_the_repository(said: str, told: str, tmp_path: Path) -> None:
+    """The folder in which compose files are rendered is gone when a person reads of it."""
+    text = said.format(tmp_path, tmp_path.name)
+    error = Refused(text, code="x", advice=f"see {text}")
+    with pytest.raises(Refused) as caught, paths_of_repository(tmp_path):
+        raise error
+    assert (caught.value.message, caught.value.advice) == (told, f"see {told}")

@@ -37,6 +37,7 @@ def test_what_is_written_can_be_read(tmp_path: Path) -> None:
 def test_every_question_is_asked_in_every_language() -> None:
     """A missing translation would be a fault in the middle of an installation."""
     values = {"name": "koprogo", "folder": "/srv/koprogo", "given": "ann"}
+    values |= {"found": "v1.0.0", "pattern": 'image_tag = "{tag}"'}
     said = {
         question: {say(question, language, **values) for language in Language}
         for question in Question

@@ -13,6 +13,8 @@ from koprogo_agent.adapters.images.reference import registry
 from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater
 
 _LONGEST = 300
+MISSING = "registry.image_missing"
+"""Code of the fault that the registry has no such image, at least not yet."""
 
 _DISK_FULL = re.compile("no space left on device")
 _LIMITED = re.compile(r"(?i)toomanyrequests|too many requests|HTTP (?:status: )?429|rate limit")
@@ -52,9 +54,7 @@ def of_pull(reference: str, words: str) -> AgentError:
             advice=f"docker login {where}",
         )
     if _MISSING.search(said):
-        return RetryLater(
-            f"{where} does not have {reference} (yet): {words}", code="registry.image_missing"
-        )
+        return RetryLater(f"{where} does not have {reference} (yet): {words}", code=MISSING)
     return RetryLater(f"cannot pull {reference} from {where}: {words}", code="registry.unreachable")
 
 

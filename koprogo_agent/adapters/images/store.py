@@ -89,6 +89,29 @@ class RegistryImages:
                 raise faults.unreadable_credentials(error) from error
         return self._pulled(reference)
 
+    def published(self, reference: str) -> bool:
+        """Ask the registry for the manifest, by way of the engine, with docker's credentials.
+
+        Raises:
+            RetryLater: `registry.rate_limited`, `registry.unreachable`.
+            NeedsOperator: `registry.unauthorized`.
+        """
+        from docker.errors import APIError, DockerException  # noqa: PLC0415 - not for an idle daemon
+
+        with docker_api.client(self._host) as api:
+            self._reload_credentials(api)
+            inspect: Any = api.inspect_distribution  # the SDK has no types for it
+            try:
+                inspect(reference)
+            except APIError as error:
+                fault = faults.of_pull(reference, error.explanation or str(error))
+                if fault.code != faults.MISSING:
+                    raise fault from error
+                return False
+            except DockerException as error:
+                raise faults.unreadable_credentials(error) from error
+        return True
+
     def root(self) -> Path:
         """The folder in which the engine keeps images and volumes."""
         return Path(docker_api.read(self._host, "/info")["DockerRootDir"])
@@ -109,13 +132,16 @@ class RegistryImages:
                     raise
 
     def _events(self, api: APIClient, repository: str, version: str) -> Iterable[Mapping[str, Any]]:
-        if self._docker_config is not None:
-            api.reload_config(dockercfg_path=str(self._docker_config / "config.json"))
+        self._reload_credentials(api)
         _limit_silence(api, self._limits.silence)
         events: Iterable[Mapping[str, Any]] = api.pull(
             repository, tag=version, stream=True, decode=True
         )
         return events
+
+    def _reload_credentials(self, api: APIClient) -> None:
+        if self._docker_config is not None:
+            api.reload_config(dockercfg_path=str(self._docker_config / "config.json"))
 
     def _pulled(self, reference: str) -> LocalImage:
         found = self.find(reference)

@@ -53,6 +53,13 @@ Force = Annotated[
     bool,
     typer.Option("--force-upgrade-from", help="Leave behind those who run the last release."),
 ]
+NeverRan = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TAG", help="Do without the migrations of a yanked release: v1.2.0."),
+]
+Why = Annotated[
+    str, typer.Option("--reason", help="Why no instance can have run it; stands in the manifest.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 RolloutSpan = Annotated[
     timedelta | None,
@@ -60,7 +67,7 @@ RolloutSpan = Annotated[
 ]
 
 
-def prepare(
+def prepare(  # noqa: PLR0913, PLR0917 - one for each option
     version: VersionText,
     notes: Notes = None,
     security: Security = False,
@@ -68,8 +75,12 @@ def prepare(
     upgrade_from: UpgradeFrom = None,
     works_with: WorksWith = None,
     force_upgrade_from: Force = False,
+    never_ran: NeverRan = None,
+    reason: Why = "",
 ) -> None:
     """Check the tree and the images, and write the draft of a release."""
+    if reason and not never_ran:
+        raise typer.BadParameter("--reason belongs to --never-ran")
     wish = Wish(
         version=version,
         notes=notes.read() if notes else "",
@@ -78,6 +89,8 @@ def prepare(
         upgrade_from=upgrade_from,
         works_with=works_with or (),
         strands=force_upgrade_from,
+        never_ran=never_ran or (),
+        reason=reason,
     )
     product, now = open_product(Path.cwd()), datetime.now(UTC)
     prepared = prepare_release(product, wish, now, show.Checklist())

@@ -16,6 +16,7 @@ from koprogo_agent.release.draft import Draft
 from koprogo_agent.release.signing import Tally
 
 GOOD, BAD, OPEN, BLANK = ("✓", "green"), ("✗", "bold red"), ("·", "dim"), (" ", "")
+NOTE = ("!", "yellow")
 _SHOWN = 12
 _WIDTH = 15
 
@@ -47,6 +48,9 @@ class Checklist:
                 mark(BLANK, "", f"what to do: {check.failure.advice}")
         elif check.found is None:
             mark(OPEN, check.what, "could not be looked at")
+        elif check.advice:
+            mark(NOTE, check.what, check.found)
+            mark(BLANK, "", f"what to do: {check.advice}")
         else:
             mark(GOOD, check.what, check.found)
 
@@ -78,6 +82,8 @@ def _release(draft: Draft, new: Changes | None) -> Iterator[tuple[str, str]]:
         yield f"  {verb}", ", ".join(paths[:_SHOWN]) + _more(paths)
     yield "comes from", ", ".join(manifest.upgrade_from) or "any version"
     yield "works with", ", ".join(manifest.migrations.works_with)
+    for version, why in manifest.never_ran.items():
+        yield "leaves behind", f"v{version}, which no instance can have run: {why}"
     yield "expires", words.local(manifest.expires)
     yield "notes", " / ".join(line for line in draft.notes.splitlines() if line)
     yield "trust root", f"{draft.root.version}, sha256 {draft.root.envelope.sha256}"

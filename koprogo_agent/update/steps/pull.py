@@ -133,7 +133,8 @@ def _reference(job: Job, service: str, reference: str) -> str:
     """The digest reference; or the way it is written now, where that is the same image already.
 
     An image written in another way is a change to compose: it would restart an adopted container
-    whose image the release does not change.
+    whose image the release does not change. A tag such as `production-latest` may lead to another
+    image by now: what counts is the image that the container was made from.
     """
     local = job.world.images.find(reference)
     if local is None:
@@ -143,5 +144,9 @@ def _reference(job: Job, service: str, reference: str) -> str:
     now = previous.pins.get(service) if previous else None
     if now is None or repository(now.image) != repository(wanted):
         return wanted
-    running = job.world.images.find(now.image)
-    return now.image if running is not None and wanted in running.digests else wanted
+    tagged = job.world.images.find(now.image)
+    if tagged is None or wanted not in tagged.digests:
+        return wanted
+    containers = job.world.stack.containers(job.settings.stack.project)
+    made_from = {one.image_id for one in containers if one.service == service}
+    return now.image if made_from <= {tagged.id} else wanted
