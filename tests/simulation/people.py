@@ -47,13 +47,20 @@ class Users:
 
 
 class SimProber:
-    """The prober port."""
+    """The prober port.
+
+    Attributes:
+        ingress: what is wrong with the ingress' answers, whatever runs behind it.
+    """
 
     def __init__(self, machine: Machine) -> None:
+        self.ingress: str | None = None
         self._machine = machine
 
     def ask(self, probe: HttpProbe) -> str | None:
         """What is wrong with the answer."""
+        if probe.url == PUBLIC and self.ingress:
+            return self.ingress
         if probe.url == PUBLIC:
             return None if way_in(self._machine) else "503 instead of 200"
         box = self._at(urlsplit(probe.url).hostname or "")
