@@ -88,20 +88,24 @@ class Finding:
 
 
 def expected_of(
-    before: Mapping[str, Applied], containers: Iterable[Container], needed: Iterable[str]
+    deployed: Iterable[str],
+    before: Mapping[str, Applied],
+    containers: Iterable[Container],
+    needed: Iterable[str],
 ) -> Expectation:
     """Return what must run, taken from the containers: rendering the model costs 100 ms a tick.
 
     One-shot services are left out: one that fails long after the update takes nothing down.
 
     Args:
-        before: the services as they were applied.
+        deployed: the services of the installed deployment.
+        before: the services as they were applied; while a release is watched, as before it.
         containers: the containers that there are now.
         needed: services that must run even if they did not when the stack was adopted.
     """
-    must = {name for name, one in before.items() if one.running} | set(needed)
-    one_shots = {name for name, one in before.items() if one.may_end}
-    return Expectation(frozenset(must - one_shots - {x.service for x in containers if x.may_end}))
+    rested = {name for name, one in before.items() if not one.running or one.may_end}
+    one_shots = {one.service for one in containers if one.may_end}
+    return Expectation(frozenset(set(deployed) - (rested - set(needed)) - one_shots))
 
 
 def look(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,7 +78,7 @@ class Engine:
         self.authority = Authority(world, settings, journal)
         self.releases = Releases(world, settings, self.memory, self.authority)
         self.backups = Backups(world, settings, journal, watcher)
-        self.health = HealthMonitor(world, settings, journal, self.standing, watcher)
+        self.health = HealthMonitor(world, settings, journal, self.standing, watcher, stopping)
         self._repair = Repair(world, settings, journal, self.standing, self.health)
         self._adoption = Adoption(world, settings, self.releases)
         self._runner = Runner(world, settings, journal, watcher, stopping)
@@ -94,15 +95,14 @@ class Engine:
         """
         try:
             ran = self._tick()
-        except Exception:
-            self._judge()
-            raise
-        self._judge()
-        return ran
-
-    def _judge(self) -> None:
-        if not self._stopping():
+        except Exception as error:
+            if isinstance(error, RetryLater) and self.journal.live() is None:
+                with suppress(AgentError):
+                    self._heal()  # whether the source answers makes no difference to users
             self.health.examine()
+            raise
+        self.health.examine()
+        return ran
 
     def _tick(self) -> Ran | None:
         ran = self.finish()

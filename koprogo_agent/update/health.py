@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import structlog
@@ -42,19 +43,21 @@ class HealthMonitor:
         journal: Journal,
         standing: Standing,
         watcher: Watcher,
+        stopping: Callable[[], bool],
     ) -> None:
         self._world = world
         self._settings = settings
         self._journal = journal
         self._standing = standing
         self._watcher = watcher
+        self._stopping = stopping
 
     def examine(self) -> Condition | None:
-        """Judge the stack now; None where nothing is installed, or it cannot be judged.
+        """Judge the stack now; None where nothing is installed, or the agent is to stop.
 
         Never raises an `AgentError`: what it finds must not hide what a tick has found.
         """
-        if self._journal.installed is None:
+        if self._journal.installed is None or self._stopping():
             return None
         try:
             return self._examine()
@@ -87,14 +90,14 @@ class HealthMonitor:
         asked = Look(
             project=self._settings.stack.project,
             expected=Expectation(frozenset()),
-            inside=inside(self._settings, applied),
+            inside=inside(self._settings, self._deployed),
             outside=outside(self._settings),
         )
         try:
             sample = self._with_database(take(self._world, asked, clock.monotonic()))
         except RetryLater as error:
             return self._without_engine(asked, error)
-        expected = expected_of(applied, sample.containers, self._needed())
+        expected = expected_of(self._deployed, applied, sample.containers, self._needed())
         booting = clock.monotonic() < _BOOT_SECONDS
         if before is not None and before.is_down:
             sample = self._with_checks_run(sample)
@@ -117,9 +120,14 @@ class HealthMonitor:
 
     def _needed(self) -> set[str]:
         """Services without which there is no KoproGo, also where an adopted one did not run."""
-        stack, installed = self._settings.stack, self._journal.installed
+        stack = self._settings.stack
         needed = {*stack.ingress, *stack.writers, self._settings.database.service}
-        return needed & (installed.pins.keys() if installed else set())
+        return needed & self._deployed
+
+    @property
+    def _deployed(self) -> frozenset[str]:
+        installed = self._journal.installed
+        return frozenset(installed.pins) if installed else frozenset()
 
     def _with_database(self, sample: Sample) -> Sample:
         """Ask the database too, where the engine has no health check that does."""
@@ -144,7 +152,7 @@ class HealthMonitor:
 
     def _asked(self) -> str:
         """What was asked, so that nobody takes silence for an answer."""
-        direct = [one.name for one in inside(self._settings, self._standing.applied)]
+        direct = [one.name for one in inside(self._settings, self._deployed)]
         public = [one.name for one in outside(self._settings)]
         said = ["containers"]
         said += [f"the application ({', '.join(direct)})"] if direct else []

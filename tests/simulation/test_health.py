@@ -200,6 +200,15 @@ def test_what_takes_the_stack_down_is_repaired(instance: Instance) -> None:
     assert (len(told(instance, DOWN)), len(told(instance, UP))) == (1, 1)
 
 
+def test_it_is_repaired_while_the_source_is_away(instance: Instance) -> None:
+    """Users do not care whether a poll succeeds."""
+    instance.scene.origin.failure = RetryLater("no route", code="source.unreachable")
+    stop(instance, "backend")
+    ticks(instance)
+    assert_serves(instance)
+    assert not condition(instance).is_down
+
+
 def test_a_stack_that_was_stopped_as_a_whole_is_left_alone(instance: Instance) -> None:
     """Somebody moves it to another machine, perhaps: it is said, and not started."""
     stop(instance, *instance.ids)

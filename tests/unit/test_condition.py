@@ -195,8 +195,15 @@ def test_what_must_run() -> None:
         "seed": Applied("sha256:5", "h", running=True),
     }
     seed = replace(BACKEND, service="seed", may_end=True)
-    expected = expected_of(before, [seed], {"postgres"})
+    expected = expected_of(before, before, [seed], {"postgres"})
     assert expected == Expectation(frozenset({"backend", "postgres"}))
+
+
+def test_while_a_release_is_watched_its_services_count() -> None:
+    """What it dropped is not missed, and what it brought must run."""
+    before = {name: Applied("sha256:1", "h", running=True) for name in ("backend", "dropped")}
+    expected = expected_of({"backend", "brought"}, before, [BACKEND], {"backend"})
+    assert expected == Expectation(frozenset({"backend", "brought"}))
 
 
 def test_the_words_of_a_report_are_words_of_the_wire() -> None:
