@@ -212,10 +212,10 @@ class Daemon:
         except RetryLater as error:
             ended = _Ended.LATER
             self._wait_for(error)
-            self._supervisor.status(f"waiting: {error.message}")
+            self._supervisor.status(agent.with_condition(f"waiting: {error.message}"))
             log.warning("tick.postponed", code=error.code, why=error.message)
         except AgentError as error:
-            self._supervisor.status(f"needs you: {error.message}")
+            self._supervisor.status(agent.with_condition(f"needs you: {error.message}"))
             log.error("tick.failed", code=error.code, why=error.message, advice=error.advice)
         except Exception:  # a fault of ours in one tick must not end all ticks
             log.exception("tick.bug")

@@ -107,6 +107,11 @@ class Agent:
         """Where this instance stands, in one line."""
         return read_status(self.engine.journal, self.settings, self.now()).summary
 
+    def with_condition(self, text: str) -> str:
+        """A line with what counts more before it: that the stack is down."""
+        down = read_status(self.engine.journal, self.settings, self.now()).down
+        return f"{down}; {text}" if down else text
+
     def snapshot(self) -> Snapshot:
         """Where this instance stands, in the words of a report."""
         from koprogo_agent.reporting.snapshot import read_snapshot  # noqa: PLC0415 - see below

@@ -179,6 +179,7 @@ class Scene:
             now=lambda: datetime.now(UTC),
             lock_unless_awaited=nullcontext,
             summary=lambda: "healthy",
+            with_condition=lambda text: text,
             snapshot=lambda: WELL,
             is_at_rest=self.at_rest,
             watches=self.watches > 0,

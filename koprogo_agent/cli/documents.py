@@ -8,6 +8,7 @@ from typing import Any
 
 from koprogo_agent import __version__
 from koprogo_agent.cli.words import iso
+from koprogo_agent.domain.condition import Condition
 from koprogo_agent.domain.plan import Step
 from koprogo_agent.ports import Dump
 from koprogo_agent.reporting.outbox import Heard
@@ -16,6 +17,7 @@ from koprogo_agent.update.journal import PastOperation
 from koprogo_agent.update.memory import Quarantined, Refusal
 from koprogo_agent.update.operation import Operation
 from koprogo_agent.update.outlook import Waiting
+from koprogo_agent.update.standing import Drift
 from koprogo_agent.update.status import Status
 from koprogo_agent.update.trust_stand import TrustStand
 
@@ -41,12 +43,34 @@ def of_status(status: Status, backups: Iterable[Dump]) -> dict[str, Any]:
             "failure": asdict(polls.failure) if polls.failure else None,
         },
         "held": {**asdict(held), "by": str(held.by), "since": iso(held.since)} if held else None,
-        "drift": {"differences": list(drift.differences), "since": iso(drift.since)}
-        if drift
-        else None,
+        "drift": _drift(drift) if drift else None,
+        "condition": _condition(status.condition) if status.condition else None,
         "backups": [{"path": str(one.path), "bytes": one.size} for one in backups],
         "backup_failure": status.backup_failure,
         "trust": _trust(status.trust) if status.trust else None,
+    }
+
+
+def _drift(drift: Drift) -> dict[str, Any]:
+    return {
+        "differences": list(drift.differences),
+        "since": iso(drift.since),
+        "older": drift.older or None,
+        "newer_schema": drift.newer_schema,
+    }
+
+
+def _condition(found: Condition) -> dict[str, Any]:
+    return {
+        "level": str(found.level),
+        "since": iso(found.since),
+        "looked": iso(found.looked),
+        "reason": found.reason or None,
+        "code": found.code or None,
+        "service": found.service or None,
+        "printed": found.printed or None,
+        "asked": found.asked,
+        "starting": iso(found.starting),
     }
 
 

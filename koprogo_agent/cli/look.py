@@ -18,6 +18,7 @@ from koprogo_agent.domain.states import Outcome
 from koprogo_agent.ports import Dump
 from koprogo_agent.reporting.outbox import Heard
 from koprogo_agent.selfupdate.standing import OwnStanding
+from koprogo_agent.update.health import advice
 from koprogo_agent.update.journal import PastOperation
 from koprogo_agent.update.outlook import Waiting
 from koprogo_agent.update.status import Status
@@ -34,6 +35,8 @@ _STATES = {
     StateName.PAUSED: ("on hold, by you", "bold yellow"),
     StateName.EMPTY: ("nothing is installed yet", "bold yellow"),
 }
+_QUIET = {StateName.CURRENT, StateName.ROLLED_BACK}
+"""States in which the condition of the stack says more than the state."""
 _OUTCOMES = {
     Outcome.COMMITTED: "green",
     Outcome.CANCELLED: "yellow",
@@ -56,17 +59,34 @@ def status(config: ConfigPath = None, as_json: AsJson = False) -> None:
             reports, agent = documents.of_reports(read.heard), documents.of_agent(read.agent)
             render.as_json({**document, "reports": reports, "agent": agent})
             return
-        said, style = _STATES[found.state]
-        if found.state is StateName.CURRENT and (found.candidate or found.waiting):
-            said = "healthy; a newer release waits"
+        said, style = _headline(found)
         render.line(f"KoproGo {found.installed or ''}  {said}", style)
         render.pairs(
             (
+                *_health(found, read),
                 *_lines(found, backups, read.now),
                 *_reports(read.heard, read.now),
                 *_agent(read.agent, read.now),
             )
         )
+
+
+def _headline(found: Status) -> tuple[str, str]:
+    """What counts most, and its style: nothing that is down is called up to date."""
+    said, style = _STATES[found.state]
+    if found.down:
+        also = "" if found.state in _QUIET else f" ({said})"
+        return f"{found.down}{also}", "bold red"
+    if found.started_by_hand and found.state in _QUIET:
+        return found.started_by_hand, "bold red"
+    if found.state not in _QUIET:
+        return said, style
+    healthy = "healthy; " if found.condition else ""
+    if found.refused_update and found.state is StateName.CURRENT:
+        return f"{healthy}{found.refused_update}", "bold yellow"
+    if found.state is StateName.CURRENT and (found.candidate or found.waiting):
+        return f"{healthy}a newer release waits", style
+    return said, style
 
 
 def history(limit: Limit = 20, config: ConfigPath = None, as_json: AsJson = False) -> None:
@@ -113,6 +133,20 @@ def _lines(
     yield "last backup", _backup(status, backups, now)
     if status.waiting or status.refusals:
         yield "", "why, one by one: koprogo-agent why"
+
+
+def _health(status: Status, read: Reading) -> Iterator[tuple[str, str | Text]]:
+    """Whether the stack is up or down, what was asked, and what to type where it is down."""
+    found = status.condition
+    if found is None:
+        return
+    looked = f"looked {words.ago(found.looked, read.now)}; asked: {found.asked}"
+    if found.is_down:
+        yield "down", render.styled(f"since {words.when(found.since, read.now)}; {looked}", "red")
+        yield "type", advice(found, read.settings.stack.project)
+        return
+    starts = "starting; " if found.starting else ""
+    yield "up", f"{starts}since {words.when(found.since, read.now)}; {looked}"
 
 
 def _reports(heard: Heard | None, now: datetime) -> Iterator[tuple[str, str | Text]]:

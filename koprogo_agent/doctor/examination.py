@@ -20,6 +20,7 @@ HERE: tuple[Check, ...] = (
     stack.services,
     stack.database,
     stack.health,
+    stack.condition,
     updaters.updaters,
     itself.itself,
     itself.units,

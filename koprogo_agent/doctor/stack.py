@@ -11,9 +11,11 @@ from koprogo_agent.adapters.postgres.server import Server, find
 from koprogo_agent.doctor.finding import Finding, Patient, fault, good, warning
 from koprogo_agent.domain.gate import Expectation
 from koprogo_agent.errors import NeedsOperator, RetryLater
+from koprogo_agent.update.health import advice
 from koprogo_agent.update.job import project
 from koprogo_agent.update.looking import Look, outside, take
 from koprogo_agent.update.reading import JournalToRead
+from koprogo_agent.update.status import read_status
 
 _MEGA = 1e6
 _COPIES = (
@@ -111,6 +113,30 @@ def _noted(patient: Patient) -> list[str]:
             return journal.scratch
     except NeedsOperator:
         return []  # there is none, or it cannot be read, of which another check tells
+
+
+def condition(patient: Patient) -> Iterator[Finding]:
+    """Whether the stack is up or down, as the agent last found it, and what it asked."""
+    settings = patient.settings
+    try:
+        with closing(JournalToRead(patient.journal)) as journal:
+            status = read_status(journal, settings, patient.now)
+    except NeedsOperator:
+        return  # there is no journal, or it cannot be read, of which another check tells
+    found = status.condition
+    if found is None:
+        return
+    if found.is_down:
+        yield fault("condition", status.down, advice(found, settings.stack.project))
+    else:
+        looked = f"{found.looked:%Y-%m-%d %H:%M} UTC"
+        yield good("condition", f"up when last looked at, {looked}; asked: {found.asked}")
+    if status.started_by_hand:
+        mend = "koprogo-agent resume lets the agent put it right, where policy.drift is not report"
+        yield fault("condition", status.started_by_hand, mend)
+    if not outside(settings):
+        said = "the ingress is never asked: no probe has a url"
+        yield warning("probe", said, "add a [[probe]] with url, as users ask, to the configuration")
 
 
 def health(patient: Patient) -> Iterator[Finding]:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
+from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.gate import Container
+from koprogo_agent.domain.overlay import repository
+from koprogo_agent.domain.versions import Version, parse_version
+from koprogo_agent.errors import Refused
 
+_AT_REST = {"exited", "created", "paused"}
+"""States of a container that the engine does not start again by itself."""
 CONFIG_HASH = "com.docker.compose.config-hash"
 
 
@@ -18,38 +25,129 @@ class Applied:
         image_id: the engine's id of its image.
         config_hash: compose's hash of its definition.
         running: whether it ran; a one-shot has ended by then, if not in all cases.
+        may_end: whether it is a one-shot (`Container.may_end`).
     """
 
     image_id: str
     config_hash: str
     running: bool
+    may_end: bool = False
+
+
+class Change(StrEnum):
+    """How a service differs from what was applied."""
+
+    GONE = "gone"
+    IMAGE = "image"
+    DEFINITION = "definition"
+    STATE = "state"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How one service differs from what was applied.
+
+    Attributes:
+        words: the same for a person.
+        container: its container, or None where it has none.
+    """
+
+    service: str
+    change: Change
+    words: str
+    container: Container | None = None
 
 
 def applied(containers: Iterable[Container]) -> dict[str, Applied]:
     """What runs now, as the thing to compare with later."""
     return {
-        one.service: Applied(one.image_id, one.labels.get(CONFIG_HASH, ""), one.state == "running")
+        one.service: Applied(
+            one.image_id, one.labels.get(CONFIG_HASH, ""), one.state == "running", one.may_end
+        )
         for one in containers
     }
 
 
-def differences(before: Mapping[str, Applied], containers: Iterable[Container]) -> tuple[str, ...]:
-    """What differs now from what was applied, in words; empty when nothing does."""
+def differences(
+    before: Mapping[str, Applied], containers: Iterable[Container]
+) -> tuple[Difference, ...]:
+    """What differs now from what was applied; empty when nothing does."""
     now = {one.service: one for one in containers}
     found = (_difference(name, old, now.get(name)) for name, old in sorted(before.items()))
     return tuple(one for one in found if one)
 
 
-def _difference(service: str, before: Applied, now: Container | None) -> str:
+def older_release(
+    difference: Difference,
+    installed: Deployment,
+    image_tag: str,
+    known: Mapping[str, str],
+) -> str | None:
+    """The older release that a service's image belongs to, or None.
+
+    Args:
+        difference: how the service differs.
+        installed: the deployment that should run.
+        image_tag: how a release's images are tagged (`stack.image_tag`).
+        known: image id -> tag of the releases that ran here before.
+    """
+    now, pin = difference.container, installed.pins.get(difference.service)
+    if difference.change is not Change.IMAGE or now is None or pin is None:
+        return None
+    version = _version(now.image, image_tag)
+    if version is not None and repository(now.image) == repository(pin.image):
+        runs = installed.version
+        return f"v{version}" if runs is not None and version < runs else None
+    return known.get(now.image_id)
+
+
+def may_repair(found: Sequence[Difference], older: Mapping[str, str]) -> bool:
+    """Whether putting the stack right can help, and cannot make it worse.
+
+    Not where an unknown or newer image runs: it may have changed the schema, and the installed
+    release would not start on it. Not for what the engine restarts anyway.
+
+    Args:
+        found: what differs.
+        older: service -> the older release that its image belongs to.
+    """
+    if any(one.change is Change.IMAGE and one.service not in older for one in found):
+        return False
+    return any(_is_repairable(one, older) for one in found)
+
+
+def _is_repairable(one: Difference, older: Mapping[str, str]) -> bool:
+    match one.change:
+        case Change.GONE | Change.DEFINITION:
+            return True
+        case Change.IMAGE:
+            return one.service in older
+        case Change.STATE:
+            return one.container is not None and one.container.state in _AT_REST
+
+
+def _version(image: str, image_tag: str) -> Version | None:
+    """The version in the tag of an image reference, or None."""
+    tag = image.split("@", 1)[0].removeprefix(repository(image)).removeprefix(":")
+    before, _, after = image_tag.replace("{tag}", "v{version}").partition("{version}")
+    bare = tag.removeprefix(before).removesuffix(after)
+    try:
+        return parse_version(bare.removeprefix("v"))
+    except Refused:
+        return None
+
+
+def _difference(service: str, before: Applied, now: Container | None) -> Difference | None:
     if now is None:
-        return f"{service} has no container any more"
+        return Difference(service, Change.GONE, f"{service} has no container any more")
     if now.image_id != before.image_id:
-        return f"{service} runs another image"
+        return Difference(service, Change.IMAGE, f"{service} runs another image", now)
     if now.labels.get(CONFIG_HASH, "") != before.config_hash:
-        return f"{service} was made anew with another definition"
+        words = f"{service} was made anew with another definition"
+        return Difference(service, Change.DEFINITION, words, now)
     if before.running and now.state != "running" and not _has_done_its_work(now):
-        return f"{service} is {now.state}"
-    return ""
+        return Difference(service, Change.STATE, f"{service} is {now.state}", now)
+    return None
 
 
 def _has_done_its_work(container: Container) -> bool:

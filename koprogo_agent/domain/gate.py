@@ -5,7 +5,7 @@ The same checks for an update, a rollback, a rehearsal and the soak: only the ex
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import pairwise
@@ -202,35 +202,88 @@ def _stays_down(samples: Sequence[Sample], container: Container, times: int) -> 
     return len(states) == times and all(state in {"exited", "dead"} for state in states)
 
 
+class FaultKind(StrEnum):
+    """What kind of fault one sample shows; the words that reports use."""
+
+    MISSING = "container.missing"
+    ENDED_BADLY = "container.failed"
+    NOT_ENDED = "container.waits"
+    NOT_RUNNING = "container.stopped"
+    RESTARTING = "container.restarting"
+    STARTING = "container.starting"
+    UNHEALTHY = "container.unhealthy"
+    PROBE = "probe.failed"
+    ENGINE = "engine.unreachable"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with one sample.
+
+    Attributes:
+        service: the service, or the name of the probe.
+        words: the same for a person.
+        container: id of the container, or an empty string.
+    """
+
+    kind: FaultKind
+    service: str
+    words: str
+    container: str = ""
+
+
 def _fault(samples: Sequence[Sample], index: int, expected: Expectation) -> str:
-    """What is wrong with one sample, or an empty string."""
-    sample = samples[index]
+    """What is wrong with one sample, in words, or an empty string."""
+    fault = fault_of(samples[index], samples[index - 1] if index else None, expected)
+    return fault.words if fault else ""
+
+
+def fault_of(sample: Sample, before: Sample | None, expected: Expectation) -> Fault | None:
+    """Return the first fault of a sample, or None; `before` is the sample taken before it."""
+    return next(faults_of(sample, before, expected), None)
+
+
+def faults_of(sample: Sample, before: Sample | None, expected: Expectation) -> Iterator[Fault]:
+    """Yield every fault of a sample: containers first, then probes."""
     present = {container.service for container in sample.containers}
-    missing = sorted((expected.running | expected.ending) - present)
-    if missing:
-        return f"{missing[0]} has no container"
+    for name in sorted((expected.running | expected.ending) - present):
+        yield Fault(FaultKind.MISSING, name, f"{name} has no container")
+    restarts = {one.id: one.restarts for one in before.containers} if before else {}
     for container in sample.containers:
         fault = _container_fault(container, expected)
+        if fault is None and container.service in expected.running:
+            risen = restarts.get(container.id, container.restarts) < container.restarts
+            fault = _named(container, FaultKind.RESTARTING, "has restarted") if risen else None
         if fault:
-            return fault
-        if index and container.service in expected.running:
-            before = [c for c in samples[index - 1].containers if c.id == container.id]
-            if before and before[0].restarts < container.restarts:
-                return f"{container.service} has restarted"
-    wrong = {name: answer for name, answer in sample.answers.items() if answer}
-    return "".join(f"{name}: {answer}" for name, answer in list(wrong.items())[:1])
+            yield fault
+    for name, answer in sample.answers.items():
+        if answer:
+            yield Fault(FaultKind.PROBE, name, f"{name}: {answer}")
 
 
-def _container_fault(container: Container, expected: Expectation) -> str:
+def _container_fault(container: Container, expected: Expectation) -> Fault | None:
     name = container.service
     if name in expected.ending and container.state == "exited":
-        return f"{name} has exited {container.exit_code}" if container.exit_code else ""
+        said = f"has exited {container.exit_code}"
+        return _named(container, FaultKind.ENDED_BADLY, said) if container.exit_code else None
     if name in expected.ended:
-        return f"{name} has not ended yet"
+        return _named(container, FaultKind.NOT_ENDED, "has not ended yet")
     if name not in expected.running:
-        return ""
+        return None
     if container.state != "running":
-        return f"{name} is {container.state}"
+        kind = _KINDS.get(container.state, FaultKind.NOT_RUNNING)
+        return _named(container, kind, f"is {container.state}")
     if container.health in {Health.STARTING, Health.UNHEALTHY}:
-        return f"{name} is {container.health}"
-    return ""
+        return _named(container, _KINDS[container.health], f"is {container.health}")
+    return None
+
+
+_KINDS = {
+    "restarting": FaultKind.RESTARTING,
+    Health.STARTING: FaultKind.STARTING,
+    Health.UNHEALTHY: FaultKind.UNHEALTHY,
+}
+
+
+def _named(container: Container, kind: FaultKind, said: str) -> Fault:
+    return Fault(kind, container.service, f"{container.service} {said}", container.id)

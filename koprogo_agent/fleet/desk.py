@@ -151,6 +151,7 @@ class Desk:
             ingest=ingest(counts, arriving, now),
             arriving=arriving,
             outages=tuple(self._sharing.outages.since(now - _SETTLED)),
+            down=listing(known, Filter(state="down"), "since"),
             held=listing(known, Filter(state="held"), "since"),
             stale=listing(known, Filter(state="stale"), "since"),
             cloned=listing(known, Filter(cloned="yes")),

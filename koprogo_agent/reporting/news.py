@@ -19,18 +19,20 @@ class Known:
         installed: tag, or None.
         agent: version of the agent.
         operation: number of the last operation, in the journal.
+        down: since when the stack is down, or None.
     """
 
     state: StateName
     installed: str | None
     agent: str
     operation: int
+    down: int | None = None
 
 
 def known(snapshot: Snapshot, agent: str) -> Known:
     """What is known once a snapshot is noted."""
     last = max((number for number, _ in snapshot.operations), default=0)
-    return Known(snapshot.state, snapshot.installed, agent, last)
+    return Known(snapshot.state, snapshot.installed, agent, last, _down(snapshot))
 
 
 def news(snapshot: Snapshot, agent: str, before: Known | None) -> Iterator[Transition]:
@@ -70,4 +72,9 @@ def _transition(snapshot: Snapshot, agent: str, at: int, operation: Operation | 
         agent=agent,
         installed=snapshot.installed,
         operation=operation,
+        down=_down(snapshot),
     )
+
+
+def _down(snapshot: Snapshot) -> int | None:
+    return seconds(snapshot.down) if snapshot.down else None

@@ -36,6 +36,8 @@ class Snapshot:
         operations: number in the journal -> the last ones that have ended, oldest first.
         pending: the newest release that is not installed, or None.
         polled: when the source last answered, or None.
+        down: since when the stack is down, or None.
+        fault: why, as a word, or None.
     """
 
     at: datetime
@@ -46,12 +48,15 @@ class Snapshot:
     operations: tuple[tuple[int, Operation], ...]
     pending: Pending | None
     polled: datetime | None
+    down: datetime | None = None
+    fault: str | None = None
 
 
 def read_snapshot(journal: Journal, settings: Settings, now: datetime) -> Snapshot:
     """Reads it from the journal."""
     status, installed = read_status(journal, settings, now), journal.installed
     sightings = Memory(journal.store).sightings()
+    down = status.condition if status.condition and status.condition.is_down else None
     past = [one for one in journal.past(_RECENT) if one.outcome is not Outcome.POSTPONED]
     return Snapshot(
         at=now,
@@ -62,6 +67,8 @@ def read_snapshot(journal: Journal, settings: Settings, now: datetime) -> Snapsh
         operations=tuple((one.operation.id, _operation(one, sightings)) for one in reversed(past)),
         pending=_pending(status),
         polled=status.polls.succeeded,
+        down=down.since if down else None,
+        fault=down.code if down else None,
     )
 
 

@@ -45,6 +45,8 @@ class Teller:
             pending=snapshot.pending,
             polled=seconds(polled) if polled else None,
             transitions=self.outbox.waiting(),
+            down=seconds(snapshot.down) if snapshot.down else None,
+            fault=snapshot.fault,
             token=None if self.outbox.heard.verified else self.token,
         )
         return fitted(report)

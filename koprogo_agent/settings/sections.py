@@ -299,8 +299,11 @@ class Policy(Section):
     windows: tuple[WindowText, ...] = Field(
         (), description='local hours in which updates may begin, as "Mon-Fri 22:00-06:00"'
     )
-    drift: Literal["report", "heal"] = Field(
-        "report", description="what to do when the stack is not as it was installed"
+    drift: Literal["repair", "report", "heal"] = Field(
+        "repair",
+        description="what to do when the stack is not as it was installed;"
+        ' "repair": put right what takes it down or runs an older release, at most 3 times an hour;'
+        ' "heal": every difference; "report": nothing',
     )
     poll_stale_after: Seconds = Field(
         3600, description="seconds without a successful poll after which the state is stale"

@@ -47,8 +47,11 @@ _REPORT = Report(
             agent=__version__,
             installed="v1.1.0",
             operation=_OPERATION,
+            down=_NOON - 20,
         ),
     ),
+    down=_NOON - 20,
+    fault="container.restarting",
     token="a-token-of-the-association",  # noqa: S106 - an example of one
 )
 

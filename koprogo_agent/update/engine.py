@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +11,7 @@ import structlog
 
 from koprogo_agent import __version__
 from koprogo_agent.domain.choose import Choice, Circumstances, choose, is_newer
-from koprogo_agent.domain.drift import applied, differences
-from koprogo_agent.domain.plan import Kind
+from koprogo_agent.domain.drift import applied
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.domain.tags import TagRef
 from koprogo_agent.domain.trust import VerifiedRelease
@@ -24,12 +24,14 @@ from koprogo_agent.update.adoption import Adoption
 from koprogo_agent.update.aftermath import Aftermath
 from koprogo_agent.update.authority import Authority
 from koprogo_agent.update.backups import Backups
+from koprogo_agent.update.health import HealthMonitor
 from koprogo_agent.update.holding import let_through
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.memory import Memory
 from koprogo_agent.update.operation import Operation
-from koprogo_agent.update.planning import order_heal, order_update
+from koprogo_agent.update.planning import order_update
 from koprogo_agent.update.releases import Offer, Releases, offers
+from koprogo_agent.update.repair import Repair
 from koprogo_agent.update.runner import Order, Ran, Runner
 from koprogo_agent.update.scratch import drop_scratch
 from koprogo_agent.update.standing import HeldBy, Standing
@@ -58,6 +60,7 @@ class Engine:
         authority: who may say what.
         releases: verification.
         backups: backups besides those of an update.
+        health: judges whether the stack is up or down.
     """
 
     def __init__(
@@ -76,6 +79,8 @@ class Engine:
         self.authority = Authority(world, settings, journal)
         self.releases = Releases(world, settings, self.memory, self.authority)
         self.backups = Backups(world, settings, journal, watcher)
+        self.health = HealthMonitor(world, settings, journal, self.standing, watcher, stopping)
+        self._repair = Repair(world, settings, journal, self.standing, self.health)
         self._adoption = Adoption(world, settings, self.releases)
         self._runner = Runner(world, settings, journal, watcher, stopping)
         self._aftermath = Aftermath(world, settings, journal, self.memory, self.standing)
@@ -84,11 +89,25 @@ class Engine:
     def tick(self) -> Ran | None:
         """Does what is to be done now; None when that was only to look.
 
+        Whatever comes of it, the stack is judged at the end.
+
         Raises:
             AgentError: the tick could not be finished; the next one tries again.
         """
+        try:
+            ran = self._tick()
+        except Exception as error:
+            if isinstance(error, RetryLater) and self.journal.live() is None:
+                with suppress(AgentError):
+                    self._heal()  # whether the source answers makes no difference to users
+            self.health.examine()
+            raise
+        self.health.examine()
+        return ran
+
+    def _tick(self) -> Ran | None:
         ran = self.finish()
-        if ran is not None and ran.outcome is None and not _gives_way(ran):
+        if ran is not None and ran.outcome is None and not ran.gives_way:
             return ran
         candidate = self.look().choice.candidate
         if self._stopping():
@@ -197,14 +216,7 @@ class Engine:
 
     def drift(self) -> tuple[str, ...]:
         """How the stack differs from what was applied, in words."""
-        installed = self.journal.installed
-        if installed is None:
-            return ()
-        containers = self.world.stack.containers(self.settings.stack.project)
-        found = differences(self.standing.applied, containers)
-        if self.world.files.laid() not in {None, installed.tag}:
-            return (*found, "the files in the stack's folder are not those of the release")
-        return found
+        return self._repair.drift()
 
     def _poll(self) -> Listing:
         """What the source lists; trust root and freshness are the newest afterwards."""
@@ -265,16 +277,10 @@ class Engine:
 
     def _heal(self) -> Ran | None:
         """Reports how the stack differs from what was applied, and puts it right if told to."""
-        installed = self.journal.installed
-        if installed is None or self.standing.held is not None:
-            return None
-        found = self.drift()
-        if self.standing.drifted(found, self.world.clock.now()):
-            log.warning("stack.drifted", differences=found)
-            self.world.notifier.tell("KoproGo: the stack was changed", "\n".join(found))
-        if not found or self.settings.policy.drift == "report":
-            return None
-        return self.carry_out(order_heal(installed))
+        order = self._repair.order()
+        ran = self.carry_out(order) if order else None
+        self._repair.noted(ran)
+        return ran
 
     def _resume(self, operation: Operation) -> Ran:
         return self._settle(self._runner.resume(operation))
@@ -291,8 +297,3 @@ class Engine:
     def _remember_applied(self) -> None:
         containers = self.world.stack.containers(self.settings.stack.project)
         self.standing.apply(applied(containers))
-
-
-def _gives_way(ran: Ran) -> bool:
-    """Whether a newer release may end the watching; not where a person has just gone back."""
-    return ran.watches and ran.operation.kind in {Kind.INSTALL, Kind.UPDATE}

@@ -200,11 +200,17 @@ class _Gate:
 def take(world: World, look: Look, at: float) -> Sample:
     """One look at containers and answers."""
     containers = (look.listing or world.stack.containers)(look.project)
-    answers = {
-        **{probe.name: _ask_inside(world, probe, containers) for probe in look.inside},
-        **{probe.name: world.prober.ask(_outer(probe)) for probe in look.outside},
+    answers = {probe.name: _ask_inside(world, probe, containers) for probe in look.inside}
+    return Sample(at, containers, answers | ask_outside(world, look))
+
+
+def ask_outside(world: World, look: Look) -> dict[str, str | None]:
+    """What is wrong with the answers that users get; a probe may ask inside as well."""
+    names = {one.name: f"{one.name} through the ingress" for one in look.inside}
+    return {
+        names.get(probe.name, probe.name): world.prober.ask(_question(probe, probe.url or ""))
+        for probe in look.outside
     }
-    return Sample(at, containers, answers)
 
 
 def _mark(world: World, database: DatabaseAt | None) -> str:
@@ -227,10 +233,6 @@ def _ask_inside(world: World, probe: Probe, containers: tuple[Container, ...]) -
             url = f"http://{host}:{probe.port}{probe.path}"
             return world.prober.ask(_question(probe, url))
     return f"{probe.service} has no container"
-
-
-def _outer(probe: Probe) -> HttpProbe:
-    return _question(probe, probe.url or "")
 
 
 def _question(probe: Probe, url: str) -> HttpProbe:

@@ -66,7 +66,7 @@ class Requests:
         self.require_not_held()
         release = self.candidate(tag)
         ran = self.engine.install(release) if release else finished
-        return ran and self.engine.see_through(ran)
+        return ran and self._seen_through(ran)
 
     def rollback_order(self) -> Order:
         """What `rollback` would do.
@@ -81,7 +81,7 @@ class Requests:
         finished = self.engine.finish()
         if finished is not None and _stands_in_the_way(finished):
             return finished
-        return self.engine.see_through(self.engine.carry_out(self.rollback_order()))
+        return self._seen_through(self.engine.carry_out(self.rollback_order()))
 
     def restore(self, name: str) -> Ran:
         """Puts a backup back, with the release that it belongs to."""
@@ -91,7 +91,14 @@ class Requests:
         dump = self.engine.backups.find(name)
         target = self.engine.backups.release_of(dump)
         order = order_restore(dump.path, self.engine.journal.installed, target)
-        return self.engine.see_through(self.engine.carry_out(order))
+        return self._seen_through(self.engine.carry_out(order))
+
+    def _seen_through(self, ran: Ran) -> Ran:
+        """Watches to the end; the condition is judged before and after, as users see it now."""
+        self.engine.health.examine()
+        seen = self.engine.see_through(ran)
+        self.engine.health.examine()
+        return seen
 
     def hold(self, reason: str) -> None:
         """Nothing is changed until `resume`."""

@@ -10,7 +10,7 @@ import structlog
 
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.machine import begin, decide
-from koprogo_agent.domain.plan import Direction, Plan, Step
+from koprogo_agent.domain.plan import Direction, Kind, Plan, Step
 from koprogo_agent.domain.states import (
     Broke,
     Carry,
@@ -59,6 +59,11 @@ class Ran:
         """Whether the release is installed, and nothing is left to do but to watch it (soak)."""
         left = self.outcome is None and self.failure is None
         return left and self.operation.state.watches
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether a newer release may end the watching; not where a person has just gone back."""
+        return self.watches and self.operation.kind in {Kind.INSTALL, Kind.UPDATE}
 
 
 @dataclass(frozen=True)

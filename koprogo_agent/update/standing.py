@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from koprogo_agent.domain.choose import Choice
+from koprogo_agent.domain.condition import Condition
 from koprogo_agent.domain.drift import Applied
 from koprogo_agent.domain.tags import TagRef
 from koprogo_agent.errors import Failure
@@ -69,10 +70,25 @@ class Pending:
 
 @dataclass(frozen=True)
 class Drift:
-    """How the stack differs from what was applied, and since when."""
+    """How the stack differs from what was applied, and since when.
+
+    Attributes:
+        differences: in words.
+        older: the older release that was started by hand, or an empty string.
+        newer_schema: whether the database then has the schema of a newer release.
+    """
 
     differences: tuple[str, ...]
     since: datetime
+    older: str = ""
+    newer_schema: bool = False
+
+    @property
+    def cause(self) -> str:
+        """What happened, where an older release was started by hand; else an empty string."""
+        on = " on the newer schema" if self.newer_schema else ""
+        told = f"the stack was started by hand with an older version ({self.older}){on}"
+        return told if self.older else ""
 
 
 class Standing:
@@ -141,13 +157,22 @@ class Standing:
         """The present drift, or None."""
         return self._journal.get(Drift, "drift")
 
-    def drifted(self, found: tuple[str, ...], now: datetime) -> bool:
+    def drifted(self, found: Drift | None) -> bool:
         """Remembers what differs; tells whether this is news."""
         known = self.drift
-        if (known.differences if known else ()) == found:
+        if (known.differences if known else ()) == (found.differences if found else ()):
             return False
-        self._journal.put("drift", Drift(found, now) if found else None)
-        return bool(found)
+        self._journal.put("drift", found)
+        return found is not None
+
+    @property
+    def condition(self) -> Condition | None:
+        """Whether the stack is up or down, as the last look found it; None before the first."""
+        return self._journal.get(Condition, "condition")
+
+    def looked(self, condition: Condition) -> None:
+        """Remembers the condition that was found."""
+        self._journal.put("condition", condition)
 
     def hears(self, name: str, text: str, now: datetime) -> bool:
         """Remembers what somebody says now (empty: nothing); tells whether this is news."""

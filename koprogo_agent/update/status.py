@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from koprogo_agent.domain.choose import Waits
+from koprogo_agent.domain.condition import Condition
 from koprogo_agent.domain.deployment import Deployment, can_go_back
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.settings import Settings
@@ -40,6 +42,7 @@ class Status:
         waiting: the other newer releases, newest first.
         refusals: tags that a rule of trust keeps out, newest first.
         backup_failure: code of the failure for which there is no daily backup, or None.
+        condition: whether the stack is up or down; None before the agent has first looked.
         trust: how it stands with trust; None before the agent has first looked.
     """
 
@@ -59,17 +62,53 @@ class Status:
     refusals: tuple[Refusal, ...]
     backup_failure: str | None
     trust: TrustStand | None
+    condition: Condition | None = None
 
     @property
     def summary(self) -> str:
         """One line."""
+        if self.down:
+            return self.down
         if self.live is not None:
             return f"{self.live.kind} of {self.live.tag}: {self.live.state.action}"
         if self.held is not None:
             return f"{self.state}: {self.held.reason}"
         if self.state is StateName.STALE and self.trust and self.trust.stale:
             return f"{self.state}: {self.trust.stale}"
-        return f"{self.state}: {self.installed or 'nothing is installed'}"
+        refused = f"; {self.refused_update}" if self.refused_update else ""
+        return f"{self.state}: {self.installed or 'nothing is installed'}{refused}"
+
+    @property
+    def down(self) -> str:
+        """Since when the stack is down, and why; empty while it is up."""
+        found = self.condition
+        if found is None or not found.is_down:
+            return ""
+        since, looked = found.since.astimezone(), found.looked.astimezone()
+        when = f"{since:%H:%M}" if since.date() == looked.date() else f"{since:%Y-%m-%d %H:%M}"
+        cause = f"{self.drift.cause}: " if self.drift and self.drift.cause else ""
+        printed = f"; it last printed: {found.printed}" if found.printed else ""
+        return f"DOWN since {when}: {cause}{found.reason}{printed}"
+
+    @property
+    def started_by_hand(self) -> str:
+        """That an older release was started by hand, while the stack is up; else empty."""
+        return self.drift.cause if self.drift and not self.down else ""
+
+    @property
+    def refused_update(self) -> str:
+        """That the newest release is refused here, and why; empty where another one is next."""
+        if self.candidate is not None:
+            return ""
+        for one in self.waiting[:1]:
+            if one.gate == Waits.QUARANTINE:
+                step = f" at step {one.step}" if one.step else ""
+                return f"an update exists and is refused: {one.tag} failed here{step}: {one.detail}"
+            return ""
+        for refusal in self.refusals[:1]:
+            why = f"{refusal.message} ({refusal.code})"
+            return f"an update exists and is refused: {refusal.tag}: {why}"
+        return ""
 
 
 def read_status(journal: Journal, settings: Settings, now: datetime) -> Status:
@@ -99,6 +138,7 @@ def read_status(journal: Journal, settings: Settings, now: datetime) -> Status:
         refusals=tuple(outlook.refused()),
         backup_failure=journal.get(str, "backup_failure"),
         trust=trust,
+        condition=standing.condition if installed else None,
     )
 
 

@@ -31,6 +31,8 @@ class StateName(StrEnum):
     STALE = "stale"
     PAUSED = "paused"
     EMPTY = "empty"
+    DOWN = "down"
+    """For the server's own use. An older server does not know the word: agents send `down`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +102,7 @@ class Transition:
         agent: version of the agent.
         installed: tag; None where nothing is installed, or the release is not known.
         operation: that ended here, or None.
+        down: since when the stack was down then, or None while it was up.
     """
 
     number: int
@@ -108,11 +111,12 @@ class Transition:
     agent: str
     installed: str | None = None
     operation: Operation | None = None
+    down: int | None = None
 
     def __post_init__(self) -> None:
         """Checks what the types do not say."""
         checks.numbers(number=self.number)
-        checks.moments(at=self.at)
+        checks.moments(at=self.at, down=self.down)
         checks.versions(agent=self.agent)
         checks.tags(installed=self.installed)
 
@@ -135,6 +139,8 @@ class Report:
         polled: when the source last answered, or None.
         transitions: those that the fleet has not acknowledged, newest first, as many as fit.
         token: single-use, from the association; left out once it was taken.
+        down: since when the stack is down, or None while it is up, or not known.
+        fault: why it is down, as a word, or None.
         schema: of this report.
     """
 
@@ -151,6 +157,8 @@ class Report:
     polled: int | None = None
     transitions: tuple[Transition, ...] = ()
     token: str | None = None
+    down: int | None = None
+    fault: str | None = None
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -165,7 +173,8 @@ class Report:
         checks.versions(agent=self.agent)
         checks.names(channel=self.channel)
         checks.tags(installed=self.installed)
-        checks.moments(polled=self.polled)
+        checks.moments(polled=self.polled, down=self.down)
+        checks.words(fault=self.fault)
         numbers = [one.number for one in self.transitions]
         if numbers != sorted(set(numbers), reverse=True):
             raise ValueError("transitions are not each once, newest first")

@@ -137,6 +137,9 @@ def _fails(filled: Filled, number: int) -> None:
 def _differ(filled: Filled) -> None:
     """One each of what is rare."""
     filled.another("held", state=StateName.HELD)
+    down = transition(1, at=filled.now - 600, down=filled.now - 600)
+    fault = "container.restarting"
+    filled.another("down", down=filled.now - 600, fault=fault, transitions=(down,))
     filled.another("stale", state=StateName.STALE)
     filled.another("paused", state=StateName.PAUSED)
     filled.another("empty", state=StateName.EMPTY, installed=None)

@@ -119,3 +119,13 @@ def test_what_is_bygone_is_forgotten() -> None:
     verified = structs.replace(stranger, verified=True)
     for one, after in ((stranger, 2 * day), (stayed, 365 * day), (verified, 365 * day)):
         assert [one.is_bygone(one.seen + after + late) for late in (0, 1)] == [False, True]
+
+
+def test_a_stack_that_is_down_is_down_whatever_its_agent_is_doing() -> None:
+    """With why; when it is up again, the state is the agent's."""
+    down = replace(LATER, state=StateName.HELD, down=NOW, fault="probe.failed")
+    taken = next_(KNOWN, down, NOW + 180)
+    assert taken.is_news
+    assert (taken.instance.stand.state, taken.instance.stand.fault) == ("down", "probe.failed")
+    up = next_(taken.instance, replace(LATER, sequence=12, state=StateName.HELD), NOW + 360)
+    assert (up.instance.stand.state, up.instance.stand.fault) == ("held", None)

@@ -310,10 +310,11 @@ def change_one(instance: Instance) -> None:
 def test_what_an_operator_changes_by_hand_is_told_and_healed_if_wanted(
     lean: Instance, edit: Callable[[Instance], None], word: str
 ) -> None:
-    """By default it is only told, once; with drift = "heal" it, and only it, is put right."""
+    """With drift = "report" it is told, once; with "heal" it, and only it, is put right."""
     before = lives(lean.lab.stack)
     edit(lean)
-    with lean.engine() as engine:
+    reporting = lean.changed(policy={"drift": "report"}, **LEAN)
+    with reporting.engine() as engine:
         assert engine.tick() is None
         drift = engine.standing.drift
         assert drift is not None

@@ -12,6 +12,7 @@ from typing import Any
 
 from dotenv import dotenv_values
 
+from koprogo_agent.adapters.compose.failures import missing_env_file
 from koprogo_agent.domain.gate import Container
 from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
 from koprogo_agent.ports import Project, RunResult, Variable
@@ -35,6 +36,8 @@ class SimStack:
         """The resolved model."""
         known: dict[str, str] = {}
         for path in project.env_files:
+            if not path.exists():
+                raise missing_env_file(str(path))
             known |= {name: value or "" for name, value in _dotenv(path).items()}
         known |= project.environment
         texts = tuple(self._text(path) for path in project.files)

@@ -96,13 +96,20 @@ class Users:
 
 
 class SimProber:
-    """The prober port."""
+    """The prober port.
+
+    Attributes:
+        ingress: what is wrong with the ingress' answers, whatever runs behind it.
+    """
 
     def __init__(self, machine: Machine) -> None:
+        self.ingress: str | None = None
         self._machine = machine
 
     def ask(self, probe: HttpProbe) -> str | None:
         """What is wrong with the answer."""
+        if probe.url == PUBLIC and self.ingress:
+            return self.ingress
         if probe.url == PUBLIC:
             return {Met.SERVED: None, Met.HELD: "no whole answer within 5 s"}.get(
                 met(self._machine), "answered 404, expected 200"

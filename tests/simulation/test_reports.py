@@ -202,3 +202,26 @@ def test_a_run_is_shared_by_all_who_speak_for_it(outbox: Outbox) -> None:
     assert outbox.run == run
     outbox.begin_run()
     assert outbox.run != run
+
+
+def test_a_stack_that_is_down_is_news_beside_the_state(folder: Path, outbox: Outbox) -> None:
+    """Older servers know no such state: what the agent does is said as before."""
+    instance = Instance.new(folder, policy={"drift": "report"})
+    instance.install()
+    before = known(snapshot(instance), AGENT)
+    outbox.note(snapshot(instance), AGENT)
+    (box,) = instance.scene.machine.of("koprogo", ("backend",))
+    instance.scene.machine.stop(box)
+    instance.tick()
+    here = snapshot(instance)
+    assert (here.state, here.fault) == (StateName.CURRENT, "container.stopped")
+    (down,) = told(instance, before)
+    assert down.state is StateName.CURRENT
+    assert down.down is not None
+    assert outbox.note(here, AGENT)
+    assert not outbox.note(here, AGENT)
+    instance.scene.machine.start(box)
+    instance.wait(60)
+    instance.tick()
+    (up,) = told(instance, known(here, AGENT))
+    assert (up.down, snapshot(instance).fault) == (None, None)

@@ -70,3 +70,41 @@ def test_restarts_of_the_agent_are_no_failure_of_the_release(instance: Instance)
     instance.settle()
     assert instance.installed == "v1.0.1"
     assert instance.quarantined == set()
+
+
+def test_a_missing_env_file_is_not_the_releases_fault(instance: Instance) -> None:
+    """The soak goes on with what runs; the operator is told once, and nothing is rolled back."""
+    update(instance, "1.0.1")
+    env_file = instance.settings.stack.env_files[0]
+    kept = env_file.read_text()
+    env_file.unlink()
+    ran = instance.engine.finish()
+    while ran is not None and ran.watches:
+        instance.wait(15)
+        ran = instance.engine.finish()
+    assert ran is not None
+    assert ran.outcome is Outcome.COMMITTED
+    assert (instance.installed, instance.quarantined) == ("v1.0.1", set())
+    told = [title for title, _ in instance.scene.notifier.told]
+    assert told.count("KoproGo: a file of yours is missing") == 1
+    env_file.write_text(kept)
+    instance.settle()
+    assert instance.installed == instance.running == "v1.0.1"
+
+
+def test_a_missing_env_file_hides_no_fault_of_the_release(instance: Instance) -> None:
+    """What runs is judged all the same; the way back goes on once the file is there again."""
+    update(instance, "1.0.1")
+    env_file = instance.settings.stack.env_files[0]
+    kept = env_file.read_text()
+    env_file.unlink()
+    box = instance.scene.machine.one("koprogo", "backend")
+    assert box is not None
+    instance.scene.machine.remove(box)
+    instance.act(instance.engine.finish)
+    assert next(one.code for _, one in instance.watcher.failures) == "gate.failed"
+    env_file.write_text(kept)
+    instance.requests.resume()
+    instance.settle()
+    assert instance.installed == instance.running == "v1.0.0"
+    assert_no_row_lost(instance)

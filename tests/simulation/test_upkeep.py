@@ -85,8 +85,10 @@ def _stop_by_hand(instance: Instance) -> None:
     instance.scene.machine.stop(box)
 
 
-def test_drift_is_reported(instance: Instance) -> None:
-    """A container that somebody stopped is reported once, and left as it is."""
+def test_drift_is_reported(folder: Path) -> None:
+    """With `drift = "report"`, a stopped container is reported once, and left as it is."""
+    instance = Instance.new(folder, policy={"drift": "report"})
+    instance.install()
     _stop_by_hand(instance)
     instance.settle()
     drift = instance.engine.standing.drift

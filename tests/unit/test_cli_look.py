@@ -251,3 +251,44 @@ def test_words_to_the_agent(
     config = str(instance.folder / "config.toml")
     assert run(["retry", "v1.0.0", "--config", config]) == Exit.REFUSED
     assert "not in quarantine" in capsys.readouterr().err
+
+
+def test_status_of_what_is_down(instance: Instance, said: Say) -> None:
+    """The first line says it, with what is wrong; nothing there is called up to date."""
+    instance.scene.prober.ingress = "answered 502, expected 200"
+    instance.tick()
+    first, *more = said(instance, "status").split("\n")
+    assert first.startswith("KoproGo v1.0.0  DOWN since ")
+    assert first.endswith(": health through the ingress: answered 502, expected 200")
+    assert any(line.startswith("  type ") and "docker compose -p koprogo" in line for line in more)
+    document = said(instance, "status", "--json")
+    assert document["summary"].startswith("DOWN since ")
+    condition = document["condition"]
+    assert (condition["level"], condition["code"]) == ("down", "probe.failed")
+    instance.requests.hold("a holiday")
+    first = said(instance, "status").split("\n")[0]
+    assert "DOWN since " in first
+    assert first.endswith("(on hold, by you)")
+    instance.scene.prober.ingress = None
+    instance.requests.resume()
+    instance.tick()
+    assert said(instance, "status").startswith("KoproGo v1.0.0  up to date\n")
+
+
+def test_status_of_an_update_that_is_refused(instance: Instance, said: Say) -> None:
+    """It is not up to date, and says why: in quarantine, or kept out by a rule of trust."""
+    instance.scene.publisher.publish("1.0.1", backend={"exits": "at start"})
+    instance.settle()
+    first = said(instance, "status").split("\n")[0]
+    assert "an update exists and is refused: v1.0.1 failed here at step rehearse: " in first
+    assert "up to date" not in first
+
+
+def test_status_of_an_update_that_was_forged(instance: Instance, said: Say) -> None:
+    """The code of the rule is there for whoever asks the association."""
+    instance.scene.publisher.publish("1.0.1", key="somebody")
+    instance.settle()
+    first = said(instance, "status").split("\n")[0]
+    assert "an update exists and is refused: v1.0.1: " in first
+    assert first.endswith("(signature.unknown_key)")
+    assert "up to date" not in first

@@ -224,3 +224,20 @@ def test_the_agents_own_state(patient: Patient, instance: Instance) -> None:
     aside = [one for one in agent.journal(patient) if "set aside" in one.found]
     assert [one.level for one in aside] == [Level.WARNING]
     assert only(agent.lock, patient).level is Level.GOOD
+
+
+def test_the_condition_of_the_stack(patient: Patient, instance: Instance) -> None:
+    """Up with what was asked; down with what to type; and whether the ingress is asked at all."""
+    instance.tick()
+    up = only(stack.condition, patient)
+    assert up.level is Level.GOOD
+    assert up.found.endswith("asked: containers, the application (health), the ingress (health)")
+    instance.scene.prober.ingress = "answered 404, expected 200"
+    instance.tick()
+    down = only(stack.condition, patient)
+    assert down.level is Level.FAULT
+    assert "health through the ingress: answered 404" in down.found
+    assert down.advice.startswith("look: docker compose -p koprogo")
+    blind = replace(patient, settings=patient.settings.model_copy(update={"probe": ()}))
+    told = [one.found for one in stack.condition(blind)]
+    assert told[1] == "the ingress is never asked: no probe has a url"

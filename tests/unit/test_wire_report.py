@@ -51,6 +51,8 @@ REPORT = Report(
     operation=OPERATION,
     pending=PENDING,
     polled=1_795_000_300,
+    down=1_795_000_200,
+    fault="container.restarting",
 )
 ANSWER = Answer(acknowledged=(3, 2), interval=180, highest="v1.2.0", notice="thank you")
 
@@ -109,6 +111,8 @@ def test_what_is_not_known_is_left_out() -> None:
         ("installed", "v1.1.0<script>"),
         ("digest", "sha256:" + "a" * 64),
         ("polled", -5),
+        ("down", -1),
+        ("fault", "backend on vps-7.example.org is down"),
         ("token", "short"),
         ("transitions", (transition(1), transition(2))),
         ("transitions", (transition(2), transition(2))),

@@ -54,7 +54,12 @@ class Outage:
 
 
 class Stand(Struct, frozen=True, gc=False):
-    """What an instance says of itself, and what is written down when it changes."""
+    """What an instance says of itself, and what is written down when it changes.
+
+    Attributes:
+        state: as reported; `down` where the stack is down, whatever else is said.
+        fault: why the stack is down, as a word, or None.
+    """
 
     agent: str
     channel: str
@@ -63,6 +68,7 @@ class Stand(Struct, frozen=True, gc=False):
     digest: str | None
     operation: Operation | None
     pending: Pending | None
+    fault: str | None = None
 
     @classmethod
     def of(cls, report: Report) -> Stand:
@@ -70,12 +76,18 @@ class Stand(Struct, frozen=True, gc=False):
         return cls(
             agent=report.agent,
             channel=report.channel,
-            state=report.state,
+            state=state_of(report),
             installed=report.installed,
             digest=report.digest,
             operation=report.operation,
             pending=report.pending,
+            fault=report.fault if report.down is not None else None,
         )
+
+
+def state_of(told: Report | Transition) -> StateName:
+    """The state that counts: a stack that is down is down, whatever its agent is doing."""
+    return StateName.DOWN if told.down is not None else told.state
 
 
 class Instance(Struct, frozen=True, gc=False):

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Engine, Row, select
 
-from koprogo_agent.fleet.domain.instances import Instance, Stand
+from koprogo_agent.fleet.domain.instances import Instance, Stand, state_of
 from koprogo_agent.fleet.domain.outcomes import End
 from koprogo_agent.fleet.store import schema
 from koprogo_agent.fleet.store.database import upsert
@@ -143,6 +143,7 @@ def _instance_row(one: Instance) -> dict[str, object]:
         "digest": one.stand.digest,
         "operation": _text(one.stand.operation),
         "pending": _text(one.stand.pending),
+        "fault": one.stand.fault,
         "polled": one.polled,
     }
 
@@ -166,6 +167,7 @@ def _instance(row: Row[Any]) -> Instance:
             digest=row.digest,
             operation=_read(row.operation, Operation),
             pending=_read(row.pending, Pending),
+            fault=row.fault,
         ),
         polled=row.polled,
         kept=row.seen,
@@ -180,7 +182,7 @@ def _transition_row(instance: Instance, one: Transition) -> dict[str, object]:
         "at": one.at,
         "number": one.number,
         "received": instance.seen,
-        "state": str(one.state),
+        "state": str(state_of(one)),
         "agent": one.agent,
         "installed": one.installed,
         **operation,

@@ -40,6 +40,7 @@ instance = Table(
     Column("operation", Text),
     Column("pending", Text),
     Column("polled", BigInteger),
+    Column("fault", String(48)),
     Index("instance_seen", "seen"),
 )
 

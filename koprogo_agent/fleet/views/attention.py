@@ -76,6 +76,7 @@ class Attention:
         ingest: how it stands with what comes in.
         arriving: what that is taken from.
         outages: when no server listened, of the last week.
+        down: instances whose stack is down.
         held: instances that need somebody.
         stale: instances that see nothing fresh.
         cloned: instances of whose key there is a second machine.
@@ -87,6 +88,7 @@ class Attention:
     ingest: Ingest
     arriving: Arriving
     outages: tuple[Outage, ...]
+    down: Listing
     held: Listing
     stale: Listing
     cloned: Listing
@@ -96,7 +98,8 @@ class Attention:
     @property
     def calm(self) -> bool:
         """Whether nothing needs anybody."""
-        lists = (self.held.matching, self.stale.matching, self.cloned.matching)
+        found = (self.down, self.held, self.stale, self.cloned)
+        lists = (one.matching for one in found)
         others = (self.failing, self.clusters)
         return self.ingest is Ingest.FINE and not any(lists) and not any(others)
 

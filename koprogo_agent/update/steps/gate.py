@@ -6,6 +6,7 @@ from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.hold import Way
 from koprogo_agent.domain.overlay import expectation
 from koprogo_agent.domain.states import Truth
+from koprogo_agent.errors import NeedsOperator
 from koprogo_agent.update.holding import (
     closed_services,
     users_come_in,
@@ -23,6 +24,7 @@ from koprogo_agent.update.looking import (
     wait_until_healthy,
 )
 from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.operator_files import expected_without_files, files_are_there
 from koprogo_agent.update.steps.switch import start_again
 
 
@@ -47,10 +49,14 @@ def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
 
 def look_at(job: Job, deployment: Deployment) -> float:
     """Seconds until the deployment was healthy; asked as users ask where they come in."""
-    start_again(job, deployment)
     closed = closed_services(job)
-    model = model_of(job, deployment)
-    expected = expectation(model, closed)
+    try:
+        start_again(job, deployment)
+        expected = expectation(model_of(job, deployment), closed)
+    except NeedsOperator as error:
+        expected = expected_without_files(job, deployment, closed, error)
+    else:
+        files_are_there(job)
     probes = inside(job.settings, expected.running)
     in_use = way_in_force(job) is Way.IN_USE
     look = Look(
