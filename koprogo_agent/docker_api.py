@@ -91,6 +91,12 @@ def check(host: str) -> None:
     _newest_api(host)
 
 
+def version(host: str) -> tuple[int, int]:
+    """The newest version of the API that the engine speaks; raises as `read` does."""
+    major, _, minor = _newest_api(host).partition(".")
+    return int(major), int(minor)
+
+
 def _newest_api(host: str) -> str:
     """The newest version of the API that the engine speaks.
 

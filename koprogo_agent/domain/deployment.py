@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from koprogo_agent.domain.versions import Version, parse_version
 
@@ -15,10 +15,12 @@ class ServicePin:
     Attributes:
         image: the image reference that its container is created with.
         release: value of the agent's label on it; None where the agent did not make the container.
+        healthcheck: keys of its health check that differ from the compose files.
     """
 
     image: str
     release: str | None
+    healthcheck: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
@@ -97,7 +98,37 @@ def override(pins: Mapping[str, ServicePin]) -> bytes:
         entries[name] = {"image": pin.image}
         if pin.release is not None:
             entries[name]["labels"] = {RELEASE_LABEL: pin.release}
+        if pin.healthcheck:
+            entries[name]["healthcheck"] = dict(pin.healthcheck)
     return json.dumps({"services": entries}, indent=1, sort_keys=True).encode()
+
+
+def quick_health(service: Mapping[str, Any], *, has_start_interval: bool) -> dict[str, str]:
+    """What makes a service healthy soon after it serves: an ingress leads to nothing else.
+
+    Engine 25 and later check often while a container starts (`start_interval`); earlier ones
+    accept that key and ignore it, so their interval is shortened: 1.2 % of a processor at 5 s.
+    """
+    check = service.get("healthcheck") or {}
+    if not check.get("test") or check.get("disable") or _seconds(check.get("interval")) <= _SOON:
+        return {}
+    if not has_start_interval:
+        return {"interval": f"{_SOON:g}s"}
+    started = _seconds(check.get("start_period"), none=0.0)
+    period = {} if started else {"start_period": f"{_SOON * 6:g}s"}
+    return {"start_interval": "1s", **period}
+
+
+_SOON = 5.0
+"""Seconds from one health check to the next of a service that an ingress routes to."""
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)")
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+
+
+def _seconds(duration: object, none: float = 30.0) -> float:
+    """Seconds of a duration as Compose prints it (`1m30s`); 30 s is Docker's own interval."""
+    parts = _DURATION.findall(str(duration)) if duration else []
+    return sum(float(count) * _UNITS[unit] for count, unit in parts) if parts else none
 
 
 def is_made_of(container: Container, pin: ServicePin) -> bool:

@@ -59,6 +59,9 @@ class Stack(Protocol):
     def variables(self, project: Project) -> tuple[Variable, ...]:
         """The variables that the compose files of the project use."""
 
+    def has_start_interval(self) -> bool:
+        """Whether the engine checks health more often while a container starts (Engine 25)."""
+
     def containers(self, project_name: str) -> tuple[Container, ...]:
         """The containers of the project's services, one-off containers left out."""
 

@@ -50,6 +50,10 @@ class SimStack:
                     found[name] = Variable(name, default, kind.endswith("?"))
         return tuple(found.values())
 
+    def has_start_interval(self) -> bool:
+        """An older engine."""
+        return False
+
     def containers(self, project_name: str) -> tuple[Container, ...]:
         """The containers of services."""
         now = self._machine.clock.seconds

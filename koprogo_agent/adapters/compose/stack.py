@@ -38,6 +38,8 @@ _OUTPUT_LINES = 200
 _OUTPUT_BYTES = 1 << 16
 _OUTPUT_LIMIT = 8 << 20
 _ROOT = Path("/")
+_START_INTERVAL = (1, 44)
+"""The first version of the engine's API with `start_interval`."""
 
 
 class ComposeStack:
@@ -94,6 +96,10 @@ class ComposeStack:
         done = self._ask(commands.variables(self.program, project), project)
         listed = None if done.returncode else variables.listed(done.stdout)
         return variables.scanned(project.files) if listed is None else listed
+
+    def has_start_interval(self) -> bool:
+        """Whether the engine speaks API 1.44 or later."""
+        return docker_api.version(self._host) >= _START_INTERVAL
 
     def containers(self, project_name: str) -> tuple[Container, ...]:
         """The containers of the project's services; costs a poll about 0.2 ms for each."""

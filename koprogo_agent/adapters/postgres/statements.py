@@ -36,7 +36,7 @@ def free_connections() -> str:
         " - current_setting('superuser_reserved_connections')::int"
         " - coalesce(nullif(current_setting('reserved_connections', true), ''), '0')::int"
         " - count(*) FILTER (WHERE backend_type = 'client backend' AND pid <> pg_backend_pid())"
-        " FROM pg_stat_activity"
+        " FROM pg_stat_activity;"
     )
 
 

@@ -8,9 +8,10 @@ from dataclasses import asdict, replace
 import structlog
 
 from koprogo_agent.domain.deployment import Deployment, ServicePin
-from koprogo_agent.domain.overlay import define, override, repository
+from koprogo_agent.domain.overlay import define, override, quick_health, repository, services
 from koprogo_agent.domain.plan import Kind, Step
 from koprogo_agent.domain.states import Truth
+from koprogo_agent.domain.traefik import routing
 from koprogo_agent.errors import AgentError, StepFailed
 from koprogo_agent.ports import LocalImage, PullProgress
 from koprogo_agent.update.job import Found, Job, model_of, staged_project
@@ -96,9 +97,12 @@ def _pinned(job: Job) -> Deployment:
         name: _reference(job, name, one.image) if name in references else one.image
         for name, one in job.target.pins.items()
     }
-    target = replace(
-        job.target, pins={name: ServicePin(image, job.target.tag) for name, image in images.items()}
-    )
+    checks = _quick_checks(job)
+    pins = {
+        name: ServicePin(image, job.target.tag, checks.get(name, {}))
+        for name, image in images.items()
+    }
+    target = replace(job.target, pins=pins)
     previous = job.operation.previous
     if previous is None:
         return target
@@ -106,6 +110,16 @@ def _pinned(job: Job) -> Deployment:
     unchanged = {name for name in before if before[name] == after.get(name)}
     kept = {name: previous.pins[name] for name in unchanged}
     return replace(target, pins={**target.pins, **kept})
+
+
+def _quick_checks(job: Job) -> dict[str, dict[str, str]]:
+    """Service -> how its health check differs, for services that Traefik routes to by labels."""
+    quick = job.world.stack.has_start_interval()
+    return {
+        name: quick_health(service, has_start_interval=quick)
+        for name, service in services(model_of(job, job.target)).items()
+        if routing(service.get("labels") or {})
+    }
 
 
 def _definitions(job: Job, deployment: Deployment) -> dict[str, str]:
