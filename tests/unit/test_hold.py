@@ -1,0 +1,105 @@
+"""Which way an exchange takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from koprogo_agent.domain.hold import Exchange, Hold, Way, choose, depends_on
+from koprogo_agent.domain.traefik import Routing
+
+ROUTES = {"backend": Routing(("api",), 8080), "frontend": Routing(("app",), 80)}
+NEEDS = {
+    "traefik": frozenset[str](),
+    "postgres": frozenset[str](),
+    "minio": frozenset[str](),
+    "backend": frozenset({"postgres", "minio"}),
+    "frontend": frozenset({"backend"}),
+    "worker": frozenset[str](),
+}
+
+
+def way(
+    *changed: str,
+    stops_writers: bool = False,
+    routes: dict[str, Routing] | None = None,
+    away: tuple[str, ...] = (),
+    against: str = "",
+    stuck: str = "",
+) -> Hold:
+    """The way in which these services are exchanged."""
+    exchange = Exchange(
+        depends_on=NEEDS,
+        changed=frozenset(changed),
+        writers=frozenset({"backend"}),
+        ingress=frozenset({"traefik"}),
+        stops_writers=stops_writers,
+        serving=frozenset(NEEDS) - set(away),
+    )
+    known = ROUTES if routes is None else routes
+    return choose(exchange, known, against_beside=against, stuck=stuck)
+
+
+def test_beside() -> None:
+    """Nobody need wait for a release that changes images only."""
+    assert way("backend", "frontend") == Hold(Way.BESIDE, ("backend", "frontend"))
+    assert way("frontend") == Hold(Way.BESIDE, ("frontend",))
+
+
+def test_what_depends_on_the_exchanged_is_beside_too() -> None:
+    """A frontend that talks to the backend goes on while that is exchanged."""
+    assert way("backend").rooms == ("backend", "frontend")
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [
+        way("backend", stops_writers=True),
+        way("backend", against="no connections"),
+        way("minio"),
+        way("backend", "postgres"),
+        way("backend", away=("backend",)),
+    ],
+    ids=["schema", "no connections", "storage", "database", "backend down"],
+)
+def test_wait(hold: Hold) -> None:
+    """Where two versions cannot serve side by side, requests wait."""
+    assert hold.way is Way.WAIT
+    assert "backend" in hold.rooms
+    assert hold.why
+
+
+@pytest.mark.parametrize("stops", [True, False])
+@pytest.mark.parametrize(
+    ("changed", "more"),
+    [
+        (("backend", "traefik"), {}),
+        (("backend",), {"routes": {}}),
+        (("backend",), {"stuck": "no route"}),
+        (("backend",), {"routes": {"backend": Routing((), None, "h2c")}}),
+    ],
+    ids=["ingress changes", "no labels", "no route", "obstacle"],
+)
+def test_without_a_room(changed: tuple[str, ...], more: dict[str, object], *, stops: bool) -> None:
+    """The ingress is stopped only where nobody may write."""
+    hold = way(*changed, stops_writers=stops, **more)  # type: ignore[arg-type]
+    assert hold.way is (Way.CLOSED if stops else Way.IN_USE)
+    assert hold.why
+    assert not hold.rooms
+
+
+def test_what_users_do_not_reach() -> None:
+    """A worker is exchanged without a room."""
+    assert way("worker").way is Way.IN_USE
+    assert way().way is Way.IN_USE
+
+
+def test_a_schema_change_without_a_routed_writer() -> None:
+    """Nobody knows how users reach what writes: the ingress is stopped."""
+    lonely = {"other": Routing(("o",), 80)}
+    assert way("backend", stops_writers=True, routes=lonely).way is Way.CLOSED
+
+
+def test_depends_on() -> None:
+    """From a rendered model."""
+    model = {"services": {"a": {"depends_on": {"b": {}}}, "b": {}}}
+    assert depends_on(model) == {"a": frozenset({"b"}), "b": frozenset()}
