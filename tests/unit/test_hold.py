@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from koprogo_agent.domain.hold import Exchange, Hold, Way, choose, depends_on
@@ -101,5 +103,5 @@ def test_a_schema_change_without_a_routed_writer() -> None:
 
 def test_depends_on() -> None:
     """From a rendered model."""
-    model = {"services": {"a": {"depends_on": {"b": {}}}, "b": {}}}
+    model: dict[str, Any] = {"services": {"a": {"depends_on": {"b": {}}}, "b": {}}}
     assert depends_on(model) == {"a": frozenset({"b"}), "b": frozenset()}
