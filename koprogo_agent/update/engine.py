@@ -25,7 +25,7 @@ from koprogo_agent.update.aftermath import Aftermath
 from koprogo_agent.update.authority import Authority
 from koprogo_agent.update.backups import Backups
 from koprogo_agent.update.health import HealthMonitor
-from koprogo_agent.update.holding import let_through
+from koprogo_agent.update.holding import end_stray_hold, let_through
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.memory import Memory
 from koprogo_agent.update.operation import Operation
@@ -128,6 +128,8 @@ class Engine:
             return self._settle(Ran(ended.operation, ended.outcome))
         operation = self.journal.live()
         if operation is None:
+            if self.standing.held is None:
+                end_stray_hold(self.world, self.settings)
             return None
         if not operation.state.watches:
             log.info("operation.resumes", tag=operation.tag, action=str(operation.state.action))

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from koprogo_agent.domain.drift import CONFIG_HASH
 from koprogo_agent.domain.gate import Container, Health
 from koprogo_agent.domain.hold import Exchange, Hold, Way, choose, depends_on
@@ -24,13 +26,16 @@ from koprogo_agent.update.job import Job, model_of, previous_of, running_of
 from koprogo_agent.update.standing import Standing
 from koprogo_agent.update.world import World
 
+log = structlog.get_logger()
+
 _TAKEN_WITHIN = 15.0
 """Seconds within which an ingress must hand a route over: Traefik takes 1.3 to 3.9."""
 _GIVEN_BACK_WITHIN = 30.0
 _IDLE_WITHIN = 10.0
 """Seconds for the last answers of the old version; a WebSocket would never end."""
 _SILENT_WITHIN = 10.0
-_STEP = 0.05
+_STEP = 0.1
+"""Seconds from one question to the next; each costs the engine and the ingress a few of theirs."""
 
 
 @dataclass(frozen=True)
@@ -244,6 +249,18 @@ def let_through(world: World, settings: Settings) -> None:
     open_rooms(world, settings)
     give_routes_back(world, settings)
     world.stack.end_beside(stack.project)
+
+
+def end_stray_hold(world: World, settings: Settings) -> None:
+    """Ends a hold that belongs to no operation; nothing else would.
+
+    Where none is left behind, this costs one question to the engine.
+    """
+    project = settings.stack.project
+    rooms = world.rooms.seen(project)
+    if rooms:
+        log.warning("hold.stray", rooms=[one.service for one in rooms])
+        let_through(world, settings)
 
 
 def longest_wait(rooms: Iterable[Room]) -> float:

@@ -155,6 +155,18 @@ def test_a_lost_journal_does_not_leave_users_waiting(instance: Instance) -> None
     assert not instance.scene.machine.rooms
 
 
+def test_a_room_that_belongs_to_no_operation_is_removed(instance: Instance) -> None:
+    """However it came there: users must not wait for an operation that nobody goes on with."""
+    backend = instance.ids["backend"]
+    instance.scene.images.pull(instance.settings.hold.image, lambda _: None)
+    instance.scene.rooms.put_up("koprogo", "backend", backend, 45)
+    instance.scene.rooms.close("koprogo", "backend")
+    assert met(instance.scene.machine) is Met.HELD
+    instance.tick()
+    assert met(instance.scene.machine) is Met.SERVED
+    assert not instance.scene.machine.rooms
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_nobody_waits_longer_than_the_hold_and_a_restart(instance: Instance, seed: int) -> None:
     """Updates in a row, good and bad, the agent killed at random instants of the hold."""
