@@ -35,7 +35,9 @@ _FILES = (
 )
 _MEMORY = 256 * 1024**2
 _SECOND = 10**9
-_HEALTH = {"Interval": _SECOND // 2, "Timeout": 2 * _SECOND, "Retries": 1}
+# A busy machine may take seconds to run a check: a room that is called unhealthy for that would lose
+# its routes, with users behind its closed door.
+_HEALTH = {"Interval": _SECOND // 2, "Timeout": 10 * _SECOND, "Retries": 3}
 
 
 @dataclass(frozen=True)
