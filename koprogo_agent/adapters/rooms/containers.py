@@ -35,8 +35,8 @@ _FILES = (
 )
 _MEMORY = 256 * 1024**2
 _SECOND = 10**9
-# A busy machine may take seconds to run a check: a room that is called unhealthy for that would lose
-# its routes, with users behind its closed door.
+# A busy machine may take seconds to run a check: a room that is called unhealthy for that would
+# lose its routes, with users behind its closed door.
 _HEALTH = {"Interval": _SECOND // 2, "Timeout": 10 * _SECOND, "Retries": 3}
 
 
