@@ -200,9 +200,9 @@ class HaproxyRooms:
         networks = list(details["NetworkSettings"]["Networks"] or {})
         upstream = _upstream(details, dict.fromkeys(networks, "")) or "127.0.0.1:1"
         own = {LABEL: service, _PROJECT: project_name, _TOKEN: token}
-        labels = room_labels(
-            details["Config"]["Labels"], f"koprogo-room-{service}-", PORT, f"{BASE}{token}/"
-        )
+        # Two stacks behind one ingress may have services of the same name.
+        tag = f"koprogo-room-{project_name}-{service}-"
+        labels = room_labels(details["Config"]["Labels"], tag, PORT, f"{BASE}{token}/")
         health = f"http://127.0.0.1:{PORT}{BASE}{token}/health"
         made = api.create_container(
             image=self._image,
