@@ -75,7 +75,7 @@ def test_a_container_is_reached_at_its_address(bench: Bench) -> None:
     assert address == bench.stack.address(ids["beside"])
     assert bench.stack.address(ids["host"]) == "127.0.0.1"
     prober = HttpProber()
-    probe = HttpProbe("inner", f"http://{address}:8080/", status=404)
+    probe = HttpProbe("inner", f"http://{address}/", status=404)
     bench.wait(lambda: prober.ask(probe) is None, "an answer from inside")
     bench.stack.stop(bench.name, ["inner"])
     assert bench.stack.address(ids["inner"]) is None
