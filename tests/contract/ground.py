@@ -47,7 +47,7 @@ class Ground:
     corrupt: Callable[[Path], None]
     ingress: str = "ingress"
     one_shot: str = "bootstrap"
-    image_tag: str = ":v1.0.0"
+    image_tag: str = ":1.0.0"
 
     @property
     def at(self) -> DatabaseAt:

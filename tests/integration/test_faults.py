@@ -295,7 +295,8 @@ def remove_one(instance: Instance) -> None:
 def change_one(instance: Instance) -> None:
     """Somebody runs Compose by hand with another value, without the agent's pins."""
     stack = instance.lab.stack
-    by_hand = {"DB_POOL_MAX_CONNECTIONS": "3", "IMAGE_TAG": f"{installed(instance)}"}
+    tag = str(installed(instance)).removeprefix("v")
+    by_hand = {"DB_POOL_MAX_CONNECTIONS": "3", "IMAGE_TAG": tag}
     stack.compose(instance.tree, "up", "-d", "--no-deps", "backend", env=by_hand)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ from koprogo_agent import docker_api
 from koprogo_agent.adapters.postgres.channel import Program
 from koprogo_agent.adapters.postgres.channel import run as run_in
 from tests.lab.ingress import Ingress
-from tests.lab.processes import LabError, run
+from tests.lab.processes import LabError, run, wait_until
 
 BASE_FILE = "infrastructure/_shared/docker-compose/docker-compose.base.yml"
 PLACE = "infrastructure/monosite/vps/production"
@@ -167,6 +168,18 @@ class Stack:
         """
         self.compose(tree, "up", "-d", env=env)
         self.compose(tree, *WAIT, *self.long_lived, env=env)
+        # Traefik comes to healthy containers a moment after the engine has called them so.
+        wait_until(self.serves, UP_SECONDS, "the ingress to lead to the backend")
+
+    def serves(self) -> bool:
+        """Whether a user's question reaches the backend."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=5)
+        try:
+            with closing(connection):
+                connection.request("GET", "/api/v1/health", headers={"Host": self.api_domain})
+                return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
 
     def containers(self) -> dict[str, str]:
         """The id of each service's container, stopped ones included.

@@ -97,24 +97,20 @@ class HaproxyRooms:
         """Starts a room for a service, or starts the one that is there."""
         from docker.errors import APIError, ImageNotFound  # noqa: PLC0415 - not for an idle daemon
 
-        try:
-            with docker_api.client(self._host) as api:
-                room = self._find(project_name, service)
-                if room is None:
-                    self._create(api, project_name, service, container, limit)
-                    room = self._find(project_name, service)
-                if room is not None and not room.details["State"]["Running"]:
-                    api.start(room.id)
-        except ImageNotFound as error:
-            raise RetryLater(
-                f"cannot put up a waiting room: the image {self._image} is not here",
-                code="image.absent",
-            ) from error
-        except APIError as error:
-            raise RetryLater(
-                f"the waiting room of {service} does not start: {error.explanation}",
-                code="room.failed",
-            ) from error
+        with docker_api.client(self._host) as api:
+            # Here, because `client` makes one fault of all of the engine's.
+            try:
+                self._put_up(api, project_name, service, container, limit)
+            except ImageNotFound as error:
+                raise RetryLater(
+                    f"cannot put up a waiting room: the image {self._image} is not here",
+                    code="image.absent",
+                ) from error
+            except APIError as error:
+                raise RetryLater(
+                    f"the waiting room of {service} does not start: {error.explanation}",
+                    code="room.failed",
+                ) from error
 
     def seen(self, project_name: str) -> tuple[Room, ...]:
         """The rooms of a project."""
@@ -163,6 +159,15 @@ class HaproxyRooms:
                         continue
 
     # --- inside
+
+    def _put_up(
+        self, api: APIClient, project_name: str, service: str, container: str, limit: float
+    ) -> None:
+        room = self._find(project_name, service)
+        if room is None:
+            self._create(api, project_name, service, container, limit)
+        elif not room.details["State"]["Running"]:
+            api.start(room.id)
 
     def _tell(self, project_name: str, service: str, verb: str, argument: str = "") -> None:
         room = self._find(project_name, service)
