@@ -57,13 +57,12 @@ def look_at(job: Job, deployment: Deployment) -> float:
         expected = expected_without_files(job, deployment, closed, error)
     else:
         files_are_there(job)
-    probes = inside(job.settings, expected.running)
     in_use = way_in_force(job) is Way.IN_USE
     look = Look(
         project=job.settings.stack.project,
         expected=expected,
-        inside=probes,
-        outside=tuple(p for p in outside(job.settings) if p not in probes) if in_use else (),
+        inside=inside(job.settings, expected.running),
+        outside=outside(job.settings) if in_use else (),
         examined=examined(job.settings, expected.running),
         unchanged=left_alone(job),
         database=job.database,
