@@ -19,6 +19,7 @@ from koprogo_agent.fleet.asking import ORDERS
 from tests.fleet.filled import NAME, NEW, ODD, OLD, Filled, fill
 from tests.fleet.servers import NO_LIMITS, Fleet
 from tests.fleet.visitors import PASSWORD, Visitor
+from tests.lab.processes import wait_until
 
 EXAMPLES = 20
 CHECKS = {
@@ -143,7 +144,10 @@ def test_programs_are_told_what_people_see(ann: Visitor) -> None:
         assert re.search(
             rf'{re.escape(address)}>[^<]*</a></th> <td class="number">{one["count"]}<', page
         )
-    release = asked(ann, f"/releases/{NEW}")
+    # What was named by a command reaches a running server with its next round.
+    named = f"/releases/{NEW}"
+    wait_until(lambda: bool(asked(ann, named)["named"]), 60, "the release to be named")
+    release = asked(ann, named)
     assert [one["count"] for one in release["failures"]] == [10]
     assert release["hold"]
     assert (NEW in ann.sees("/attention").text, release["security"]) == (True, True)
