@@ -20,7 +20,7 @@ from koprogo_agent.domain.plan import Kind, Plan, Step
 from koprogo_agent.domain.states import Course
 from koprogo_agent.domain.traefik import Routing, routing
 from koprogo_agent.errors import RetryLater
-from koprogo_agent.ports import DatabaseAt, Room
+from koprogo_agent.ports import DatabaseAt
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.job import Job, model_of, previous_of, running_of
 from koprogo_agent.update.standing import Standing
@@ -133,7 +133,7 @@ def users_come_in(job: Job) -> bool:
             return bool(running_of(job, job.settings.stack.ingress))
         case Way.WAIT:
             return not _rooms_stand(job) and _writers_are_routed(job)
-        case Way.BESIDE | Way.IN_USE:
+        case Way.BESIDE | Way.AWAY | Way.IN_USE:
             return True
 
 
@@ -261,11 +261,6 @@ def end_stray_hold(world: World, settings: Settings) -> None:
     if rooms:
         log.warning("hold.stray", rooms=[one.service for one in rooms])
         let_through(world, settings)
-
-
-def longest_wait(rooms: Iterable[Room]) -> float:
-    """Seconds that a request has waited at most in any of these rooms."""
-    return max((one.longest for one in rooms), default=0.0)
 
 
 # --- inside

@@ -11,6 +11,7 @@ import pytest
 from tests.simulation.checks import assert_no_row_lost, assert_sound
 from tests.simulation.instance import TICK, Instance
 from tests.simulation.people import Met, met
+from tests.simulation.telling import told
 
 
 def began(instance: Instance) -> list[str]:
@@ -103,8 +104,24 @@ def test_an_ingress_that_does_not_hand_its_routes_over(watched: Instance, *, sch
     watched.scene.publisher.publish("1.1.0", schema=schema)
     watched.settle()
     assert watched.installed == watched.running == "v1.1.0"
-    assert way(watched) == ("closed" if schema else "in use")
+    assert way(watched) == ("closed" if schema else "away")
     assert not watched.scene.machine.rooms
+
+
+@pytest.mark.parametrize("schema", [True, False])
+@pytest.mark.parametrize("exits", ["", "in production"])
+def test_what_is_told_of_users_is_what_they_met(
+    watched: Instance, exits: str, *, schema: bool
+) -> None:
+    """Where no room can be had: the journal and the operator hear for how long they got errors."""
+    watched.scene.rooms.route = False
+    watched.scene.publisher.publish("1.1.0", schema=schema, backend={"exits": exits})
+    watched.settle()
+    failed, operation = watched.scene.users.failed, watched.journal.past(1)[0].operation
+    seen = failed[-1] - failed[0]
+    assert operation.met is not None
+    assert seen - 1 <= operation.met.away <= seen + 2
+    assert told(watched, "users were without it for ") == 1
 
 
 def test_an_image_of_the_room_that_cannot_be_had(folder: Path) -> None:

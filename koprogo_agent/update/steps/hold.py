@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import structlog
 
 from koprogo_agent.domain.gate import Expectation
@@ -57,7 +59,20 @@ def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
     return Found(Truth.NOT_DONE)
 
 
-def _hold(job: Job) -> Hold:
+@dataclass(frozen=True)
+class Held:
+    """A hold that stands.
+
+    Attributes:
+        hold: what it is.
+        since: since when users meet it, in ISO 8601.
+    """
+
+    hold: Hold
+    since: str
+
+
+def _hold(job: Job) -> Held:
     """Chooses a way and goes it; another one where that cannot be gone."""
     chosen = plan_hold(job.world, job.settings, what_is_ahead(job))
     try:
@@ -75,17 +90,18 @@ _STUCK = ("room.", "image.absent")
 """Codes of faults after which no waiting room can be had here now."""
 
 
-def _go(job: Job, chosen: Hold) -> Hold:
+def _go(job: Job, chosen: Hold) -> Held:
+    since = _since(job)
     match chosen.way:
         case Way.BESIDE:
-            return _beside(job, chosen)
+            chosen = _beside(job, chosen)
         case Way.WAIT:
-            return _wait(job, chosen)
+            chosen = _wait(job, chosen)
         case Way.CLOSED:
             close_ingress(job)
-        case Way.IN_USE:
+        case Way.AWAY | Way.IN_USE:
             pass
-    return chosen
+    return Held(chosen, since)
 
 
 def _wait(job: Job, chosen: Hold) -> Hold:
@@ -148,14 +164,21 @@ def _forget(job: Job) -> None:
     job.world.stack.end_beside(job.settings.stack.project)
 
 
-def _facts(job: Job, held: Hold) -> dict[str, object]:
+def _facts(job: Job, held: Held) -> dict[str, object]:
     return {
-        "way": str(held.way),
-        "rooms": list(held.rooms),
-        "why": held.why,
+        "way": str(held.hold.way),
+        "rooms": list(held.hold.rooms),
+        "why": held.hold.why,
         "runs": runs_of(job),
-        "at": job.world.clock.now().isoformat(),
+        "at": held.since,
     }
+
+
+def _since(job: Job) -> str:
+    """Since when users meet the hold: a way back goes on from where the way there began."""
+    before = job.operation.fact(Step.HOLD, "at")
+    let_through = Step.RELEASE in job.operation.facts
+    return before if before and not let_through else job.world.clock.now().isoformat()
 
 
 def _wrote(job: Job) -> bool:
