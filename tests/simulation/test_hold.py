@@ -29,6 +29,7 @@ def way(instance: Instance) -> str:
 def watched(instance: Instance) -> Instance:
     """An instance whose users count from now on."""
     instance.scene.users.failed.clear()
+    instance.watcher.began.clear()
     return instance
 
 
@@ -170,8 +171,9 @@ def test_a_room_that_stays_down_is_put_up_again(
             down.append(machine.clock.seconds)
         users.write()
 
-    machine.busy = meddle
-    watched.scene.publisher.publish("1.1.0", schema=schema)
+    machine.busy = watched.taps.each = meddle
+    backend = {"start_seconds": 10.0}
+    watched.scene.publisher.publish("1.1.0", schema=schema, backend=backend)
     watched.settle()
     assert fell
     assert watched.installed == watched.running == "v1.1.0"

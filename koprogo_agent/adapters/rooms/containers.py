@@ -10,9 +10,10 @@ import io
 import json
 import secrets
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from string import Template
 from typing import TYPE_CHECKING, Any
 
 from koprogo_agent import docker_api
@@ -29,10 +30,7 @@ LABEL = "be.koprogo.agent.room"
 _PROJECT = "be.koprogo.agent.room.project"
 _TOKEN = "be.koprogo.agent.room.token"  # noqa: S105 - the name of a label
 _FOLDER = "/koprogo-room"
-_FILES = (
-    *("haproxy.cfg", "room.lua", "page.json"),
-    *(f"page.{language}.html" for language in ("fr", "nl", "de", "en")),
-)
+_FILES = ("haproxy.cfg", "room.lua", "page.json")
 _MEMORY = 256 * 1024**2
 _NOWHERE = "127.0.0.1:1"
 """HAProxy wants an address also of the server that a closed room does not lead to yet."""
@@ -306,14 +304,22 @@ def _ports(details: Mapping[str, Any]) -> list[int]:
 def _archive() -> bytes:
     """The files of a room as a tar, in a folder that HAProxy's own user may write to."""
     packed = io.BytesIO()
-    here = files(__package__)
     with tarfile.open(fileobj=packed, mode="w") as archive:
         folder = tarfile.TarInfo(_FOLDER.removeprefix("/"))
         folder.type, folder.mode = tarfile.DIRTYPE, 0o777
         archive.addfile(folder)
-        for name in _FILES:
-            content = (here / name).read_bytes()
+        for name, content in _contents():
             entry = tarfile.TarInfo(f"{folder.name}/{name}")
             entry.size, entry.mode = len(content), 0o644
             archive.addfile(entry, io.BytesIO(content))
     return packed.getvalue()
+
+
+def _contents() -> Iterator[tuple[str, bytes]]:
+    """Name and content of each file of a room; the page once in each language."""
+    here = files(__package__)
+    for name in _FILES:
+        yield name, (here / name).read_bytes()
+    page = Template((here / "page.html").read_text("utf-8"))
+    for language, words in json.loads((here / "page.words.json").read_text("utf-8")).items():
+        yield f"page.{language}.html", page.substitute(words, language=language).encode()
