@@ -17,9 +17,7 @@ LABEL = "be.koprogo.agent.room"
 
 def rooms(lab: Lab) -> dict[str, str]:
     """Service -> id of its waiting room, of the lab's own project."""
-    wanted: dict[str, str | list[str] | bool] = {
-        "label": f"{LABEL}.project={lab.stack.project}"
-    }
+    wanted: dict[str, str | list[str] | bool] = {"label": f"{LABEL}.project={lab.stack.project}"}
     with closing(lab.engine.client()) as client:
         found = client.containers.list(all=True, filters=wanted)
         return {one.labels[LABEL]: one.id or "" for one in found}
