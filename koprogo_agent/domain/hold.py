@@ -56,11 +56,13 @@ class Hold:
         way: what users meet.
         rooms: the services that get a waiting room.
         why: the reason for the way, in words.
+        no_route: why the ingress kept its routes, where it was asked to hand them over.
     """
 
     way: Way
     rooms: tuple[str, ...] = ()
     why: str = ""
+    no_route: str = ""
 
 
 def choose(

@@ -18,7 +18,7 @@ from koprogo_agent.domain.hold import Exchange, Hold, Way, choose, depends_on
 from koprogo_agent.domain.overlay import is_made_of, mounted_paths, services
 from koprogo_agent.domain.plan import Kind, Plan, Step
 from koprogo_agent.domain.states import Course
-from koprogo_agent.domain.traefik import Routing, routing
+from koprogo_agent.domain.traefik import Routing, reads_labels, routing
 from koprogo_agent.errors import RetryLater
 from koprogo_agent.ports import DatabaseAt, Room
 from koprogo_agent.settings import Settings
@@ -73,7 +73,8 @@ def plan_hold(world: World, settings: Settings, ahead: Ahead) -> Hold:
     )
     routes = routes_of(ahead.containers)
     against = "" if exchange.stops_writers else _against_beside(world, settings, ahead, routes)
-    return choose(exchange, routes, against_beside=against, stuck=ahead.stuck)
+    stuck = ahead.stuck or _unread(ahead.model, stack.ingress)
+    return choose(exchange, routes, against_beside=against, stuck=stuck)
 
 
 def what_is_ahead(job: Job, stuck: str = "") -> Ahead:
@@ -359,6 +360,13 @@ def _against_beside(
     except RetryLater as error:
         return error.message
     return f"the database has {free} connections free, of {wanted} wanted" if free < wanted else ""
+
+
+def _unread(model: Mapping[str, Any], ingress: Iterable[str]) -> str:
+    """Why labels lead nowhere, or an empty string."""
+    made = services(model)
+    deaf = [name for name in ingress if not reads_labels(made.get(name, {}))]
+    return f"{deaf[0]} has its routes from elsewhere than labels, and keeps them" if deaf else ""
 
 
 def _answers(world: World, project: str, name: str) -> bool:

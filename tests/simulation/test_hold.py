@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from koprogo_agent.update.preview import preview
 from tests.simulation.checks import assert_no_row_lost, assert_sound
 from tests.simulation.instance import TICK, Instance
 from tests.simulation.people import Met, met
@@ -107,6 +108,23 @@ def test_an_ingress_that_does_not_hand_its_routes_over(watched: Instance, *, sch
     assert watched.installed == watched.running == "v1.1.0"
     assert way(watched) == ("closed" if schema else "in use")
     assert not watched.scene.machine.rooms
+    watched.scene.publisher.publish("1.2.0", schema=schema)
+    ahead = preview(watched.engine, None)
+    assert ahead is not None
+    assert ahead.hold.way == way(watched)
+    assert ahead.hold.why.startswith("last time, the ingress does not hand the route")
+
+
+def test_an_ingress_that_kept_its_routes_is_not_asked_again_on_the_way_back(
+    watched: Instance,
+) -> None:
+    """Users are shut out then, and the question takes a quarter of a minute."""
+    watched.scene.rooms.route = False
+    backend = {"exits": "in production"}
+    watched.scene.publisher.publish("1.1.0", schema=True, backend=backend)
+    watched.settle()
+    assert watched.installed == watched.running == "v1.0.0"
+    assert "rooms.put_up_again before" not in watched.taps.names
 
 
 def test_an_image_of_the_room_that_cannot_be_had(folder: Path) -> None:

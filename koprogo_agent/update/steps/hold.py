@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import structlog
 
 from koprogo_agent.domain.gate import Expectation
@@ -59,7 +61,9 @@ def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
 
 def _hold(job: Job) -> Hold:
     """Chooses a way and goes it; another one where that cannot be gone."""
-    chosen = plan_hold(job.world, job.settings, what_is_ahead(job))
+    # On a way back: what the ingress did not do a minute ago costs users no second try.
+    known = job.operation.fact(Step.HOLD, "no_route") or ""
+    chosen = replace(_plan(job, known), no_route=known)
     try:
         return _go(job, chosen)
     except RetryLater as error:
@@ -67,8 +71,12 @@ def _hold(job: Job) -> Hold:
             raise
         log.warning("hold.fallback", way=chosen.way, why=error.message)
         _forget(job)
-        ahead = what_is_ahead(job, stuck=error.message)
-        return _go(job, plan_hold(job.world, job.settings, ahead))
+        no_route = error.message if error.code == "room.no_route" else ""
+        return _go(job, replace(_plan(job, error.message), no_route=no_route))
+
+
+def _plan(job: Job, stuck: str) -> Hold:
+    return plan_hold(job.world, job.settings, what_is_ahead(job, stuck))
 
 
 _STUCK = ("room.", "image.absent")
@@ -153,6 +161,7 @@ def _facts(job: Job, held: Hold) -> dict[str, object]:
         "way": str(held.way),
         "rooms": list(held.rooms),
         "why": held.why,
+        "no_route": held.no_route,
         "runs": runs_of(job),
         "at": job.world.clock.now().isoformat(),
     }
