@@ -61,7 +61,7 @@ def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
 
 def _hold(job: Job) -> Hold:
     """Chooses a way and goes it; another one where that cannot be gone."""
-    # On a way back: what the ingress did not do a minute ago costs users no second try.
+    # On a way back: the ingress did not hand its routes over, and is not asked a second time.
     known = job.operation.fact(Step.HOLD, "no_route") or ""
     chosen = replace(_plan(job, known), no_route=known)
     try:
