@@ -6,16 +6,22 @@ of their own, and the ingress a second entry point with TLS.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from http import HTTPStatus
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 from koprogo_agent.domain.states import Outcome
+from koprogo_agent.update.holding import let_through
+from tests.fleet.browsers import chromium
 from tests.instance import PATIENT_GATE, Instance, Seen
 from tests.lab.client import Client, Tally
 from tests.lab.engine import Engine
@@ -243,3 +249,54 @@ def assert_failed_for_a_moment(tally: Tally, fell: float) -> None:
     """Only what came within seconds of the fall fails, or what was waiting then."""
     late = [one for one in tally.samples if not one.ok and one.started > fell + MOMENT]
     assert not late, f"{tally.failed} failed, the last {late[-1].started - fell:.1f} s after"
+
+
+LANGUAGES = ("fr-BE", "nl-BE", "de-BE", "en-GB")
+TITLES = {
+    "fr": "Mise à jour en cours",
+    "nl": "Er wordt een update geïnstalleerd",
+    "de": "Aktualisierung läuft",
+    "en": "Update in progress",
+}
+
+
+@pytest.fixture
+def late_room(instance: Instance) -> Iterator[str]:
+    """The address of a room whose door is closed, and whose limit passes at once."""
+    with instance.engine() as engine:
+        world, project = engine.world, engine.settings.stack.project
+        backend = instance.lab.stack.containers()["backend"]
+        world.images.pull(engine.settings.hold.image, lambda _: None)
+        world.rooms.put_up(project, "backend", backend, 0.1)
+        wait_until(lambda: world.rooms.seen(project)[0].answers, 30, "the room to answer")
+        world.rooms.close(project, "backend")
+        address = world.stack.address(rooms(instance.lab)["backend"])
+        assert address is not None
+        yield f"http://{address}:8080/"
+        let_through(world, engine.settings)
+
+
+def test_the_page_after_the_limit(late_room: str) -> None:
+    """In the language of the browser, on a phone and in the dark; programs get JSON."""
+    with chromium() as browser:
+        for language in LANGUAGES:
+            window = browser.new_context(
+                locale=language, color_scheme="dark", viewport={"width": 360, "height": 700}
+            )
+            page = window.new_page()
+            answer = page.goto(late_room)
+            assert answer is not None
+            assert answer.status == HTTPStatus.SERVICE_UNAVAILABLE
+            assert answer.headers["retry-after"] == "15"
+            short = language[:2]
+            assert page.locator("html").get_attribute("lang") == short
+            assert page.get_by_role("heading").inner_text() == page.title() == TITLES[short]
+            assert "$" not in page.content()
+            assert page.evaluate("document.scrollingElement.scrollWidth") == 360
+            # To load itself again is what the page is for.
+            assert {one["id"] for one in Axe().run(page).response["violations"]} <= {"meta-refresh"}
+            window.close()
+    request = urllib.request.Request(late_room, headers={"Accept": "application/json"})  # noqa: S310
+    with pytest.raises(urllib.error.HTTPError) as raised:
+        urllib.request.urlopen(request)  # noqa: S310
+    assert json.load(raised.value)["retry_after_seconds"] == 15

@@ -152,6 +152,7 @@ class HaproxyRooms:
                 f"the waiting room of {service} cannot lead to container {container[:12]}: "
                 "it does not run, or shares no network with the room",
                 code="room.no_address",
+                advice=f"see why it does not run: docker logs {container[:12]}",
             )
         self._tell(project_name, service, "open", leads_to)
 
