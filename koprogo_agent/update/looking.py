@@ -43,6 +43,7 @@ class Look:
             is not healthy is not put down to the release.
         database: whose work moves the deadline, or None.
         listing: gives the containers of a project; None: those of its services.
+        meanwhile: what is to be kept up as long as it takes; called with each look.
     """
 
     project: str
@@ -53,6 +54,7 @@ class Look:
     unchanged: frozenset[str] = frozenset()
     database: DatabaseAt | None = None
     listing: Callable[[str], tuple[Container, ...]] | None = None
+    meanwhile: Callable[[], None] | None = None
 
 
 def gate_policy(settings: Settings) -> GatePolicy:
@@ -190,6 +192,8 @@ class _Gate:
 
         KoproGo's come every 30 s. They are run once nothing else is wrong any more.
         """
+        if self.look.meanwhile is not None:
+            self.look.meanwhile()
         sample = take(self.world, self.look, at)
         waiting = [one for one in sample.containers if self._waits(one)]
         hopeful = replace(

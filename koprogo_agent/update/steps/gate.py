@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.hold import Way
 from koprogo_agent.domain.overlay import expectation
@@ -9,6 +11,7 @@ from koprogo_agent.domain.states import Truth
 from koprogo_agent.errors import NeedsOperator
 from koprogo_agent.update.holding import (
     closed_services,
+    keep_rooms,
     users_come_in,
     users_wait,
     way_in_force,
@@ -67,6 +70,7 @@ def look_at(job: Job, deployment: Deployment) -> Opened:
         examined=examined(job.settings, expected.running),
         unchanged=left_alone(job),
         database=job.database,
+        meanwhile=partial(keep_rooms, job),
     )
     policy = closed_gate_policy(job.settings) if users_wait(job) else gate_policy(job.settings)
     return wait_until_healthy(job.world, look, policy, job.watcher)

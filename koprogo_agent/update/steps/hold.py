@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -15,7 +15,7 @@ from koprogo_agent.errors import RetryLater, StepFailed
 from koprogo_agent.update.holding import (
     close_ingress,
     close_rooms,
-    give_routes_back,
+    give_up_rooms,
     open_rooms,
     plan_hold,
     put_up_rooms,
@@ -66,24 +66,32 @@ class Held:
     Attributes:
         hold: what it is.
         since: since when users meet it, in ISO 8601.
+        no_route: why the ingress did not hand its routes over, where it was asked.
     """
 
     hold: Hold
     since: str
+    no_route: str = ""
 
 
 def _hold(job: Job) -> Held:
     """Chooses a way and goes it; another one where that cannot be gone."""
-    chosen = plan_hold(job.world, job.settings, what_is_ahead(job))
+    # On a way back: the ingress did not hand its routes over, and is not asked a second time.
+    known = job.operation.fact(Step.HOLD, "no_route") or ""
+    chosen = _plan(job, known)
     try:
-        return _go(job, chosen)
+        return replace(_go(job, chosen), no_route=known)
     except RetryLater as error:
         if chosen.way not in {Way.BESIDE, Way.WAIT} or not error.code.startswith(_STUCK):
             raise
         log.warning("hold.fallback", way=chosen.way, why=error.message)
-        _forget(job)
-        ahead = what_is_ahead(job, stuck=error.message)
-        return _go(job, plan_hold(job.world, job.settings, ahead))
+        give_up_rooms(job.world, job.settings)
+        no_route = error.message if error.code == "room.no_route" else ""
+        return replace(_go(job, _plan(job, error.message)), no_route=no_route)
+
+
+def _plan(job: Job, stuck: str) -> Hold:
+    return plan_hold(job.world, job.settings, what_is_ahead(job, stuck))
 
 
 _STUCK = ("room.", "image.absent")
@@ -157,18 +165,12 @@ def _served_beside(job: Job) -> bool:
     return held and bool(rooms) and all(n in beside and not r.closed for n, r in rooms.items())
 
 
-def _forget(job: Job) -> None:
-    """No rooms, and nothing beside: as if they had never been."""
-    open_rooms(job.world, job.settings)
-    give_routes_back(job.world, job.settings)
-    job.world.stack.end_beside(job.settings.stack.project)
-
-
 def _facts(job: Job, held: Held) -> dict[str, object]:
     return {
         "way": str(held.hold.way),
         "rooms": list(held.hold.rooms),
         "why": held.hold.why,
+        "no_route": held.no_route,
         "runs": runs_of(job),
         "at": held.since,
     }
