@@ -34,7 +34,10 @@ def ingress() -> Ingress:
 def test_what_is_told_is_what_users_met(
     instance: Instance, kind: Kind, outcome: Outcome, way: str
 ) -> None:
-    """For how long they got errors: the agent says no less, and little more."""
+    """For how long they got errors: the agent says no less, and not much more.
+
+    It counts what Compose needs until it stops something, which a busy machine makes long.
+    """
     lab, seen = instance.lab, Seen()
     with Client(lab.stack, rate=40, writes=0.3, connections=FEW) as client:
         with instance.engine(seen) as engine:
@@ -47,4 +50,4 @@ def test_what_is_told_is_what_users_met(
     failed = [one for one in client.tally().samples if not one.ok]
     told, met = ran.operation.met, failed[-1].ended - failed[0].started
     assert told is not None
-    assert met - 1 <= told.away <= met + 4
+    assert met - 1 <= told.away <= met + max(4, met / 4)
