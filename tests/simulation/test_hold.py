@@ -14,7 +14,6 @@ from tests.simulation.checks import assert_no_row_lost, assert_sound
 from tests.simulation.instance import TICK, Instance
 from tests.simulation.people import Met, met
 
-
 COMMAND = {"kind": "command", "command": ("backend", "migrate")}
 """Migrations that are run for themselves, before the new version starts."""
 
