@@ -207,15 +207,22 @@ def test_users_who_go_away_while_they_wait(instance: Instance) -> None:
 @pytest.mark.parametrize("fall", [crash_room, end_room, remove_room])
 @pytest.mark.parametrize("step", ["switch", "gate"])
 def test_a_room_that_falls(instance: Instance, fall: Fall, step: str) -> None:
-    """It is there again within seconds, closed, and the hold goes on."""
+    """It is there again before the gate has opened, closed, and the hold goes on."""
     lab = instance.lab
     fell: list[float] = []
+    closed: list[bool] = []
 
-    def act() -> None:
-        fell.append(time.monotonic())
-        fall(lab, "backend")
+    def interfere(boundary: str, action: str) -> None:
+        if (boundary, action) == ("before", step):
+            fell.append(time.monotonic())
+            fall(lab, "backend")
+        elif (boundary, action) == ("after", "gate"):
+            with instance.engine() as engine:
+                seen = engine.world.rooms.seen(engine.settings.stack.project)
+            closed.extend(one.closed for one in seen if one.service == "backend")
 
-    tally = update(instance, Kind.GOOD_WITH_MIGRATION, at(("before", step), act))
+    tally = update(instance, Kind.SLOW_MIGRATION, Seen(at=interfere))
+    assert closed == [True]
     assert_failed_for_a_moment(tally, fell[0])
 
 

@@ -15,6 +15,9 @@ from tests.simulation.instance import TICK, Instance
 from tests.simulation.people import Met, met
 from tests.simulation.telling import told
 
+COMMAND = {"kind": "command", "command": ("backend", "migrate")}
+"""Migrations that are run for themselves, before the new version starts."""
+
 
 def began(instance: Instance) -> list[str]:
     """The actions that the operation went through."""
@@ -214,6 +217,60 @@ def test_a_room_that_stays_down_is_put_up_again(
     assert max(down, default=fell[0]) - fell[0] <= 3
     assert_no_row_lost(watched)
     assert not machine.rooms
+
+
+@pytest.mark.parametrize("fall", [end, take_away])
+def test_a_room_that_falls_before_the_point(
+    watched: Instance, fall: Callable[[Instance], None]
+) -> None:
+    """It is put up again before the data is copied; users wait, and nothing is given up."""
+    fell: list[str] = []
+
+    def meddle() -> None:
+        if began(watched)[-1:] == ["point"] and not fell:
+            fell.append("point")
+            fall(watched)
+        watched.scene.users.write()
+
+    watched.taps.each = meddle
+    watched.scene.publisher.publish("1.1.0", schema=True)
+    watched.settle()
+    assert fell
+    assert watched.installed == watched.running == "v1.1.0"
+    assert not watched.watcher.failures
+    assert_no_row_lost(watched)
+
+
+@pytest.mark.parametrize("fall", [end, take_away])
+def test_a_room_that_falls_while_a_command_migrates(
+    folder: Path, fall: Callable[[Instance], None]
+) -> None:
+    """It is put up again while the migration goes on."""
+    instance = Instance.new(folder, migration=COMMAND)
+    instance.scene.publisher.common = {"migrates_at_start": False}
+    instance.install()
+    instance.watcher.began.clear()
+    machine, users = instance.scene.machine, instance.scene.users
+    fell, back = list[float](), list[float]()
+
+    def meddle() -> None:
+        room = machine.rooms.get("backend")
+        if began(instance)[-1:] == ["migrate"] and not fell:
+            fell.append(machine.clock.seconds)
+            fall(instance)
+        elif fell and began(instance)[-1] == "migrate" and room and room.up:
+            assert room.closed
+            back.append(machine.clock.seconds)
+        users.write()
+
+    machine.busy = instance.taps.each = meddle
+    backend = {"migration_seconds": 10.0}
+    instance.scene.publisher.publish("1.1.0", schema=True, backend=backend)
+    instance.settle()
+    assert instance.installed == instance.running == "v1.1.0"
+    assert back
+    assert back[0] - fell[0] <= 3
+    assert_no_row_lost(instance)
 
 
 def test_a_room_that_is_gone_on_the_way_back_lets_nobody_in(watched: Instance) -> None:
