@@ -37,6 +37,9 @@ WELL = Snapshot(
     polled=None,
 )
 
+SOON = 0.1
+"""Seconds between two looks at what was installed."""
+
 
 @dataclass
 class Quiet:
@@ -137,7 +140,7 @@ class Scene:
         before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
         settings = Settings(
             source=Source(interval=self.interval),
-            soak=Soak(interval=0.1),
+            soak=Soak(interval=SOON),
             policy=Policy(poll_stale_after=2 * self.interval),
             fleet=Fleet(reports=self.state is not None, url="http://127.0.0.1:9"),
             state=State(directory=self.state) if self.state else State(),
@@ -165,7 +168,7 @@ class Scene:
         def finish() -> None:
             journal.execute("SELECT 1")
             self.looks += 1
-            agent.watches = self.looks < self.watches
+            agent.goes_on_after = SOON if self.looks < self.watches else None
 
         def look() -> None:
             assert self.own is not None
@@ -182,7 +185,7 @@ class Scene:
             with_condition=lambda text: text,
             snapshot=lambda: WELL,
             is_at_rest=self.at_rest,
-            watches=self.watches > 0,
+            goes_on_after=SOON if self.watches else None,
         )
         yield cast("Agent", agent)
         journal.close()

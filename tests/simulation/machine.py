@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -186,6 +187,14 @@ class Machine:
         for room in self.rooms.values():
             room.restarts += 1
 
+    def crash_of_engine(self) -> None:
+        """The engine is killed; 20.10 then takes what restarts for stopped by hand."""
+        for box in self.boxes:
+            if box.state in {"running", "restarting"}:
+                box.state, box.exit_code, box.stopped = "exited", 255, True
+        for room in self.rooms.values():
+            room.fall(math.inf)
+
     # --- time
 
     def pass_time(self, seconds: float) -> None:
@@ -196,6 +205,9 @@ class Machine:
             self.clock.move(step)
             for box in list(self.boxes):
                 self._live(box)
+            for room in self.rooms.values():
+                if room.back <= self._now:
+                    room.start()
             if self.busy is not None:
                 self.busy()
             left -= step

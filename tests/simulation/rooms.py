@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ class SimRoom:
         leads_to: id of the container that it passes requests on to.
         restarts: how often it has restarted, keeping what it was told.
         up: whether it runs.
+        back: when it runs again by its restart policy, in seconds since the world began.
         since: when it was closed, in seconds since the world began.
         longest: seconds for which it has held a request at most.
     """
@@ -33,8 +35,18 @@ class SimRoom:
     restarts: int = 0
     up: bool = True
     made: int = 0
+    back: float = math.inf
     since: float = 0.0
     longest: float = 0.0
+
+    def fall(self, back: float) -> None:
+        """Its process ends."""
+        self.up, self.back = False, back
+
+    def start(self) -> None:
+        """It runs, as another run than before if it had fallen."""
+        self.restarts += not self.up
+        self.up, self.back = True, math.inf
 
 
 class SimRooms:
@@ -56,7 +68,7 @@ class SimRooms:
             raise RetryLater(f"no such image: {IMAGE}", code="image.absent")
         rooms = self._machine.rooms
         if service in rooms:
-            rooms[service].up = True
+            rooms[service].start()
             return
         self._made += 1
         serves = any(box.id == container and box.serves for box in self._machine.boxes)

@@ -57,7 +57,9 @@ def look_at(job: Job, deployment: Deployment) -> float:
         expected = expected_without_files(job, deployment, closed, error)
     else:
         files_are_there(job)
-    in_use = way_in_force(job) is Way.IN_USE
+    # A hold that was cut short has noted no way yet; whoever asked through its room would wait too.
+    rooms = job.world.rooms.seen(job.settings.stack.project)
+    in_use = way_in_force(job) is Way.IN_USE and not rooms
     look = Look(
         project=job.settings.stack.project,
         expected=expected,
