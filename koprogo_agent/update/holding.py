@@ -195,12 +195,8 @@ def close_rooms(job: Job, names: Iterable[str]) -> None:
     """Holds new requests for services, and waits for the answers to those under way."""
     world, project = job.world, job.settings.stack.project
     for name in names:
-        _until(
-            world,
-            lambda name=name: _answers(world, project, name),  # type: ignore[misc]
-            _SILENT_WITHIN,
-            RetryLater(f"the waiting room of {name} does not answer", code="room.silent"),
-        )
+        if not _comes_back(world, project, name):
+            raise RetryLater(f"the waiting room of {name} does not answer", code="room.silent")
         world.rooms.close(project, name)
     deadline = world.clock.monotonic() + _IDLE_WITHIN
     while any(one.passing for one in world.rooms.seen(project)):
@@ -210,12 +206,21 @@ def close_rooms(job: Job, names: Iterable[str]) -> None:
 
 
 def open_rooms(world: World, settings: Settings) -> None:
-    """Has every room pass requests on to its service's own container."""
+    """Has every room pass requests on to its service's own container.
+
+    One that has fallen comes back with what it was told before, which may be a closed door or a
+    container that is about to go: it is waited for, and removed if it does not come back.
+    """
     project = settings.stack.project
     made = {one.service: one for one in world.stack.containers(project)}
     for room in world.rooms.seen(project):
-        if room.answers and room.service in made:
+        if room.service not in made:
+            continue
+        if _comes_back(world, project, room.service):
             world.rooms.open(project, room.service, made[room.service].id)
+        else:
+            log.warning("hold.room_lost", service=room.service)
+            world.rooms.remove(project, room.service)
 
 
 def give_routes_back(world: World, settings: Settings) -> None:
@@ -225,20 +230,19 @@ def give_routes_back(world: World, settings: Settings) -> None:
     lead to.
     """
     project = settings.stack.project
-    rooms = world.rooms.seen(project)
     containers = world.stack.containers(project)
     ingress = tuple(one.id for one in containers if one.service in settings.stack.ingress)
-    for room in rooms:
-        if room.answers:
-            world.rooms.step_aside(project, room.service)
+    names = [room.service for room in world.rooms.seen(project)]
     deadline = world.clock.monotonic() + _GIVEN_BACK_WITHIN
-    for room in rooms:
+    for name in names:
+        if _comes_back(world, project, name):
+            world.rooms.step_aside(project, name)
+    for name in names:
         while world.clock.monotonic() < deadline and (
-            world.rooms.has_route(project, room.service, ingress)
-            or _is_busy(world, project, room.service)
+            world.rooms.has_route(project, name, ingress) or _is_busy(world, project, name)
         ):
             world.clock.wait(_STEP)
-        world.rooms.remove(project, room.service)
+        world.rooms.remove(project, name)
 
 
 def let_through(world: World, settings: Settings) -> None:
@@ -320,6 +324,16 @@ def _against_beside(
 
 def _answers(world: World, project: str, name: str) -> bool:
     return any(one.service == name and one.answers for one in world.rooms.seen(project))
+
+
+def _comes_back(world: World, project: str, name: str) -> bool:
+    """Whether a room answers, or does so in a moment: the engine starts again what has fallen."""
+    deadline = world.clock.monotonic() + _SILENT_WITHIN
+    while not _answers(world, project, name):
+        if world.clock.monotonic() > deadline:
+            return False
+        world.clock.wait(_STEP)
+    return True
 
 
 def _is_busy(world: World, project: str, name: str) -> bool:

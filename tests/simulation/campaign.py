@@ -212,7 +212,7 @@ class Campaign:
         users, ids = scene.users, instance.ids
         scene.database.free, scene.rooms.route = drawn.free, drawn.route
         users.failed.clear()
-        users.longest, deaths = 0.0, instance.deaths
+        users.longest, users.away, deaths = 0.0, 0.0, instance.deaths
         self.luck.strikes_left, self.luck.struck = list(drawn.strikes), []
         self.luck.names.clear()
         instance.watcher.began.clear()
@@ -267,12 +267,18 @@ class Campaign:
 
     def _check_users(self, drawn: Draw, ways: set[str], deaths: int) -> None:
         """Nobody waits longer than the limit and the restarts; who is turned away has a reason."""
-        users, limit = self.instance.scene.users, self.instance.settings.hold.limit
-        fell = {one.blow for one, _ in self.luck.struck} - {Blow.KILL}
-        unrehearsed = self.instance.settings.rehearsal.when != "always" and drawn.bad
-        gate = self.instance.settings.gate.deadline if unrehearsed else 0.0
-        bound = limit + RESTART * deaths + gate + (AWAY + UP_AGAIN if fell - {Blow.ROOM} else 0.0)
-        assert users.longest <= bound, f"a request waited {users.longest} s, of {bound} at most"
-        excused = fell or ways & {"closed", "in use"}
-        if not excused:
+        instance = self.instance
+        users, settings = instance.scene.users, instance.settings
+        fell = {one.blow for one, _ in self.luck.struck} & {Blow.POWER, Blow.ENGINE, Blow.CRASH}
+        room = any(one.blow is Blow.ROOM for one, _ in self.luck.struck)
+        # What no rehearsal has found is found in the hold, by a gate that waits for its deadline.
+        gate = settings.gate.deadline if drawn.bad and settings.rehearsal.when != "always" else 0.0
+        bound = settings.hold.limit + RESTART * deaths + gate
+        again = (AWAY + UP_AGAIN) * len(fell)
+        assert users.longest <= bound + again, f"a request waited {users.longest} s"
+        if ways & {"closed", "in use"} or fell:
+            assert users.away <= bound + again, f"all were turned away for {users.away} s"
+        elif room:
+            assert users.away <= ROOM_BACK + 1, f"turned away for {users.away} s"
+        else:
             assert not users.failed, f"turned away: {users.failed[:5]}"

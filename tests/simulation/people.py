@@ -64,6 +64,7 @@ class Users:
         tried: how often they tried to write.
         failed: when they were turned away, in seconds since the world began.
         longest: seconds for which one of them has waited at most.
+        away: seconds for which all of them were turned away at most.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -71,7 +72,9 @@ class Users:
         self.tried = 0
         self.failed: list[float] = []
         self.longest = 0.0
+        self.away = 0.0
         self._since: float | None = None
+        self._away_since: float | None = None
         self._machine = machine
 
     def write(self) -> None:
@@ -82,10 +85,16 @@ class Users:
         server = self._machine.server(PROJECT)
         if what is Met.FAILED or (what is Met.SERVED and server is None):
             self.failed.append(now)
-        elif what is Met.SERVED and server is not None:
-            row = f"row {self.tried}"
-            server.live.write(row)
-            self.acknowledged.append(row)
+            self._away_since = now if self._away_since is None else self._away_since
+            self.away = max(self.away, now - self._away_since)
+            return
+        self._away_since = None
+        if what is Met.HELD:
+            return
+        assert server is not None
+        row = f"row {self.tried}"
+        server.live.write(row)
+        self.acknowledged.append(row)
 
     def _wait(self, now: float, what: Met) -> None:
         if what is Met.HELD:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import structlog
+
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.hold import Way
 from koprogo_agent.domain.overlay import expectation
 from koprogo_agent.domain.states import Truth
-from koprogo_agent.errors import NeedsOperator
+from koprogo_agent.errors import NeedsOperator, RetryLater
+from koprogo_agent.ports import NO_CONNECTION
 from koprogo_agent.update.holding import (
     closed_services,
     users_come_in,
@@ -27,14 +30,15 @@ from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.operator_files import expected_without_files, files_are_there
 from koprogo_agent.update.steps.switch import start_again
 
+log = structlog.get_logger()
+
 
 def do(job: Job) -> Facts:
     """Waits until the target is healthy; marks how much was written until then."""
     seconds = look_at(job, job.target)
     # A mark that users may already have moved is no measure of whether they have written.
     held = job.operation.state.plan.rewinds_data and not users_come_in(job)
-    mark = job.world.database.write_mark(job.database) if held else None
-    return {"seconds": seconds, "mark": mark}
+    return {"seconds": seconds, "mark": _mark(job) if held else None}
 
 
 def undo(job: Job) -> Facts:
@@ -45,6 +49,20 @@ def undo(job: Job) -> Facts:
 def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
     """Health is of the moment: it is asked again."""
     return Found(Truth.NOT_DONE)
+
+
+def _mark(job: Job) -> str | None:
+    """How much was written until now; None where what passed its gate holds all connections.
+
+    It is no reason to take it back. Not knowing counts as written: the data then stays.
+    """
+    try:
+        return job.world.database.write_mark(job.database)
+    except RetryLater as error:
+        if error.code != NO_CONNECTION:
+            raise
+        log.warning("gate.no_mark", why=error.message)
+        return None
 
 
 def look_at(job: Job, deployment: Deployment) -> float:
