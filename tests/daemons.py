@@ -126,6 +126,8 @@ class Scene:
     watches: int = 0
     """How often what was installed is looked at before the soak is over."""
     looks: int = 0
+    last_look: int = 0
+    """The look during which systemd stops the service, if it is to."""
     own: Own | None = None
     """How it keeps itself current, if it does."""
     state: Path | None = None
@@ -168,6 +170,8 @@ class Scene:
         def finish() -> None:
             journal.execute("SELECT 1")
             self.looks += 1
+            if self.looks == self.last_look:
+                os.kill(os.getpid(), signal.SIGTERM)
             agent.goes_on_after = SOON if self.looks < self.watches else None
 
         def look() -> None:

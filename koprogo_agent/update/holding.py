@@ -33,6 +33,11 @@ _TAKEN_WITHIN = 15.0
 _GIVEN_BACK_WITHIN = 30.0
 _IDLE_WITHIN = 10.0
 """Seconds for the last answers of the old version; a WebSocket would never end."""
+_ANSWERED_WITHIN = 3.0
+"""Seconds for what stands beside to answer; it is then stopped, and may take its own time."""
+_QUIET_LOOKS = 3
+"""Looks in a row at which a room without its route is asked nothing: what the ingress had sent
+there before may still be on its way."""
 _SILENT_WITHIN = 10.0
 _STEP = 0.1
 """Seconds from one question to the next; each costs the engine and the ingress a few of theirs."""
@@ -121,6 +126,11 @@ def users_wait(job: Job) -> bool:
     return way_in_force(job) in {Way.WAIT, Way.CLOSED}
 
 
+def hold_stands(job: Job) -> bool:
+    """Whether requests wait in the very rooms of the step `hold`: no engine has fallen since."""
+    return way_in_force(job) is Way.WAIT and _rooms_stand(job)
+
+
 def users_come_in(job: Job) -> bool:
     """Whether users may have reached the writers since the hold stood.
 
@@ -198,11 +208,7 @@ def close_rooms(job: Job, names: Iterable[str]) -> None:
         if not _comes_back(world, project, name):
             raise RetryLater(f"the waiting room of {name} does not answer", code="room.silent")
         world.rooms.close(project, name)
-    deadline = world.clock.monotonic() + _IDLE_WITHIN
-    while any(one.passing for one in world.rooms.seen(project)):
-        if world.clock.monotonic() > deadline:
-            return
-        world.clock.wait(_STEP)
+    _until_answered(world, project, _IDLE_WITHIN)
 
 
 def open_rooms(world: World, settings: Settings) -> None:
@@ -238,11 +244,24 @@ def give_routes_back(world: World, settings: Settings) -> None:
         if _comes_back(world, project, name):
             world.rooms.step_aside(project, name)
     for name in names:
-        while world.clock.monotonic() < deadline and (
-            world.rooms.has_route(project, name, ingress) or _is_busy(world, project, name)
-        ):
+        quiet = 0
+        while world.clock.monotonic() < deadline and quiet < _QUIET_LOOKS:
+            asked = world.rooms.has_route(project, name, ingress) or _is_busy(world, project, name)
+            quiet = 0 if asked else quiet + 1
             world.clock.wait(_STEP)
         world.rooms.remove(project, name)
+
+
+def end_beside(world: World, settings: Settings) -> None:
+    """Ends what stands beside; call it once rooms lead elsewhere.
+
+    It has been passed requests until a moment ago. A program that is asked to end closes what it
+    has not read yet, and that would be an answer of 502.
+    """
+    project = settings.stack.project
+    if world.stack.beside(project):
+        _until_answered(world, project, _ANSWERED_WITHIN)
+        world.stack.end_beside(project)
 
 
 def let_through(world: World, settings: Settings) -> None:
@@ -252,7 +271,7 @@ def let_through(world: World, settings: Settings) -> None:
     world.stack.start(stack.project, stack.ingress)
     open_rooms(world, settings)
     give_routes_back(world, settings)
-    world.stack.end_beside(stack.project)
+    end_beside(world, settings)
 
 
 def end_stray_hold(world: World, settings: Settings) -> None:
@@ -324,6 +343,15 @@ def _against_beside(
 
 def _answers(world: World, project: str, name: str) -> bool:
     return any(one.service == name and one.answers for one in world.rooms.seen(project))
+
+
+def _until_answered(world: World, project: str, seconds: float) -> None:
+    """Waits until nothing is under way that a room has passed on, or for so long."""
+    deadline = world.clock.monotonic() + seconds
+    while any(one.passing for one in world.rooms.seen(project)):
+        if world.clock.monotonic() > deadline:
+            return
+        world.clock.wait(_STEP)
 
 
 def _comes_back(world: World, project: str, name: str) -> bool:

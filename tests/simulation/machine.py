@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from koprogo_agent.domain.gate import MAY_END, Container, Health
+from koprogo_agent.domain.traefik import routing
 from tests.simulation.clock import SimClock
 from tests.simulation.images import Program
 from tests.simulation.postgres import Server
@@ -59,6 +61,11 @@ class Box:
     def labels(self) -> dict[str, str]:
         """Its labels, compose's own among them."""
         return {**self.spec.get("labels", {}), "com.docker.compose.config-hash": self.definition}
+
+    @cached_property
+    def is_routed(self) -> bool:
+        """Whether Traefik routes to it, by its labels."""
+        return routing(self.labels) is not None
 
     @property
     def restart(self) -> str:

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from koprogo_agent.domain.gate import Health
 from koprogo_agent.domain.plan import Action
-from koprogo_agent.domain.traefik import routing
 from koprogo_agent.errors import Failure
 from koprogo_agent.ports import HttpProbe
 from koprogo_agent.update.operation import Facts
@@ -52,8 +51,7 @@ def way_in(machine: Machine) -> bool:
 
 
 def _waits_for_health(box: Box, now: float) -> bool:
-    routed = routing(box.labels) is not None
-    return routed and box.health(now) in {Health.STARTING, Health.UNHEALTHY}
+    return box.is_routed and box.health(now) in {Health.STARTING, Health.UNHEALTHY}
 
 
 class Users:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.simulation.campaign import RESTART, Blow, Luck, Strike
 from tests.simulation.checks import assert_no_row_lost, assert_sound
 from tests.simulation.instance import TICK, Instance
 from tests.simulation.people import Met, met
@@ -138,6 +139,24 @@ def test_a_room_that_falls_in_the_hold(watched: Instance) -> None:
     assert fell
     assert watched.installed == watched.running == "v1.1.0"
     assert_no_row_lost(watched)
+
+
+def test_an_agent_killed_in_the_gate_of_what_fails_does_not_count_again(folder: Path) -> None:
+    """The engine starts it ever more seldom: users would wait for that."""
+    instance = Instance.new(folder, gate={"deadline": 120}, rehearsal={"when": "never"})
+    instance.install()
+    instance.taps = luck = Luck()
+    instance.restart()
+    luck.instance = instance
+    luck.strikes_left = [Strike(Blow.KILL, "gate", 40)]
+    instance.scene.publisher.publish("1.1.0", schema=True, backend={"exits": "in production"})
+    instance.scene.users.longest = 0.0
+    instance.tick()
+    assert instance.deaths == 1
+    instance.wait(RESTART)
+    instance.tick()
+    assert instance.running == instance.installed == "v1.0.0"
+    assert instance.scene.users.longest < 25
 
 
 def test_a_lost_journal_does_not_leave_users_waiting(instance: Instance) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import structlog
 
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.hold import Way
 from koprogo_agent.domain.overlay import expectation
-from koprogo_agent.domain.states import Truth
+from koprogo_agent.domain.states import Course, Truth
 from koprogo_agent.errors import NeedsOperator, RetryLater
 from koprogo_agent.ports import NO_CONNECTION
 from koprogo_agent.update.holding import (
     closed_services,
+    hold_stands,
     users_come_in,
     users_wait,
     way_in_force,
@@ -51,6 +54,17 @@ def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
     return Found(Truth.NOT_DONE)
 
 
+def _fresh(job: Job) -> frozenset[str]:
+    """The services that this operation exchanged, while nothing else can have felled them.
+
+    The engine starts what fails ever more seldom. An agent that was killed in the gate would else
+    count from the beginning, and users wait for it.
+    """
+    if job.operation.state.course is not Course.FORWARD or not hold_stands(job):
+        return frozenset()
+    return frozenset(job.target.pins) - left_alone(job)
+
+
 def _mark(job: Job) -> str | None:
     """How much was written until now; None where what passed its gate holds all connections.
 
@@ -80,7 +94,7 @@ def look_at(job: Job, deployment: Deployment) -> float:
     in_use = way_in_force(job) is Way.IN_USE and not rooms
     look = Look(
         project=job.settings.stack.project,
-        expected=expected,
+        expected=replace(expected, fresh=_fresh(job)),
         inside=inside(job.settings, expected.running),
         outside=outside(job.settings) if in_use else (),
         examined=examined(job.settings, expected.running),

@@ -13,6 +13,7 @@ from koprogo_agent.errors import RetryLater, StepFailed
 from koprogo_agent.update.holding import (
     close_ingress,
     close_rooms,
+    end_beside,
     give_routes_back,
     open_rooms,
     plan_hold,
@@ -108,7 +109,7 @@ def _beside(job: Job, chosen: Hold) -> Hold:
             raise
         # It has started in the rehearsal: what it cannot stand may be the version beside it.
         log.warning("hold.beside_failed", why=error.message)
-        job.world.stack.end_beside(job.settings.stack.project)
+        end_beside(job.world, job.settings)
         return _wait(job, Hold(Way.WAIT, chosen.rooms, f"beside the old one, {error.message}"))
     put_up_rooms(job, chosen.rooms)
     for one in job.world.stack.beside(job.settings.stack.project):
@@ -144,8 +145,8 @@ def _served_beside(job: Job) -> bool:
 def _forget(job: Job) -> None:
     """No rooms, and nothing beside: as if they had never been."""
     open_rooms(job.world, job.settings)
+    end_beside(job.world, job.settings)
     give_routes_back(job.world, job.settings)
-    job.world.stack.end_beside(job.settings.stack.project)
 
 
 def _facts(job: Job, held: Hold) -> dict[str, object]:

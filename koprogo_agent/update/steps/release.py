@@ -9,7 +9,7 @@ from koprogo_agent.domain.hold import Way
 from koprogo_agent.domain.overlay import expectation, is_made_of, override
 from koprogo_agent.domain.plan import Action, Direction, Step
 from koprogo_agent.domain.states import Truth
-from koprogo_agent.update.holding import give_routes_back, longest_wait, open_rooms
+from koprogo_agent.update.holding import end_beside, give_routes_back, longest_wait, open_rooms
 from koprogo_agent.update.job import (
     PINS,
     Found,
@@ -51,7 +51,7 @@ def _let_through(job: Job, deployment: Deployment) -> Facts:
     start_again(job, deployment)
     _start_ingress(job, deployment)
     open_rooms(world, job.settings)
-    world.stack.end_beside(project)
+    end_beside(world, job.settings)
     _look_as_users(job, deployment)
     waited = _shut_out(job)
     if rooms := world.rooms.seen(project):
