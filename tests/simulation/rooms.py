@@ -25,6 +25,7 @@ class SimRoom:
         back: when it runs again by its restart policy, in seconds since the world began.
         since: when it was closed, in seconds since the world began.
         longest: seconds for which it has held a request at most.
+        passing: requests that it has passed on and that are not answered yet.
     """
 
     service: str
@@ -38,6 +39,7 @@ class SimRoom:
     back: float = math.inf
     since: float = 0.0
     longest: float = 0.0
+    passing: int = 0
 
     def fall(self, back: float) -> None:
         """Its process ends."""
@@ -84,6 +86,7 @@ class SimRooms:
                 run=f"{one.made}/{one.restarts}",
                 answers=one.up,
                 closed=one.closed,
+                passing=one.passing,
                 longest=one.longest,
             )
             for one in self._machine.rooms.values()
