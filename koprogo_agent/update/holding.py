@@ -6,24 +6,17 @@ a crash. The way of a hold and the rooms that it stands on are facts of the step
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import structlog
 
-from koprogo_agent.domain.drift import CONFIG_HASH
-from koprogo_agent.domain.gate import Container, Health
-from koprogo_agent.domain.hold import Exchange, Hold, Way, choose, depends_on
-from koprogo_agent.domain.overlay import is_made_of, mounted_paths, services
-from koprogo_agent.domain.plan import Kind, Plan, Step
+from koprogo_agent.domain.gate import Health
+from koprogo_agent.domain.hold import Way
+from koprogo_agent.domain.plan import Step
 from koprogo_agent.domain.states import Course
-from koprogo_agent.domain.traefik import Routing, routing
 from koprogo_agent.errors import RetryLater
-from koprogo_agent.ports import DatabaseAt, Room
 from koprogo_agent.settings import Settings
-from koprogo_agent.update.job import Job, model_of, previous_of, running_of
-from koprogo_agent.update.standing import Standing
+from koprogo_agent.update.job import Job, running_of
 from koprogo_agent.update.world import World
 
 log = structlog.get_logger()
@@ -41,69 +34,6 @@ there before may still be on its way."""
 _SILENT_WITHIN = 10.0
 _STEP = 0.1
 """Seconds from one question to the next; each costs the engine and the ingress a few of theirs."""
-
-
-@dataclass(frozen=True)
-class Ahead:
-    """An exchange that is about to be done, as far as it is known.
-
-    Attributes:
-        plan: of the operation.
-        model: the compose model of what runs afterwards.
-        changed: the services whose containers are exchanged.
-        containers: those that run now.
-        failed: whether what runs now has failed, so that it cannot serve on meanwhile.
-        stuck: why the routes of the ingress cannot be moved, where that was found out.
-    """
-
-    plan: Plan
-    model: Mapping[str, Any]
-    changed: frozenset[str]
-    containers: tuple[Container, ...]
-    failed: bool = False
-    stuck: str = ""
-
-
-def plan_hold(world: World, settings: Settings, ahead: Ahead) -> Hold:
-    """Chooses the way of an exchange."""
-    stack = settings.stack
-    running = (one.service for one in ahead.containers if one.state == "running")
-    exchange = Exchange(
-        depends_on=depends_on(ahead.model),
-        changed=ahead.changed,
-        writers=frozenset(stack.writers),
-        ingress=frozenset(stack.ingress),
-        stops_writers=ahead.plan.rewinds_data,
-        serving=frozenset(running),
-    )
-    routes = routes_of(ahead.containers)
-    against = "" if exchange.stops_writers else _against_beside(world, settings, ahead, routes)
-    return choose(exchange, routes, against_beside=against, stuck=ahead.stuck)
-
-
-def what_is_ahead(job: Job, stuck: str = "") -> Ahead:
-    """The exchange that an operation is about to do, at the step `hold`."""
-    containers = job.world.stack.containers(job.settings.stack.project)
-    back = job.operation.state.course is Course.BACK
-    deployment = previous_of(job) if back else job.target
-    made = {one.service: one for one in containers}
-    changed = {
-        name
-        for name, pin in deployment.pins.items()
-        if name not in made or not is_made_of(made[name], pin)
-    }
-    changed |= made.keys() - deployment.pins.keys()
-    if job.operation.kind is Kind.HEAL or back:
-        changed |= set(_astray(job, containers))
-    model = model_of(job, deployment)
-    plan = job.operation.state.plan
-    return Ahead(plan, model, frozenset(changed), containers, failed=back, stuck=stuck)
-
-
-def routes_of(containers: Iterable[Container]) -> dict[str, Routing]:
-    """Service -> how Traefik routes to it, by the labels of its container."""
-    found = ((one.service, routing(one.labels)) for one in containers)
-    return {service: one for service, one in found if one is not None}
 
 
 def way_in_force(job: Job) -> Way:
@@ -143,7 +73,7 @@ def users_come_in(job: Job) -> bool:
             return bool(running_of(job, job.settings.stack.ingress))
         case Way.WAIT:
             return not _rooms_stand(job) and _writers_are_routed(job)
-        case Way.BESIDE | Way.IN_USE:
+        case Way.BESIDE | Way.AWAY | Way.IN_USE:
             return True
 
 
@@ -164,6 +94,7 @@ def hold_again(job: Job) -> dict[str, str]:
 
     It stands already, unless a reboot or a fallen room has opened it.
     """
+    keep_rooms(job)
     if way_in_force(job) is Way.WAIT:
         close_rooms(job, job.operation.fact(Step.HOLD, "rooms") or ())
         stop_writers(job)
@@ -180,14 +111,20 @@ def runs_of(job: Job) -> dict[str, str]:
 def put_up_rooms(job: Job, names: Iterable[str]) -> None:
     """Has rooms take the routes of services, and pass requests on as before.
 
+    On a way back of which users know nothing yet, a room that has fallen comes back closed: what
+    runs then has not passed its gate, and what it writes is discarded.
+
     Raises:
         RetryLater: a room does not answer (`room.silent`), or the ingress does not hand the route
             over (`room.no_route`).
     """
     world, project = job.world, job.settings.stack.project
     made = {one.service: one for one in world.stack.containers(project)}
+    state = job.operation.state
+    held = state.course is Course.BACK and not state.opened
+    put_up = world.rooms.put_up_again if held else world.rooms.put_up
     for name in names:
-        world.rooms.put_up(project, name, made[name].id, job.settings.hold.limit)
+        put_up(project, name, made[name].id, job.settings.hold.limit)
     ingress = tuple(one.id for one in made.values() if one.service in job.settings.stack.ingress)
     for name in names:
         _until(
@@ -199,6 +136,37 @@ def put_up_rooms(job: Job, names: Iterable[str]) -> None:
                 code="room.no_route",
             ),
         )
+
+
+def keep_rooms(job: Job) -> None:
+    """Puts up again what has fallen of the rooms that the hold stands on.
+
+    For steps that take long: while a room is down, requests are turned away. What keeps a room from
+    being put up is no fault of the step; the next look tries again. The step `release` ends the
+    hold, and needs no room that has fallen.
+    """
+    way = way_in_force(job)
+    if way not in {Way.WAIT, Way.BESIDE} or job.operation.state.action.step is Step.RELEASE:
+        return
+    world, project = job.world, job.settings.stack.project
+    seen = {one.service: one for one in world.rooms.seen(project)}
+    for name in job.operation.fact(Step.HOLD, "rooms") or ():
+        room = seen.get(name)
+        if room is None or not room.answers or (room.closed and way is Way.BESIDE):
+            try:
+                _keep(job, name, way)
+            except RetryLater as error:
+                log.warning("room.fallen", service=name, why=error.message)
+
+
+def _keep(job: Job, name: str, way: Way) -> None:
+    world, project = job.world, job.settings.stack.project
+    made = {one.service: one.id for one in world.stack.containers(project)}
+    if name in made:
+        world.rooms.put_up_again(project, name, made[name], job.settings.hold.limit)
+    leads_to = {one.service: one.id for one in world.stack.beside(project)}
+    if way is Way.BESIDE and name in leads_to:
+        world.rooms.open(project, name, leads_to[name])
 
 
 def close_rooms(job: Job, names: Iterable[str]) -> None:
@@ -267,9 +235,19 @@ def end_beside(world: World, settings: Settings) -> None:
 def let_through(world: World, settings: Settings) -> None:
     """Ends a hold that nothing else will end: starts what it stopped, and removes its rooms."""
     stack = settings.stack
-    world.stack.start(stack.project, stack.writers)
+    led_to = (one.service for one in world.rooms.seen(stack.project))
+    world.stack.start(stack.project, (*stack.writers, *led_to))
     world.stack.start(stack.project, stack.ingress)
-    open_rooms(world, settings)
+    give_up_rooms(world, settings)
+
+
+def give_up_rooms(world: World, settings: Settings) -> None:
+    """As if there had been no rooms, and nothing beside: users get what the ingress leads to."""
+    try:
+        open_rooms(world, settings)
+    except RetryLater as error:
+        # What does not run cannot be led to, and the ingress will do no better.
+        log.warning("hold.not_opened", why=error.message)
     give_routes_back(world, settings)
     end_beside(world, settings)
 
@@ -284,11 +262,6 @@ def end_stray_hold(world: World, settings: Settings) -> None:
     if rooms:
         log.warning("hold.stray", rooms=[one.service for one in rooms])
         let_through(world, settings)
-
-
-def longest_wait(rooms: Iterable[Room]) -> float:
-    """Seconds that a request has waited at most in any of these rooms."""
-    return max((one.longest for one in rooms), default=0.0)
 
 
 # --- inside
@@ -309,36 +282,6 @@ def _rooms_stand(job: Job) -> bool:
     shut = {name: one.run for name, one in seen.items() if one.answers and one.closed}
     noted = (job.operation.fact(step, "runs") for step in (Step.HOLD, Step.POINT, Step.RESTORE))
     return any(runs and runs.items() <= shut.items() for runs in noted)
-
-
-def _astray(job: Job, containers: Iterable[Container]) -> Iterable[str]:
-    """Services whose containers are not as they were applied."""
-    applied = Standing(job.journal).applied
-    for one in containers:
-        known = applied.get(one.service)
-        moved = known is not None and one.labels.get(CONFIG_HASH, "") != known.config_hash
-        if moved or not (one.state == "running" or one.may_end):
-            yield one.service
-
-
-def _against_beside(
-    world: World, settings: Settings, ahead: Ahead, routes: Mapping[str, Routing]
-) -> str:
-    """Why the new version cannot serve beside the old one; empty when it can."""
-    if ahead.failed:
-        return "what runs now has failed"
-    if not settings.hold.beside:
-        return "hold.beside is false"
-    root = str(settings.stack.directory)
-    for name in sorted(ahead.changed & routes.keys()):
-        if mounted_paths(services(ahead.model).get(name, {}), ahead.model, root):
-            return f"{name} mounts files of the release"
-    try:
-        at = DatabaseAt(settings.stack.project, settings.database.service)
-        free, wanted = world.database.free_connections(at), settings.hold.connections
-    except RetryLater as error:
-        return error.message
-    return f"the database has {free} connections free, of {wanted} wanted" if free < wanted else ""
 
 
 def _answers(world: World, project: str, name: str) -> bool:

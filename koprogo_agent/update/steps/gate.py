@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
@@ -15,6 +16,7 @@ from koprogo_agent.ports import NO_CONNECTION
 from koprogo_agent.update.holding import (
     closed_services,
     hold_stands,
+    keep_rooms,
     users_come_in,
     users_wait,
     way_in_force,
@@ -22,6 +24,7 @@ from koprogo_agent.update.holding import (
 from koprogo_agent.update.job import Found, Job, left_alone, model_of, previous_of
 from koprogo_agent.update.looking import (
     Look,
+    Opened,
     closed_gate_policy,
     examined,
     gate_policy,
@@ -38,15 +41,15 @@ log = structlog.get_logger()
 
 def do(job: Job) -> Facts:
     """Waits until the target is healthy; marks how much was written until then."""
-    seconds = look_at(job, job.target)
+    opened = look_at(job, job.target)
     # A mark that users may already have moved is no measure of whether they have written.
     held = job.operation.state.plan.rewinds_data and not users_come_in(job)
-    return {"seconds": seconds, "mark": _mark(job) if held else None}
+    return _facts(opened) | {"mark": _mark(job) if held else None}
 
 
 def undo(job: Job) -> Facts:
     """Waits until what was there before is healthy again."""
-    return {"seconds": look_at(job, previous_of(job))}
+    return _facts(look_at(job, previous_of(job)))
 
 
 def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
@@ -79,8 +82,8 @@ def _mark(job: Job) -> str | None:
         return None
 
 
-def look_at(job: Job, deployment: Deployment) -> float:
-    """Seconds until the deployment was healthy; asked as users ask where they come in."""
+def look_at(job: Job, deployment: Deployment) -> Opened:
+    """Waits until the deployment is healthy; asked as users ask where they come in."""
     closed = closed_services(job)
     try:
         start_again(job, deployment)
@@ -91,7 +94,7 @@ def look_at(job: Job, deployment: Deployment) -> float:
         files_are_there(job)
     # A hold that was cut short has noted no way yet; whoever asked through its room would wait too.
     rooms = job.world.rooms.seen(job.settings.stack.project)
-    in_use = way_in_force(job) is Way.IN_USE and not rooms
+    in_use = way_in_force(job) in {Way.AWAY, Way.IN_USE} and not rooms
     look = Look(
         project=job.settings.stack.project,
         expected=replace(expected, fresh=_fresh(job)),
@@ -100,6 +103,11 @@ def look_at(job: Job, deployment: Deployment) -> float:
         examined=examined(job.settings, expected.running),
         unchanged=left_alone(job),
         database=job.database,
+        meanwhile=partial(keep_rooms, job),
     )
     policy = closed_gate_policy(job.settings) if users_wait(job) else gate_policy(job.settings)
     return wait_until_healthy(job.world, look, policy, job.watcher)
+
+
+def _facts(opened: Opened) -> dict[str, object]:
+    return {"seconds": opened.seconds, "since": opened.since.isoformat()}
