@@ -276,7 +276,7 @@ class Campaign:
         bound = settings.hold.limit + RESTART * deaths + gate
         again = (AWAY + UP_AGAIN) * len(fell)
         assert users.longest <= bound + again, f"a request waited {users.longest} s"
-        if ways & {"closed", "in use"} or fell:
+        if ways & {"closed", "away"} or fell:
             assert users.away <= bound + again, f"all were turned away for {users.away} s"
         elif room:
             assert users.away <= ROOM_BACK + 1, f"turned away for {users.away} s"
