@@ -68,8 +68,9 @@ machine: setup ## installing, self-update and power cuts on a bare Debian with s
 	KOPROGO_SUITE=$(SUITE) $(BIN)/pytest -q -n 3 $(FILES_APART) tests/machine
 
 .PHONY: crash
-crash: setup ## kill -9 at length: 50 random instants, and each boundary of a step by itself
+crash: setup ## kill -9 at length: 100 instants of the hold, 50 of all, each boundary of a step by itself
 	@$(MAKE) --no-print-directory venv
+	KOPROGO_KILLS=100 $(BIN)/pytest -q -s tests/integration/test_hold_kills.py
 	KOPROGO_KILLS=50 $(BIN)/pytest -q -s tests/integration/test_crashes.py
 
 .PHONY: proof

@@ -222,18 +222,19 @@ class Daemon:
             self._supervisor.status("a fault of the agent; see its log")
         self._supervisor.alive()
         self._fleet.notice()
-        # Whatever came in between: what is watched must not be forgotten over a dead source.
-        if agent.watches and not self._look_is_due:
-            self._look_again(agent)
+        # Whatever came in between: what is under way must not be forgotten over a dead source.
+        seconds = agent.goes_on_after
+        if seconds is not None and not self._look_is_due:
+            self._go_on_after(seconds, agent)
         return ended
 
-    def _look_again(self, agent: Agent) -> None:
-        """What was installed is watched; meanwhile polls go on, and people may act."""
+    def _go_on_after(self, seconds: float, agent: Agent) -> None:
+        """What is watched or pauses is gone on with; meanwhile polls go on, and people may act."""
         self._look_is_due = True
         # Without an id: a job that ends takes with it whichever now has the id that it had.
         self._scheduler.add_job(
             lambda: self._look(agent),
-            DateTrigger(agent.now() + timedelta(seconds=self._settings.soak.interval)),
+            DateTrigger(agent.now() + timedelta(seconds=seconds)),
             misfire_grace_time=None,
         )
 

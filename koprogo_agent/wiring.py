@@ -98,10 +98,9 @@ class Agent:
         return self.engine.journal.live() is None
 
     @property
-    def watches(self) -> bool:
-        """Whether what was installed is being watched, look by look (soak)."""
-        live = self.engine.journal.live()
-        return live is not None and live.state.watches
+    def goes_on_after(self) -> float | None:
+        """Seconds after which what is under way is gone on with; None: nothing is."""
+        return self.engine.goes_on_after
 
     def summary(self) -> str:
         """Where this instance stands, in one line."""

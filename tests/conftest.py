@@ -17,7 +17,7 @@ LONGEST = tuple(
     f"test_{name}"
     for name in (
         *("trials", "migrations", "updates", "crashes", "power_cuts", "selfupdate"),
-        *("faults", "install", "adoption", "instances"),
+        *("faults", "install", "adoption", "instances", "connections", "hold_kills"),
     )
 )
 """Files that take minutes, the longest first; but the second one on a bare machine begins when the

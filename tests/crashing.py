@@ -1,7 +1,8 @@
 """An agent that may be killed, or kills itself: `python -m tests.crashing VERB [INSTANT]`.
 
 VERB is `update`, as somebody types it, or `tick`, as the daemon does when it starts. At INSTANT,
-such as `back before switch`, it gets the signal that nobody can catch.
+such as `back before switch`, it gets the signal that nobody can catch. It prints the instants that
+it passes, so that another process may choose one between them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ def main(verb: str, instant: str) -> None:
 
         def die(boundary: str, action: str) -> None:
             live = agent.engine.journal.live()
-            if live is not None and instant == f"{live.state.course} {boundary} {action}":
+            passed = f"{live.state.course} {boundary} {action}" if live is not None else ""
+            sys.stdout.write(f"{passed}\n")
+            sys.stdout.flush()
+            if passed and passed == instant:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         seen.at = die

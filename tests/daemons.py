@@ -37,6 +37,9 @@ WELL = Snapshot(
     polled=None,
 )
 
+SOON = 0.1
+"""Seconds between two looks at what was installed."""
+
 
 @dataclass
 class Quiet:
@@ -123,6 +126,8 @@ class Scene:
     watches: int = 0
     """How often what was installed is looked at before the soak is over."""
     looks: int = 0
+    last_look: int = 0
+    """The look during which systemd stops the service, if it is to."""
     own: Own | None = None
     """How it keeps itself current, if it does."""
     state: Path | None = None
@@ -137,7 +142,7 @@ class Scene:
         before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
         settings = Settings(
             source=Source(interval=self.interval),
-            soak=Soak(interval=0.1),
+            soak=Soak(interval=SOON),
             policy=Policy(poll_stale_after=2 * self.interval),
             fleet=Fleet(reports=self.state is not None, url="http://127.0.0.1:9"),
             state=State(directory=self.state) if self.state else State(),
@@ -165,7 +170,9 @@ class Scene:
         def finish() -> None:
             journal.execute("SELECT 1")
             self.looks += 1
-            agent.watches = self.looks < self.watches
+            if self.looks == self.last_look:
+                os.kill(os.getpid(), signal.SIGTERM)
+            agent.goes_on_after = SOON if self.looks < self.watches else None
 
         def look() -> None:
             assert self.own is not None
@@ -182,7 +189,7 @@ class Scene:
             with_condition=lambda text: text,
             snapshot=lambda: WELL,
             is_at_rest=self.at_rest,
-            watches=self.watches > 0,
+            goes_on_after=SOON if self.watches else None,
         )
         yield cast("Agent", agent)
         journal.close()

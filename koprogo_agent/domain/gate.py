@@ -61,11 +61,14 @@ class Expectation:
         running: services that must run, and be healthy where they have a healthcheck.
         ending: services that may end, and then with exit code 0.
         ended: those of them that must have ended, because others wait for it.
+        fresh: services whose containers are of this operation, and that nothing but themselves has
+            felled: all their restarts count, also those from before an agent that was killed.
     """
 
     running: frozenset[str]
     ending: frozenset[str] = frozenset()
     ended: frozenset[str] = frozenset()
+    fresh: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,8 @@ def _hopeless(samples: Sequence[Sample], expected: Expectation, policy: GatePoli
         name = container.service
         if name in expected.ending and container.state == "exited" and container.exit_code:
             return f"{name} has exited {container.exit_code}"
-        if name in expected.running and _risen(samples, container) > policy.max_restarts:
+        restarts = container.restarts if name in expected.fresh else _risen(samples, container)
+        if name in expected.running and restarts > policy.max_restarts:
             return f"{name} restarts again and again{_exit_seen(samples, container)}"
         if name in expected.running and _stays_down(samples, container, policy.samples):
             return f"{name} has exited {container.exit_code} and stays down"

@@ -8,7 +8,14 @@ as their names say. No method leaves a half-made result that a second call would
 
 from __future__ import annotations
 
-from koprogo_agent.ports.database import Database, DatabaseAt, Dump
+from koprogo_agent.ports.database import (
+    NO_CONNECTION,
+    Database,
+    DatabaseAt,
+    Dump,
+    Session,
+    held_in_words,
+)
 from koprogo_agent.ports.fleet import Fleet
 from koprogo_agent.ports.images import Images, LocalImage, PullProgress
 from koprogo_agent.ports.machine import Clock, Files, Notifier, Supervisor
@@ -18,6 +25,7 @@ from koprogo_agent.ports.trust import Anchor, Listing, Signatures, Source
 from koprogo_agent.ports.versions import ImageContents, Versions
 
 __all__ = [
+    "NO_CONNECTION",
     "Anchor",
     "Clock",
     "Database",
@@ -37,10 +45,12 @@ __all__ = [
     "Room",
     "Rooms",
     "RunResult",
+    "Session",
     "Signatures",
     "Source",
     "Stack",
     "Supervisor",
     "Variable",
     "Versions",
+    "held_in_words",
 ]

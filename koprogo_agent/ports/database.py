@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -30,8 +30,44 @@ class Dump:
         return self.path.stem.partition("-")[2]
 
 
+NO_CONNECTION = "database.connections"
+"""Code of the fault that all connections are taken, and none came free within a few seconds."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """A connection to a PostgreSQL.
+
+    Attributes:
+        user: the role.
+        database: to which it is connected.
+        address: from which it comes; empty for the container itself.
+        state: what it does: `idle`, `SELECT`, `idle in transaction`.
+    """
+
+    user: str
+    database: str
+    address: str
+    state: str
+
+
+def held_in_words(sessions: Iterable[Session]) -> str:
+    """Who holds how many connections, most first: `koprogo from 172.18.0.5 (koprogo_db): 12`."""
+    counts: dict[str, int] = {}
+    for one in sessions:
+        name = f"{one.user} from {one.address or 'the container itself'} ({one.database})"
+        counts[name] = counts.get(name, 0) + 1
+    most_first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{name}: {count}" for name, count in most_first) or "nobody that shows"
+
+
 class Database(Protocol):
-    """PostgreSQL in a container of the stack, reached through that container."""
+    """PostgreSQL in a container of the stack, reached through that container.
+
+    Every question and every change needs a connection. Where all are taken, each waits for a few
+    seconds until one comes free, and then raises RetryLater (code `NO_CONNECTION`) with the names
+    of those who hold them.
+    """
 
     def size(self, at: DatabaseAt) -> int:
         """Bytes of the application's database on disk.
@@ -45,6 +81,13 @@ class Database(Protocol):
 
         Raises:
             RetryLater: the database does not answer.
+        """
+
+    def sessions(self, at: DatabaseAt) -> tuple[Session, ...]:
+        """Who is connected; needs no connection itself.
+
+        Raises:
+            RetryLater: the database's container does not run.
         """
 
     def dump(self, at: DatabaseAt, target: Path, progress: Callable[[int], None]) -> Dump:

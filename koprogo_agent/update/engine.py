@@ -39,6 +39,9 @@ from koprogo_agent.update.world import Watcher, World
 
 log = structlog.get_logger()
 
+_PAUSE = 5.0
+"""Seconds from a pause to the next try; the first tries of an action are as far apart."""
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -141,6 +144,18 @@ class Engine:
             self.world.clock.wait(self.settings.soak.interval)
             ran = self._resume(ran.operation)
         return ran
+
+    @property
+    def goes_on_after(self) -> float | None:
+        """Seconds after which what is under way is gone on with; None: nothing is.
+
+        Where an operation pauses because the engine or the database is away, users may be waiting
+        in its hold: they cannot wait for the next poll.
+        """
+        live = self.journal.live()
+        if live is None:
+            return None
+        return self.settings.soak.interval if live.state.watches else _PAUSE
 
     def look(self) -> Seen:
         """Polls, adopts what runs if nothing is known to be installed, and chooses."""

@@ -18,7 +18,7 @@ from koprogo_agent.domain.condition import (
 )
 from koprogo_agent.domain.gate import Expectation, Fault, FaultKind, Health, Sample
 from koprogo_agent.errors import AgentError, RetryLater
-from koprogo_agent.ports import DatabaseAt
+from koprogo_agent.ports import NO_CONNECTION, DatabaseAt
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.looking import Look, ask_outside, examined, inside, outside, take
@@ -139,7 +139,8 @@ class HealthMonitor:
         try:
             self._world.database.progress_mark(DatabaseAt(self._settings.stack.project, service))
         except RetryLater as error:
-            wrong = error.message
+            # One that has given all its connections away answers; the application may hold them.
+            wrong = None if error.code == NO_CONNECTION else error.message
         return replace(sample, answers={**sample.answers, service: wrong})
 
     def _without_engine(self, asked: Look, error: RetryLater) -> tuple[Finding, Sample]:

@@ -6,24 +6,17 @@ a crash. The way of a hold and the rooms that it stands on are facts of the step
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import structlog
 
-from koprogo_agent.domain.drift import CONFIG_HASH
-from koprogo_agent.domain.gate import Container, Health
-from koprogo_agent.domain.hold import Exchange, Hold, Way, choose, depends_on
-from koprogo_agent.domain.overlay import is_made_of, mounted_paths, services
-from koprogo_agent.domain.plan import Kind, Plan, Step
+from koprogo_agent.domain.gate import Health
+from koprogo_agent.domain.hold import Way
+from koprogo_agent.domain.plan import Step
 from koprogo_agent.domain.states import Course
-from koprogo_agent.domain.traefik import Routing, reads_labels, routing
 from koprogo_agent.errors import RetryLater
-from koprogo_agent.ports import DatabaseAt
 from koprogo_agent.settings import Settings
-from koprogo_agent.update.job import Job, model_of, previous_of, running_of
-from koprogo_agent.update.standing import Standing
+from koprogo_agent.update.job import Job, running_of
 from koprogo_agent.update.world import World
 
 log = structlog.get_logger()
@@ -33,73 +26,14 @@ _TAKEN_WITHIN = 15.0
 _GIVEN_BACK_WITHIN = 30.0
 _IDLE_WITHIN = 10.0
 """Seconds for the last answers of the old version; a WebSocket would never end."""
+_ANSWERED_WITHIN = 3.0
+"""Seconds for what stands beside to answer; it is then stopped, and may take its own time."""
+_QUIET_LOOKS = 3
+"""Looks in a row at which a room without its route is asked nothing: what the ingress had sent
+there before may still be on its way."""
 _SILENT_WITHIN = 10.0
 _STEP = 0.1
 """Seconds from one question to the next; each costs the engine and the ingress a few of theirs."""
-
-
-@dataclass(frozen=True)
-class Ahead:
-    """An exchange that is about to be done, as far as it is known.
-
-    Attributes:
-        plan: of the operation.
-        model: the compose model of what runs afterwards.
-        changed: the services whose containers are exchanged.
-        containers: those that run now.
-        failed: whether what runs now has failed, so that it cannot serve on meanwhile.
-        stuck: why the routes of the ingress cannot be moved, where that was found out.
-    """
-
-    plan: Plan
-    model: Mapping[str, Any]
-    changed: frozenset[str]
-    containers: tuple[Container, ...]
-    failed: bool = False
-    stuck: str = ""
-
-
-def plan_hold(world: World, settings: Settings, ahead: Ahead) -> Hold:
-    """Chooses the way of an exchange."""
-    stack = settings.stack
-    running = (one.service for one in ahead.containers if one.state == "running")
-    exchange = Exchange(
-        depends_on=depends_on(ahead.model),
-        changed=ahead.changed,
-        writers=frozenset(stack.writers),
-        ingress=frozenset(stack.ingress),
-        stops_writers=ahead.plan.rewinds_data,
-        serving=frozenset(running),
-    )
-    routes = routes_of(ahead.containers)
-    against = "" if exchange.stops_writers else _against_beside(world, settings, ahead, routes)
-    stuck = ahead.stuck or _unread(ahead.model, stack.ingress)
-    return choose(exchange, routes, against_beside=against, stuck=stuck)
-
-
-def what_is_ahead(job: Job, stuck: str = "") -> Ahead:
-    """The exchange that an operation is about to do, at the step `hold`."""
-    containers = job.world.stack.containers(job.settings.stack.project)
-    back = job.operation.state.course is Course.BACK
-    deployment = previous_of(job) if back else job.target
-    made = {one.service: one for one in containers}
-    changed = {
-        name
-        for name, pin in deployment.pins.items()
-        if name not in made or not is_made_of(made[name], pin)
-    }
-    changed |= made.keys() - deployment.pins.keys()
-    if job.operation.kind is Kind.HEAL or back:
-        changed |= set(_astray(job, containers))
-    model = model_of(job, deployment)
-    plan = job.operation.state.plan
-    return Ahead(plan, model, frozenset(changed), containers, failed=back, stuck=stuck)
-
-
-def routes_of(containers: Iterable[Container]) -> dict[str, Routing]:
-    """Service -> how Traefik routes to it, by the labels of its container."""
-    found = ((one.service, routing(one.labels)) for one in containers)
-    return {service: one for service, one in found if one is not None}
 
 
 def way_in_force(job: Job) -> Way:
@@ -120,6 +54,11 @@ def closed_services(job: Job) -> frozenset[str]:
 def users_wait(job: Job) -> bool:
     """Whether users are kept out or waiting now, so that each second counts."""
     return way_in_force(job) in {Way.WAIT, Way.CLOSED}
+
+
+def hold_stands(job: Job) -> bool:
+    """Whether requests wait in the very rooms of the step `hold`: no engine has fallen since."""
+    return way_in_force(job) is Way.WAIT and _rooms_stand(job)
 
 
 def users_come_in(job: Job) -> bool:
@@ -234,27 +173,28 @@ def close_rooms(job: Job, names: Iterable[str]) -> None:
     """Holds new requests for services, and waits for the answers to those under way."""
     world, project = job.world, job.settings.stack.project
     for name in names:
-        _until(
-            world,
-            lambda name=name: _answers(world, project, name),  # type: ignore[misc]
-            _SILENT_WITHIN,
-            RetryLater(f"the waiting room of {name} does not answer", code="room.silent"),
-        )
+        if not _comes_back(world, project, name):
+            raise RetryLater(f"the waiting room of {name} does not answer", code="room.silent")
         world.rooms.close(project, name)
-    deadline = world.clock.monotonic() + _IDLE_WITHIN
-    while any(one.passing for one in world.rooms.seen(project)):
-        if world.clock.monotonic() > deadline:
-            return
-        world.clock.wait(_STEP)
+    _until_answered(world, project, _IDLE_WITHIN)
 
 
 def open_rooms(world: World, settings: Settings) -> None:
-    """Has every room pass requests on to its service's own container."""
+    """Has every room pass requests on to its service's own container.
+
+    One that has fallen comes back with what it was told before, which may be a closed door or a
+    container that is about to go: it is waited for, and removed if it does not come back.
+    """
     project = settings.stack.project
     made = {one.service: one for one in world.stack.containers(project)}
     for room in world.rooms.seen(project):
-        if room.answers and room.service in made:
+        if room.service not in made:
+            continue
+        if _comes_back(world, project, room.service):
             world.rooms.open(project, room.service, made[room.service].id)
+        else:
+            log.warning("hold.room_lost", service=room.service)
+            world.rooms.remove(project, room.service)
 
 
 def give_routes_back(world: World, settings: Settings) -> None:
@@ -264,20 +204,32 @@ def give_routes_back(world: World, settings: Settings) -> None:
     lead to.
     """
     project = settings.stack.project
-    rooms = world.rooms.seen(project)
     containers = world.stack.containers(project)
     ingress = tuple(one.id for one in containers if one.service in settings.stack.ingress)
-    for room in rooms:
-        if room.answers:
-            world.rooms.step_aside(project, room.service)
+    names = [room.service for room in world.rooms.seen(project)]
     deadline = world.clock.monotonic() + _GIVEN_BACK_WITHIN
-    for room in rooms:
-        while world.clock.monotonic() < deadline and (
-            world.rooms.has_route(project, room.service, ingress)
-            or _is_busy(world, project, room.service)
-        ):
+    for name in names:
+        if _comes_back(world, project, name):
+            world.rooms.step_aside(project, name)
+    for name in names:
+        quiet = 0
+        while world.clock.monotonic() < deadline and quiet < _QUIET_LOOKS:
+            asked = world.rooms.has_route(project, name, ingress) or _is_busy(world, project, name)
+            quiet = 0 if asked else quiet + 1
             world.clock.wait(_STEP)
-        world.rooms.remove(project, room.service)
+        world.rooms.remove(project, name)
+
+
+def end_beside(world: World, settings: Settings) -> None:
+    """Ends what stands beside; call it once rooms lead elsewhere.
+
+    It has been passed requests until a moment ago. A program that is asked to end closes what it
+    has not read yet, and that would be an answer of 502.
+    """
+    project = settings.stack.project
+    if world.stack.beside(project):
+        _until_answered(world, project, _ANSWERED_WITHIN)
+        world.stack.end_beside(project)
 
 
 def let_through(world: World, settings: Settings) -> None:
@@ -297,7 +249,7 @@ def give_up_rooms(world: World, settings: Settings) -> None:
         # What does not run cannot be led to, and the ingress will do no better.
         log.warning("hold.not_opened", why=error.message)
     give_routes_back(world, settings)
-    world.stack.end_beside(settings.stack.project)
+    end_beside(world, settings)
 
 
 def end_stray_hold(world: World, settings: Settings) -> None:
@@ -332,45 +284,27 @@ def _rooms_stand(job: Job) -> bool:
     return any(runs and runs.items() <= shut.items() for runs in noted)
 
 
-def _astray(job: Job, containers: Iterable[Container]) -> Iterable[str]:
-    """Services whose containers are not as they were applied."""
-    applied = Standing(job.journal).applied
-    for one in containers:
-        known = applied.get(one.service)
-        moved = known is not None and one.labels.get(CONFIG_HASH, "") != known.config_hash
-        if moved or not (one.state == "running" or one.may_end):
-            yield one.service
-
-
-def _against_beside(
-    world: World, settings: Settings, ahead: Ahead, routes: Mapping[str, Routing]
-) -> str:
-    """Why the new version cannot serve beside the old one; empty when it can."""
-    if ahead.failed:
-        return "what runs now has failed"
-    if not settings.hold.beside:
-        return "hold.beside is false"
-    root = str(settings.stack.directory)
-    for name in sorted(ahead.changed & routes.keys()):
-        if mounted_paths(services(ahead.model).get(name, {}), ahead.model, root):
-            return f"{name} mounts files of the release"
-    try:
-        at = DatabaseAt(settings.stack.project, settings.database.service)
-        free, wanted = world.database.free_connections(at), settings.hold.connections
-    except RetryLater as error:
-        return error.message
-    return f"the database has {free} connections free, of {wanted} wanted" if free < wanted else ""
-
-
-def _unread(model: Mapping[str, Any], ingress: Iterable[str]) -> str:
-    """Why labels lead nowhere, or an empty string."""
-    made = services(model)
-    deaf = [name for name in ingress if not reads_labels(made.get(name, {}))]
-    return f"{deaf[0]} has its routes from elsewhere than labels, and keeps them" if deaf else ""
-
-
 def _answers(world: World, project: str, name: str) -> bool:
     return any(one.service == name and one.answers for one in world.rooms.seen(project))
+
+
+def _until_answered(world: World, project: str, seconds: float) -> None:
+    """Waits until nothing is under way that a room has passed on, or for so long."""
+    deadline = world.clock.monotonic() + seconds
+    while any(one.passing for one in world.rooms.seen(project)):
+        if world.clock.monotonic() > deadline:
+            return
+        world.clock.wait(_STEP)
+
+
+def _comes_back(world: World, project: str, name: str) -> bool:
+    """Whether a room answers, or does so in a moment: the engine starts again what has fallen."""
+    deadline = world.clock.monotonic() + _SILENT_WITHIN
+    while not _answers(world, project, name):
+        if world.clock.monotonic() > deadline:
+            return False
+        world.clock.wait(_STEP)
+    return True
 
 
 def _is_busy(world: World, project: str, name: str) -> bool:

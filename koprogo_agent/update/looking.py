@@ -19,7 +19,7 @@ from koprogo_agent.domain.gate import (
     judge,
 )
 from koprogo_agent.errors import AgentError, RetryLater, StepFailed
-from koprogo_agent.ports import DatabaseAt, HttpProbe
+from koprogo_agent.ports import NO_CONNECTION, DatabaseAt, HttpProbe, held_in_words
 from koprogo_agent.settings import Settings
 from koprogo_agent.settings.sections import Probe
 from koprogo_agent.update.world import Watcher, World
@@ -269,6 +269,12 @@ def _failed(
             code="gate.fallen",
             advice=f"see why: docker compose -p {look.project} ps -a, and its logs",
         )
+    if why := _shut_out(world, look, samples[-1]):
+        return RetryLater(
+            f"the stack is not healthy, and it is not the release: {why}",
+            code=NO_CONNECTION,
+            advice="lower the pools of what holds them, or raise PostgreSQL's max_connections",
+        )
     service = judgement.reason.split(" ", 1)[0].rstrip(":")
     printed = [
         world.stack.logs(container.id, _LOG_LINES).strip()
@@ -278,3 +284,23 @@ def _failed(
     last = printed[0].rsplit("\n", 1)[-1][:300] if printed and printed[0] else ""
     tail = f"; it last printed: {last}" if last else ""
     return StepFailed(f"the stack is not healthy: {judgement.reason}{tail}", code="gate.failed")
+
+
+def _shut_out(world: World, look: Look, last: Sample) -> str:
+    """Why nothing that is looked at could reach the database, or an empty string.
+
+    Others hold all of its connections. Whatever got one of them was not shut out.
+    """
+    if look.database is None:
+        return ""
+    try:
+        free = world.database.free_connections(look.database)
+        sessions = world.database.sessions(look.database) if free <= 0 else ()
+    except RetryLater as error:
+        if error.code != NO_CONNECTION:
+            return ""
+        sessions = world.database.sessions(look.database)
+    mine = {world.stack.address(one.id) for one in last.containers} - {None}
+    if not sessions or any(one.address in mine for one in sessions):
+        return ""
+    return f"others hold all connections of the database: {held_in_words(sessions)}"

@@ -13,7 +13,7 @@ from koprogo_agent.errors import RetryLater
 from koprogo_agent.ports import DatabaseAt
 from koprogo_agent.update.engine import Engine
 from koprogo_agent.update.forecast import Forecast, forecast
-from koprogo_agent.update.holding import Ahead, plan_hold
+from koprogo_agent.update.hold_plan import Ahead, plan_hold
 from koprogo_agent.update.job import project
 from koprogo_agent.update.journal import PastOperation
 from koprogo_agent.update.looking import closed_gate_policy

@@ -9,33 +9,25 @@ from __future__ import annotations
 
 import os
 import random
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
 from koprogo_agent.domain.plan import Step
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.update.requests import Requests
-from tests.crashing import BEGUN
 from tests.instance import Instance
-from tests.lab.client import Client
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
-from tests.lab.releases import Release
 from tests.scenes import installed, writer
+from tests.witness import Witness
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(3600)]
 
 KILLS = int(os.environ.get("KOPROGO_KILLS", "5"))
 AT_LENGTH = "KOPROGO_KILLS" in os.environ
 SEED = 20_261_123
-ROOT = Path(__file__).parents[2]
-LONGEST_SECONDS = 300.0
 # What is broken shows by its restarts: patience costs nothing, and a busy machine needs it.
 GATE = {"samples": 2, "interval": 0.5, "deadline": 120, "max_deadline": 200}
 
@@ -56,113 +48,6 @@ def boundaries(course: str, actions: tuple[str, ...]) -> tuple[str, ...]:
 def rounds(instants: tuple[str, ...]) -> list[tuple[str, ...]]:
     """One operation that is killed at every instant in turn; at length, one each besides."""
     return [instants, *((one,) for one in instants)] if AT_LENGTH else [instants]
-
-
-@dataclass
-class Witness:
-    """Watches a stack over many crashes.
-
-    Attributes:
-        instance: whose agent crashes.
-        client: somebody who writes throughout.
-        database: id of the database's container; it must never change.
-        ends: how the operations ended.
-    """
-
-    instance: Instance
-    client: Client
-    database: str
-    ends: list[str] = field(default_factory=list)
-
-    def start(self, verb: str, instant: str = "") -> subprocess.Popen[str]:
-        """An agent in a process of its own, at work."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crashing", verb, instant],
-            cwd=ROOT,
-            env=self.instance.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        assert process.stdout is not None
-        heard = ""
-        while not heard.endswith(f"{BEGUN}\n"):
-            line = process.stdout.readline()
-            assert line, f"it did not even begin: {heard}"
-            heard += line
-        return process
-
-    def killed_at(self, instant: str) -> None:
-        """Runs an agent that does not outlive the instant."""
-        said, _ = (process := self.start("update", instant)).communicate(timeout=LONGEST_SECONDS)
-        assert process.returncode == -signal.SIGKILL, f"not killed {instant}: {said}"
-
-    def killed_within(self, verb: str, seconds: float) -> bool:
-        """Kills an agent after so many seconds; tells whether it was still at work."""
-        process = self.start(verb)
-        try:
-            said, _ = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-            return True
-        assert process.returncode == 0, said
-        return False
-
-    def recover(self) -> None:
-        """The next start, which nobody disturbs."""
-        self.act("tick")
-
-    def act(self, verb: str) -> None:
-        """Lets an agent do something to its end."""
-        said, _ = (process := self.start(verb)).communicate(timeout=LONGEST_SECONDS)
-        assert process.returncode == 0, said
-
-    def check(self) -> str | None:
-        """Nothing is mixed, lost or left; gives the installed release unless all is HELD."""
-        stack = self.instance.lab.stack
-        assert stack.containers()["postgres"] == self.database
-        assert self.client.lost(stack) == frozenset()
-        with self.instance.engine() as engine:
-            assert engine.journal.live() is None
-            self.ends.append(str(engine.journal.past(1)[0].outcome))
-            if engine.standing.held is not None:
-                return None
-            deployment = engine.journal.installed
-            assert deployment is not None
-            containers = engine.world.stack.containers(stack.name)
-            assert {one.service: one.image for one in containers} == {
-                name: pin.image for name, pin in deployment.pins.items()
-            }
-            assert engine.drift() == ()
-        assert stack.applied() == list(self._release(deployment.tag).migrations)
-        assert stack.state("backend")["Health"]["Status"] == "healthy"  # type: ignore[index]
-        return deployment.tag
-
-    def check_nothing_is_left(self) -> None:
-        """No scratch database, rehearsal, one-off, half a file, or image that nobody needs."""
-        lab, stack = self.instance.lab, self.instance.lab.stack
-        names = stack.psql("SELECT datname FROM pg_database WHERE NOT datistemplate")
-        assert set(names.splitlines()) == {"koprogo_db", "postgres"}
-        with self.instance.engine() as engine:
-            kept = [one for one in (engine.journal.installed, engine.journal.previous) if one]
-            assert set(engine.world.files.releases()) <= {one.tag for one in kept}
-        client = lab.engine.client()
-        try:
-            mine = [one.name or "" for one in client.containers.list(all=True)]
-            images = client.images.list(f"{lab.registry.address}/koprogo/backend")
-        finally:
-            client.close()
-        assert len([name for name in mine if name.startswith(lab.name)]) == len(stack.containers())
-        assert len(images) <= len(kept) + 1  # the first one was not brought by the agent
-        assert list(self.instance.root.rglob("*.partial")) == []
-
-    def publish(self, kind: Kind) -> Release:
-        """A release comes out."""
-        return self.instance.lab.publisher.publish(kind)
-
-    def _release(self, tag: str) -> Release:
-        return next(one for one in self.instance.lab.publisher.releases if one.tag == tag)
 
 
 @pytest.fixture(scope="module")

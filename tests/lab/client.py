@@ -29,7 +29,8 @@ Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class Sample:
     """One request; times are seconds of the monotonic clock.
 
-    `started` is when it was due: waiting for a free connection counts as waiting.
+    `started` is when it was due: waiting for a free connection counts as waiting. `sent` is when
+    there was one.
     `status` is 0 where no answer came in time; `key` is the row's, empty unless it was a write.
     """
 
@@ -38,6 +39,7 @@ class Sample:
     status: int
     ok: bool
     key: str
+    sent: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,11 @@ class Tally:
     def longest_wait(self) -> float:
         """The longest that any request took, answered well or not, in seconds."""
         return max((s.ended - s.started for s in self.samples), default=0.0)
+
+    @property
+    def longest_held(self) -> float:
+        """The longest that any request took once the client had a connection for it."""
+        return max((s.ended - s.sent for s in self.samples), default=0.0)
 
     @property
     def p99(self) -> float:
@@ -241,30 +248,32 @@ class Client:
         writes = int((number + 1) * share) > int(number * share) or not self._last_key
         key = f"{self._prefix}{number}" if writes else ""
         request = self._write(key) if writes else self._read(self._last_key)
+        sent = due
         try:
-            status = await asyncio.wait_for(self._exchange(request), self._timeout)
+            async with asyncio.timeout(self._timeout), self._slots:
+                sent = time.monotonic()
+                status = await self._exchange(request)
         except (OSError, ValueError, asyncio.IncompleteReadError):
             status = 0
         ok = status == (HTTPStatus.CREATED if writes else HTTPStatus.OK)
         if ok and writes:
             self._last_key = key
-        self._samples.append(Sample(due, time.monotonic(), status, ok, key))
+        self._samples.append(Sample(due, time.monotonic(), status, ok, key, sent))
 
     async def _exchange(self, request: bytes) -> int:
-        async with self._slots:
-            reader, writer = await self._connection()
-            reusable = False
-            try:
-                writer.write(request)
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-                length = int(head.partition("content-length:")[2].partition("\r\n")[0])
-                await reader.readexactly(length)
-                reusable = self._keep_alive and "connection: close" not in head
-            finally:
-                if reusable:
-                    self._idle.append((reader, writer))
-                else:
-                    writer.close()
+        reader, writer = await self._connection()
+        reusable = False
+        try:
+            writer.write(request)
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+            length = int(head.partition("content-length:")[2].partition("\r\n")[0])
+            await reader.readexactly(length)
+            reusable = self._keep_alive and "connection: close" not in head
+        finally:
+            if reusable:
+                self._idle.append((reader, writer))
+            else:
+                writer.close()
         return int(head.split(" ", 2)[1])
 
     async def _connection(self) -> Connection:

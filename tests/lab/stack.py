@@ -86,6 +86,11 @@ class Stack:
         return self.chosen_project or self.name
 
     @property
+    def password(self) -> str:
+        """The password of the database's role."""
+        return "correct-horse-battery"
+
+    @property
     def tree(self) -> Path:
         """The folder that holds a release's files as the repository has them."""
         return self.directory / "tree"
@@ -130,7 +135,7 @@ class Stack:
             "DOCKER_SOCKET": self.docker_host.removeprefix("unix://"),
             "API_DOMAIN": self.api_domain,
             "FRONTEND_DOMAIN": self.app_domain,
-            "POSTGRES_PASSWORD": "correct-horse-battery",
+            "POSTGRES_PASSWORD": self.password,
             "JWT_SECRET": "lab-secret-of-at-least-thirty-two-characters",
             "S3_SECRET_KEY": "battery-staple-correct",
             **(self._apart if self.shared else {}),

@@ -179,17 +179,33 @@ class SimStack:
         return content.decode()
 
     def _made(self, project: Project, services: Sequence[str]) -> Iterator[Box]:
-        """The containers of services, those anew whose definition or image changed."""
+        """The containers of services, those anew whose definition or image changed.
+
+        As Compose does it: it creates the new one under a name of its own, then it stops and
+        removes the old one, and renames.
+        """
         machine, model = self._machine, self.render(project)["services"]
+        self._settle_recreated(project.name)
         for name in services or model:
             spec = {**model[name], "hash": _hash(model[name])}
             program = self._program(spec)
             box = machine.one(project.name, name)
             if box and (box.definition, box.program) != (spec["hash"], program):
+                made = machine.make(project.name, name, program, spec)
+                machine.middle("recreate: created")
+                machine.stop(box)
+                machine.middle("recreate: stopped")
                 machine.remove(box)
-                machine.middle("recreate")
-                box = None
+                machine.middle("recreate: removed")
+                box = made
             yield box or machine.make(project.name, name, program, spec)
+
+    def _settle_recreated(self, project_name: str) -> None:
+        """What a killed Compose has made beside what it was to replace goes first."""
+        for box in self._machine.of(project_name):
+            old = self._machine.one(project_name, box.service)
+            if old is not box and not box.one_off and box.state == "created":
+                self._machine.remove(box)
 
     def _program(self, spec: Mapping[str, Any]) -> Program:
         program = self._images.program(spec["image"])

@@ -76,7 +76,7 @@ class Taps:
         if kind == "killed" or (kind is not None and not name.startswith(NEVER_RAISES)):
             self._strike(kind)
 
-    def look(self) -> None:
+    def look(self, name: str) -> None:  # noqa: ARG002 - who strikes by name overrides it
         """A method that only looks is called."""
         self._breathe()
         kind = self.looks.get(self.looked)
@@ -104,7 +104,7 @@ class Tapped:
         taps, name = self._taps, f"{self._name}.{attribute}"
 
         def look(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - any port's method
-            taps.look()
+            taps.look(name)
             return method(*args, **kwargs)
 
         def act(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - any port's method

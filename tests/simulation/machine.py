@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from koprogo_agent.domain.gate import MAY_END, Container, Health
+from koprogo_agent.domain.traefik import routing
 from tests.simulation.clock import SimClock
 from tests.simulation.images import Program
 from tests.simulation.postgres import Server
@@ -58,6 +61,11 @@ class Box:
     def labels(self) -> dict[str, str]:
         """Its labels, compose's own among them."""
         return {**self.spec.get("labels", {}), "com.docker.compose.config-hash": self.definition}
+
+    @cached_property
+    def is_routed(self) -> bool:
+        """Whether Traefik routes to it, by its labels."""
+        return routing(self.labels) is not None
 
     @property
     def restart(self) -> str:
@@ -186,6 +194,14 @@ class Machine:
         for room in self.rooms.values():
             room.restarts += 1
 
+    def crash_of_engine(self) -> None:
+        """The engine is killed; 20.10 then takes what restarts for stopped by hand."""
+        for box in self.boxes:
+            if box.state in {"running", "restarting"}:
+                box.state, box.exit_code, box.stopped = "exited", 255, True
+        for room in self.rooms.values():
+            room.fall(math.inf)
+
     # --- time
 
     def pass_time(self, seconds: float) -> None:
@@ -196,6 +212,9 @@ class Machine:
             self.clock.move(step)
             for box in list(self.boxes):
                 self._live(box)
+            for room in self.rooms.values():
+                if room.back <= self._now:
+                    room.start()
             if self.busy is not None:
                 self.busy()
             left -= step

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from koprogo_agent.domain.gate import Health
 from koprogo_agent.domain.plan import Action
-from koprogo_agent.domain.traefik import routing
 from koprogo_agent.errors import Failure
 from koprogo_agent.ports import HttpProbe
 from koprogo_agent.update.operation import Facts
@@ -52,8 +51,7 @@ def way_in(machine: Machine) -> bool:
 
 
 def _waits_for_health(box: Box, now: float) -> bool:
-    routed = routing(box.labels) is not None
-    return routed and box.health(now) in {Health.STARTING, Health.UNHEALTHY}
+    return box.is_routed and box.health(now) in {Health.STARTING, Health.UNHEALTHY}
 
 
 class Users:
@@ -64,6 +62,7 @@ class Users:
         tried: how often they tried to write.
         failed: when they were turned away, in seconds since the world began.
         longest: seconds for which one of them has waited at most.
+        away: seconds for which all of them were turned away at most.
     """
 
     def __init__(self, machine: Machine) -> None:
@@ -71,7 +70,9 @@ class Users:
         self.tried = 0
         self.failed: list[float] = []
         self.longest = 0.0
+        self.away = 0.0
         self._since: float | None = None
+        self._away_since: float | None = None
         self._machine = machine
 
     def write(self) -> None:
@@ -82,10 +83,16 @@ class Users:
         server = self._machine.server(PROJECT)
         if what is Met.FAILED or (what is Met.SERVED and server is None):
             self.failed.append(now)
-        elif what is Met.SERVED and server is not None:
-            row = f"row {self.tried}"
-            server.live.write(row)
-            self.acknowledged.append(row)
+            self._away_since = now if self._away_since is None else self._away_since
+            self.away = max(self.away, now - self._away_since)
+            return
+        self._away_since = None
+        if what is Met.HELD:
+            return
+        assert server is not None
+        row = f"row {self.tried}"
+        server.live.write(row)
+        self.acknowledged.append(row)
 
     def _wait(self, now: float, what: Met) -> None:
         if what is Met.HELD:

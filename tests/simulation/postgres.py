@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater, StepFailed
-from koprogo_agent.ports import DatabaseAt, Dump
+from koprogo_agent.ports import NO_CONNECTION, DatabaseAt, Dump, Session
 from tests.simulation.images import Program
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 APPLICATION = "koprogo"
 _ROW_BYTES = 100
+_SCRATCH = "-rehearsal"
 
 
 @dataclass
@@ -105,6 +106,7 @@ class SimDatabase:
         broken_rules: what was done that must never be: copying or swapping under a writer.
         swap_failure: raised by `swap_back`, while set.
         free: how many connections are free.
+        held: the sessions of others, while they hold all connections.
     """
 
     def __init__(self, machine: Machine, disk: Disk) -> None:
@@ -113,6 +115,7 @@ class SimDatabase:
         self.broken_rules: list[str] = []
         self.swap_failure: AgentError | None = None
         self.free = 10
+        self.held: tuple[Session, ...] = ()
 
     def size(self, at: DatabaseAt) -> int:
         """Bytes."""
@@ -122,6 +125,12 @@ class SimDatabase:
         """As many as were set."""
         self._server(at)
         return self.free
+
+    def sessions(self, at: DatabaseAt) -> tuple[Session, ...]:
+        """Who is connected."""
+        if self._machine.server(at.project) is None:
+            raise RetryLater(f"{at.service} does not run", code="database.down")
+        return self.held
 
     def dump(self, at: DatabaseAt, target: Path, progress: Callable[[int], None]) -> Dump:
         """A snapshot in a file."""
@@ -212,6 +221,8 @@ class SimDatabase:
         server = self._machine.server(at.project)
         if server is None:
             raise RetryLater(f"{at.service} of {at.project} does not answer", code="database.down")
+        if self.held and not at.project.endswith(_SCRATCH):
+            raise RetryLater("all connections are taken", code=NO_CONNECTION)
         return server
 
     def _read(self, dump: Path, progress: Callable[[int], None]) -> Data:

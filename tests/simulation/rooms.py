@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,8 +23,10 @@ class SimRoom:
         leads_to: id of the container that it passes requests on to.
         restarts: how often it has restarted, keeping what it was told.
         up: whether it runs.
+        back: when it runs again by its restart policy, in seconds since the world began.
         since: when it was closed, in seconds since the world began.
         longest: seconds for which it has held a request at most.
+        passing: requests that it has passed on and that are not answered yet.
     """
 
     project: str
@@ -35,8 +38,19 @@ class SimRoom:
     restarts: int = 0
     up: bool = True
     made: int = 0
+    back: float = math.inf
     since: float = 0.0
     longest: float = 0.0
+    passing: int = 0
+
+    def fall(self, back: float) -> None:
+        """Its process ends."""
+        self.up, self.back = False, back
+
+    def start(self) -> None:
+        """It runs, as another run than before if it had fallen."""
+        self.restarts += not self.up
+        self.up, self.back = True, math.inf
 
 
 class SimRooms:
@@ -70,6 +84,7 @@ class SimRooms:
                 run=f"{one.made}/{one.restarts}",
                 answers=one.up,
                 closed=one.up and one.closed,
+                passing=one.passing,
                 longest=one.longest if one.up else 0.0,
             )
             for one in self._machine.rooms.values()
@@ -119,8 +134,7 @@ class SimRooms:
             wanted.made, wanted.since = self._made, self._machine.clock.seconds
             self._machine.rooms[wanted.service] = wanted
         elif not there.up:
-            there.up = True
-            there.restarts += 1
+            there.start()
         self._machine.middle("put_up")
 
     def _box(self, container: str) -> Box | None:

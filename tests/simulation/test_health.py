@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from koprogo_agent.domain.condition import Condition
-from koprogo_agent.domain.gate import FaultKind
+from koprogo_agent.domain.gate import FaultKind, Health
 from koprogo_agent.errors import RetryLater
+from koprogo_agent.ports import Session
 from koprogo_agent.update.standing import HeldBy
 from koprogo_agent.update.status import read_status
 from tests.simulation.checks import assert_no_row_lost, assert_serves, is_held
 from tests.simulation.instance import TICK, Instance
+from tests.simulation.machine import Box
 from tests.simulation.people import PROJECT
 
 DOWN, UP = "KoproGo is down", "KoproGo is up again"
@@ -138,6 +140,17 @@ def test_a_database_that_refuses_is_down(folder: Path) -> None:
     ticks(made)
     assert condition(made).service == "postgres"
     assert condition(made).is_down
+
+
+def test_a_database_without_a_free_connection_is_not_down(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The application may hold them all, and serve; the engine asks nothing of this database."""
+    monkeypatch.setattr(Box, "health", lambda *_: Health.NONE)
+    instance.scene.database.held = (Session("koprogo", "koprogo_db", "10.0.0.5", "idle"),)
+    ticks(instance, 2)
+    assert not condition(instance).is_down
+    assert not told(instance, DOWN)
 
 
 def test_a_restart_loop_is_down(instance: Instance) -> None:

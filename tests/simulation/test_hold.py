@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from koprogo_agent.update.preview import preview
+from tests.simulation.campaign import RESTART, Blow, Luck, Strike
 from tests.simulation.checks import assert_no_row_lost, assert_sound
 from tests.simulation.instance import TICK, Instance
 from tests.simulation.people import Met, met
@@ -177,6 +178,69 @@ def test_a_room_that_falls_in_the_hold(watched: Instance) -> None:
     assert fell
     assert watched.installed == watched.running == "v1.1.0"
     assert_no_row_lost(watched)
+
+
+def test_what_stands_beside_answers_before_it_ends(watched: Instance) -> None:
+    """A program that is asked to end closes what it has not read yet."""
+    machine, write = watched.scene.machine, watched.scene.users.write
+    opened: list[float] = []
+    passing: list[int] = []
+
+    def each() -> None:
+        write()
+        room, names = machine.rooms.get("backend"), watched.taps.names
+        if room is None or began(watched)[-1:] != ["release"]:
+            return
+        opened.append(machine.clock.seconds)
+        room.passing = int(machine.clock.seconds < opened[0] + 2)
+        if names[-1:] == ["stack.end_beside before"]:
+            passing.append(room.passing)
+
+    watched.taps.each = machine.busy = each
+    watched.scene.publisher.publish("1.0.1")
+    watched.tick()
+    assert watched.installed == "v1.0.1"
+    assert passing
+    assert not any(passing)
+
+
+@pytest.mark.parametrize("schema", [True, False])
+@pytest.mark.parametrize("done", ["created", "stopped", "removed"])
+def test_an_agent_killed_while_compose_exchanges_a_container(
+    watched: Instance, done: str, *, schema: bool
+) -> None:
+    """Between making the new one, stopping and removing the old one, and renaming."""
+    watched.taps.named = {f"recreate: {done} in the middle": "killed"}
+    watched.scene.publisher.publish("1.1.0", schema=schema)
+    watched.tick()
+    assert watched.deaths == 1
+    watched.taps.named = {}
+    watched.wait(RESTART)
+    watched.settle()
+    assert watched.installed == watched.running == "v1.1.0"
+    assert watched.scene.users.failed == []
+    assert watched.scene.users.longest < 25
+    services = [box.service for box in watched.scene.machine.of("koprogo")]
+    assert len(services) == len(set(services))
+    assert_no_row_lost(watched)
+
+
+def test_an_agent_killed_in_the_gate_of_what_fails_does_not_count_again(folder: Path) -> None:
+    """The engine starts it ever more seldom: users would wait for that."""
+    instance = Instance.new(folder, gate={"deadline": 120}, rehearsal={"when": "never"})
+    instance.install()
+    instance.taps = luck = Luck()
+    instance.restart()
+    luck.instance = instance
+    luck.strikes_left = [Strike(Blow.KILL, "gate", 40)]
+    instance.scene.publisher.publish("1.1.0", schema=True, backend={"exits": "in production"})
+    instance.scene.users.longest = 0.0
+    instance.tick()
+    assert instance.deaths == 1
+    instance.wait(RESTART)
+    instance.tick()
+    assert instance.running == instance.installed == "v1.0.0"
+    assert instance.scene.users.longest < 25
 
 
 def end(instance: Instance) -> None:

@@ -134,6 +134,20 @@ def test_what_is_watched_is_looked_at_between_ticks(monkeypatch: pytest.MonkeyPa
     assert (scene.ticks, scene.looks) == (3, 3)
 
 
+def test_what_pauses_is_gone_on_with_before_the_next_poll(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Users may be waiting in its hold."""
+    tries: list[int] = []
+
+    def tick(number: int) -> None:
+        tries.append(number)
+
+    scene = Scene(monkeypatch, tick, interval=3600, watches=3, last_look=3)
+    scene.run()
+    assert (len(tries) <= 2, scene.looks) == (True, 3)
+
+
 def test_what_is_watched_is_not_forgotten_over_a_dead_source(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -96,6 +96,14 @@ def test_restarts_from_before_do_not_count() -> None:
     assert verdict(*[look(at, old, BOOTSTRAP) for at in (0, 2, 4)])[0] is Verdict.HEALTHY
 
 
+def test_restarts_of_what_was_made_anew_all_count() -> None:
+    """An agent that was killed in the gate does not begin to count again."""
+    restarting = replace(BACKEND, state="restarting", restarts=3)
+    fresh = replace(EXPECTED, fresh=frozenset({"backend"}))
+    assert verdict(look(0, restarting), expected=fresh)[0] is Verdict.FAILED
+    assert verdict(look(0, restarting))[0] is Verdict.NOT_YET
+
+
 def test_awaited_one_shot() -> None:
     """A one-shot may run on, unless others wait for its end."""
     runs = replace(BOOTSTRAP, state="running")

@@ -12,7 +12,7 @@ import pytest
 from koprogo_agent.domain.gate import Container, Expectation, GatePolicy, Health
 from koprogo_agent.domain.plan import Action
 from koprogo_agent.errors import Failure, RetryLater, StepFailed
-from koprogo_agent.ports import DatabaseAt
+from koprogo_agent.ports import NO_CONNECTION, DatabaseAt, Session
 from koprogo_agent.settings import Settings
 from koprogo_agent.settings.sections import Gate
 from koprogo_agent.update.looking import (
@@ -39,6 +39,8 @@ class Scene:
     passes: float = 999.0
     down_from: float = 999.0
     examined: list[float] = field(default_factory=list)
+    free: int = 5
+    sessions: tuple[Session, ...] = ()
 
     def world(self) -> World:
         """The world with this scene in it."""
@@ -49,9 +51,16 @@ class Scene:
                 now=lambda: datetime.fromtimestamp(self.now, UTC),
             ),
             stack=SimpleNamespace(
-                containers=self._containers, examine=self._examine, logs=lambda *_: ""
+                containers=self._containers,
+                examine=self._examine,
+                logs=lambda *_: "",
+                address=lambda identity: f"10.0.0.{identity}",
             ),
-            database=SimpleNamespace(progress_mark=self._mark),
+            database=SimpleNamespace(
+                progress_mark=self._mark,
+                free_connections=lambda _at: self.free,
+                sessions=lambda _at: self.sessions,
+            ),
         )
         return cast("World", parts)
 
@@ -201,3 +210,28 @@ def test_what_the_release_changes_is_put_down_to_it() -> None:
     look = replace(LOOK, unchanged=frozenset({"db"}))
     with pytest.raises(StepFailed, match="web is starting"):
         wait_until_healthy(scene.world(), look, POLICY, Unwatched())
+
+
+def held_from(address: str) -> Session:
+    """A session from there."""
+    return Session("koprogo", "koprogo_db", address, "idle")
+
+
+def test_what_was_shut_out_of_the_database_is_not_blamed() -> None:
+    """Others hold all connections, so nothing can be healthy."""
+    scene = Scene((), free=0, sessions=(held_from("10.0.0.99"),) * 2)
+    with pytest.raises(RetryLater, match=r"koprogo from 10\.0\.0\.99 \(koprogo_db\): 2") as told:
+        wait_until_healthy(scene.world(), LOOK, POLICY, Unwatched())
+    assert told.value.code == NO_CONNECTION
+
+
+@pytest.mark.parametrize(
+    ("free", "addresses"),
+    [(0, ["10.0.0.99", "10.0.0.1"]), (1, ["10.0.0.99"])],
+    ids=["it has one itself", "one is free"],
+)
+def test_what_could_reach_the_database_is_blamed(free: int, addresses: list[str]) -> None:
+    """Whatever it is unhealthy for, it is not for want of a connection."""
+    scene = Scene((), free=free, sessions=tuple(map(held_from, addresses)))
+    with pytest.raises(StepFailed):
+        wait_until_healthy(scene.world(), LOOK, POLICY, Unwatched())

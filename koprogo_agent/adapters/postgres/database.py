@@ -17,9 +17,10 @@ from koprogo_agent.adapters.postgres import statements as sql
 from koprogo_agent.adapters.postgres.channel import Ended
 from koprogo_agent.adapters.postgres.dumps import DumpReader, DumpWriter, corrupt
 from koprogo_agent.adapters.postgres.server import Occupied, Server, disk_full, find
+from koprogo_agent.adapters.postgres.sessions import is_full
 from koprogo_agent.backup_record import read_record
 from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater
-from koprogo_agent.ports import DatabaseAt, Dump
+from koprogo_agent.ports import DatabaseAt, Dump, Session
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,53}")
 _PARTIAL = "_partial"
@@ -56,6 +57,10 @@ class ContainerPostgres:
     def free_connections(self, at: DatabaseAt) -> int:
         """Connections that are neither open nor kept for superusers."""
         return int(self._server(at).ask(sql.free_connections())[0])
+
+    def sessions(self, at: DatabaseAt) -> tuple[Session, ...]:
+        """Who is connected, by the processes of the server."""
+        return self._server(at).sessions()
 
     def dump(self, at: DatabaseAt, target: Path, progress: Callable[[int], None]) -> Dump:
         """Writes an online `pg_dump`; the record beside it holds its hash and the roles' names.
@@ -257,6 +262,8 @@ def _failed(server: Server, ended: Ended) -> AgentError | None:
     # These programs pass on the server's words without its code; this text is the C library's.
     if os.strerror(errno.ENOSPC) in ended.complaints:
         return disk_full(ended.complaints[-400:])
+    if is_full(ended.complaints):
+        return server.no_connection()
     try:
         server.ask("SELECT 1;")
     except AgentError as error:

@@ -7,15 +7,20 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from time import monotonic, sleep
 from typing import Any
 
 from koprogo_agent import docker_api
 from koprogo_agent.adapters.postgres import statements as sql
 from koprogo_agent.adapters.postgres.channel import Ended, Program, run
+from koprogo_agent.adapters.postgres.sessions import LISTING, is_full, parse
 from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater
-from koprogo_agent.ports import DatabaseAt
+from koprogo_agent.ports import NO_CONNECTION, DatabaseAt, Session, held_in_words
 
 ASK_SECONDS = 60.0
+CONNECTS_WITHIN = 5.0
+"""Seconds to wait for a free connection; inside a hold, users wait as long."""
+_NEXT_TRY = 0.5
 _PROJECT, _SERVICE, _ONEOFF = (
     f"com.docker.compose.{name}" for name in ("project", "service", "oneoff")
 )
@@ -71,6 +76,21 @@ class Server:
         """The lines that a short question gives; `database` is the main one when left out."""
         return self._psql(statement, database or self.main, sql.ASKING, ASK_SECONDS)
 
+    def sessions(self) -> tuple[Session, ...]:
+        """Who is connected."""
+        printed = bytearray()
+        run(self.host, self.container, Program(LISTING, {}, ASK_SECONDS), (), printed.extend)
+        return parse(printed.decode(errors="replace"))
+
+    def no_connection(self) -> RetryLater:
+        """The error that says who holds all connections."""
+        return RetryLater(
+            "all connections of the database are taken; they are held by"
+            f" {held_in_words(self.sessions())}",
+            code=NO_CONNECTION,
+            advice="lower the pools of what holds them, or raise PostgreSQL's max_connections",
+        )
+
     def work(self, statement: str, patience: float, database: str | None = None) -> None:
         """Runs statements that change something.
 
@@ -104,14 +124,28 @@ class Server:
     def end_stragglers(self) -> None:
         """Ends the agent's own work in the server, as far as the server can be reached."""
         with suppress(AgentError, Occupied):
-            self.ask(sql.end_stragglers())
+            self._psql(sql.end_stragglers(), self.main, sql.ASKING, ASK_SECONDS, connects_within=0)
 
-    def _psql(self, statement: str, database: str, name: str, patience: float) -> list[str]:
-        printed = bytearray()
+    def _psql(
+        self,
+        statement: str,
+        database: str,
+        name: str,
+        patience: float,
+        connects_within: float = CONNECTS_WITHIN,
+    ) -> list[str]:
         feed = (f"{statement}\n\\echo {_WHOLE}\n".encode(),)
-        ended = self._run(_PSQL, database, name, patience, feed, printed.extend)
-        if ended.exit_code:
-            raise explained(ended)
+        deadline = monotonic() + connects_within
+        while True:
+            printed = bytearray()
+            ended = self._run(_PSQL, database, name, patience, feed, printed.extend)
+            if not ended.exit_code:
+                break
+            if not is_full(ended.complaints):
+                raise explained(ended)
+            if monotonic() > deadline:
+                raise self.no_connection()
+            sleep(_NEXT_TRY)
         *lines, last = printed.decode().splitlines() or [""]
         if last != _WHOLE:
             raise RetryLater("the engine lost what the database answered", code="database.down")

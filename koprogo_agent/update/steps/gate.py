@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
+
+import structlog
 
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.hold import Way
 from koprogo_agent.domain.overlay import expectation
-from koprogo_agent.domain.states import Truth
-from koprogo_agent.errors import NeedsOperator
+from koprogo_agent.domain.states import Course, Truth
+from koprogo_agent.errors import NeedsOperator, RetryLater
+from koprogo_agent.ports import NO_CONNECTION
 from koprogo_agent.update.holding import (
     closed_services,
+    hold_stands,
     keep_rooms,
     users_come_in,
     users_wait,
@@ -31,14 +36,15 @@ from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.operator_files import expected_without_files, files_are_there
 from koprogo_agent.update.steps.switch import start_again
 
+log = structlog.get_logger()
+
 
 def do(job: Job) -> Facts:
     """Waits until the target is healthy; marks how much was written until then."""
     opened = look_at(job, job.target)
     # A mark that users may already have moved is no measure of whether they have written.
     held = job.operation.state.plan.rewinds_data and not users_come_in(job)
-    mark = job.world.database.write_mark(job.database) if held else None
-    return _facts(opened) | {"mark": mark}
+    return _facts(opened) | {"mark": _mark(job) if held else None}
 
 
 def undo(job: Job) -> Facts:
@@ -51,6 +57,31 @@ def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
     return Found(Truth.NOT_DONE)
 
 
+def _fresh(job: Job) -> frozenset[str]:
+    """The services that this operation exchanged, while nothing else can have felled them.
+
+    The engine starts what fails ever more seldom. An agent that was killed in the gate would else
+    count from the beginning, and users wait for it.
+    """
+    if job.operation.state.course is not Course.FORWARD or not hold_stands(job):
+        return frozenset()
+    return frozenset(job.target.pins) - left_alone(job)
+
+
+def _mark(job: Job) -> str | None:
+    """How much was written until now; None where what passed its gate holds all connections.
+
+    It is no reason to take it back. Not knowing counts as written: the data then stays.
+    """
+    try:
+        return job.world.database.write_mark(job.database)
+    except RetryLater as error:
+        if error.code != NO_CONNECTION:
+            raise
+        log.warning("gate.no_mark", why=error.message)
+        return None
+
+
 def look_at(job: Job, deployment: Deployment) -> Opened:
     """Waits until the deployment is healthy; asked as users ask where they come in."""
     closed = closed_services(job)
@@ -61,10 +92,12 @@ def look_at(job: Job, deployment: Deployment) -> Opened:
         expected = expected_without_files(job, deployment, closed, error)
     else:
         files_are_there(job)
-    in_use = way_in_force(job) in {Way.AWAY, Way.IN_USE}
+    # A hold that was cut short has noted no way yet; whoever asked through its room would wait too.
+    rooms = job.world.rooms.seen(job.settings.stack.project)
+    in_use = way_in_force(job) in {Way.AWAY, Way.IN_USE} and not rooms
     look = Look(
         project=job.settings.stack.project,
-        expected=expected,
+        expected=replace(expected, fresh=_fresh(job)),
         inside=inside(job.settings, expected.running),
         outside=outside(job.settings) if in_use else (),
         examined=examined(job.settings, expected.running),

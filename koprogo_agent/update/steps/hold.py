@@ -12,17 +12,17 @@ from koprogo_agent.domain.overlay import override
 from koprogo_agent.domain.plan import Step
 from koprogo_agent.domain.states import Course, Truth
 from koprogo_agent.errors import RetryLater, StepFailed
+from koprogo_agent.update.hold_plan import plan_hold, what_is_ahead
 from koprogo_agent.update.holding import (
     close_ingress,
     close_rooms,
+    end_beside,
     give_up_rooms,
     open_rooms,
-    plan_hold,
     put_up_rooms,
     runs_of,
     stop_writers,
     users_come_in,
-    what_is_ahead,
 )
 from koprogo_agent.update.job import Found, Job, staged_project
 from koprogo_agent.update.looking import Look, examined, gate_policy, inside, wait_until_healthy
@@ -132,7 +132,7 @@ def _beside(job: Job, chosen: Hold) -> Hold:
             raise
         # It has started in the rehearsal: what it cannot stand may be the version beside it.
         log.warning("hold.beside_failed", why=error.message)
-        job.world.stack.end_beside(job.settings.stack.project)
+        end_beside(job.world, job.settings)
         return _wait(job, Hold(Way.WAIT, chosen.rooms, f"beside the old one, {error.message}"))
     put_up_rooms(job, chosen.rooms)
     for one in job.world.stack.beside(job.settings.stack.project):

@@ -10,7 +10,7 @@ from koprogo_agent.domain.hold import Met, Way
 from koprogo_agent.domain.overlay import expectation, is_made_of, override
 from koprogo_agent.domain.plan import Action, Direction, Step
 from koprogo_agent.domain.states import Truth
-from koprogo_agent.update.holding import give_routes_back, open_rooms
+from koprogo_agent.update.holding import end_beside, give_routes_back, open_rooms
 from koprogo_agent.update.job import (
     PINS,
     Found,
@@ -52,7 +52,7 @@ def _let_through(job: Job, deployment: Deployment) -> Facts:
     start_again(job, deployment)
     _start_ingress(job, deployment)
     open_rooms(world, job.settings)
-    world.stack.end_beside(project)
+    end_beside(world, job.settings)
     seen = _look_as_users(job, deployment)
     met = Met(away=_away(job, seen))
     if rooms := world.rooms.seen(project):
