@@ -155,7 +155,10 @@ def hold_again(job: Job) -> dict[str, str]:
     It stands already, unless a reboot or a fallen room has opened it.
     """
     if way_in_force(job) is Way.WAIT:
-        close_rooms(job, job.operation.fact(Step.HOLD, "rooms") or ())
+        names = job.operation.fact(Step.HOLD, "rooms") or ()
+        if not _rooms_stand(job):
+            put_up_rooms(job, names)
+        close_rooms(job, names)
         stop_writers(job)
     else:
         close_ingress(job)
@@ -165,6 +168,29 @@ def hold_again(job: Job) -> dict[str, str]:
 def runs_of(job: Job) -> dict[str, str]:
     """Service -> the run of its room, by which a restart of it is noticed later."""
     return {one.service: one.run for one in job.world.rooms.seen(job.settings.stack.project)}
+
+
+def note_safe(job: Job) -> None:
+    """Notes that users may be led to what routed services, writers and ingress run now.
+
+    Whoever ends the hold without the agent goes by it: say it only of what has passed its gate, on
+    data that does not go back, and never while a step changes either.
+    """
+    stack = job.settings.stack
+    containers = job.world.stack.containers(stack.project)
+    names = {*routes_of(containers), *stack.writers, *stack.ingress}
+    job.world.rooms.note_safe(stack.project, [o.id for o in containers if o.service in names])
+
+
+def note_beside_safe(job: Job) -> None:
+    """The same of the containers beside, which have passed their gate."""
+    project = job.settings.stack.project
+    job.world.rooms.note_safe(project, [one.id for one in job.world.stack.beside(project)])
+
+
+def note_nothing_safe(job: Job) -> None:
+    """Notes that users may be led nowhere: from here on only the agent can end the hold."""
+    job.world.rooms.note_safe(job.settings.stack.project, ())
 
 
 def put_up_rooms(job: Job, names: Iterable[str]) -> None:
@@ -249,6 +275,7 @@ def let_through(world: World, settings: Settings) -> None:
     open_rooms(world, settings)
     give_routes_back(world, settings)
     world.stack.end_beside(stack.project)
+    world.rooms.forget_safe()
 
 
 def end_stray_hold(world: World, settings: Settings) -> None:
@@ -261,6 +288,8 @@ def end_stray_hold(world: World, settings: Settings) -> None:
     if rooms:
         log.warning("hold.stray", rooms=[one.service for one in rooms])
         let_through(world, settings)
+    else:
+        world.rooms.forget_safe()
 
 
 def longest_wait(rooms: Iterable[Room]) -> float:

@@ -9,9 +9,16 @@ local STEP_MS = 50
 
 local closed, leaving, address = false, false, nil
 local longest, late = 0, 0
+-- When it began to give its route back, or began to run since.
+local left = nil
 -- Request -> when it last looked at the door: one whose client has gone looks no more.
 local waiting, requests = {}, 0
 local FORGOTTEN = 1
+
+local function set_leaving(now)
+    left = now and (left or core.now()) or nil
+    leaving = now
+end
 
 local function keep()
     local file = io.open(STATE .. ".new", "w")
@@ -35,7 +42,8 @@ core.register_task(function()
     if file == nil then return end
     local door, stay, where = file:read("l"):match("^(%a+) (%a+) (%S+)$")
     file:close()
-    closed, leaving = door == "closed", stay == "leaving"
+    closed = door == "closed"
+    set_leaving(stay == "leaving")
     if where ~= nil and where ~= "-" then lead_to(where) end
 end)
 
@@ -78,9 +86,9 @@ end
 local function state()
     local application = core.backends["application"]:get_stats()
     return string.format(
-        '{"closed":%s,"leaving":%s,"held":%d,"passing":%d,"longest":%.3f,"late":%d,"address":"%s"}',
-        closed, leaving, held(), tonumber(application.scur) + tonumber(application.qcur),
-        longest, late, address or "")
+        '{"closed":%s,"leaving":%s,"left":%d,"held":%d,"passing":%d,"longest":%.3f,"late":%d,"address":"%s"}',
+        closed, leaving, left and math.floor(since(left)) or 0, held(),
+        tonumber(application.scur) + tonumber(application.qcur), longest, late, address or "")
 end
 
 local function act(verb, query)
@@ -90,7 +98,7 @@ local function act(verb, query)
         if not lead_to(query) then return false end
         closed = false
     elseif verb == "leave" then
-        leaving = true
+        set_leaving(true)
     else
         return false
     end

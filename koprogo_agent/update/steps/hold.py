@@ -7,13 +7,16 @@ import structlog
 from koprogo_agent.domain.gate import Expectation
 from koprogo_agent.domain.hold import Hold, Way
 from koprogo_agent.domain.overlay import override
-from koprogo_agent.domain.plan import Step
+from koprogo_agent.domain.plan import Kind, Step
 from koprogo_agent.domain.states import Course, Truth
 from koprogo_agent.errors import RetryLater, StepFailed
 from koprogo_agent.update.holding import (
     close_ingress,
     close_rooms,
     give_routes_back,
+    note_beside_safe,
+    note_nothing_safe,
+    note_safe,
     open_rooms,
     plan_hold,
     put_up_rooms,
@@ -35,10 +38,11 @@ def do(job: Job) -> Facts:
     """Takes the best way there is; on the way back, it also says whether users have written."""
     state = job.operation.state
     if state.course is not Course.BACK:
-        return _facts(job, _hold(job))
+        return _facts(job, _forward(job))
     if not state.plan.rewinds_data and _served_beside(job):
         # Users are with the version that passed its gate; what goes back meanwhile is beside it.
         return dict(job.operation.facts.get(Step.HOLD, {}))
+    note_nothing_safe(job)
     breached = not state.opened and users_come_in(job)
     held = _hold(job)
     if not state.plan.rewinds_data:
@@ -55,6 +59,21 @@ def undo(job: Job) -> Facts:  # noqa: ARG001 - the contract of a step
 def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
     """It is done again: each part of it finds what is there already."""
     return Found(Truth.NOT_DONE)
+
+
+def _forward(job: Job) -> Hold:
+    """Holds, and notes until when the hold could be ended without the agent.
+
+    That is as long as nothing was exchanged: until the rollback point is made, where there is one.
+    """
+    if job.operation.kind is not Kind.HEAL:
+        note_safe(job)
+    held = _hold(job)
+    if held.way is Way.BESIDE:
+        note_beside_safe(job)
+    elif Step.POINT not in job.operation.state.plan.steps:
+        note_nothing_safe(job)
+    return held
 
 
 def _hold(job: Job) -> Hold:

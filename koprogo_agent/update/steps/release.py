@@ -9,7 +9,7 @@ from koprogo_agent.domain.hold import Way
 from koprogo_agent.domain.overlay import expectation, is_made_of, override
 from koprogo_agent.domain.plan import Action, Direction, Step
 from koprogo_agent.domain.states import Truth
-from koprogo_agent.update.holding import give_routes_back, longest_wait, open_rooms
+from koprogo_agent.update.holding import give_routes_back, longest_wait, note_safe, open_rooms
 from koprogo_agent.update.job import (
     PINS,
     Found,
@@ -49,6 +49,7 @@ def _let_through(job: Job, deployment: Deployment) -> Facts:
     world, project = job.world, job.settings.stack.project
     began = world.clock.monotonic()
     start_again(job, deployment)
+    note_safe(job)
     _start_ingress(job, deployment)
     open_rooms(world, job.settings)
     world.stack.end_beside(project)
@@ -58,6 +59,7 @@ def _let_through(job: Job, deployment: Deployment) -> Facts:
         waited = longest_wait(rooms)
         give_routes_back(world, job.settings)
         _look_as_users(job, deployment)
+    world.rooms.forget_safe()
     return {"seconds": world.clock.monotonic() - began, "waited": waited}
 
 
