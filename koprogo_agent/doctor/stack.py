@@ -39,7 +39,7 @@ def variables(patient: Patient) -> Iterator[Finding]:
     lacking = [
         one.name
         for one in used
-        if (one.required or not one.default) and one.name not in {*values, stack.image_tag_variable}
+        if one.needs_value and one.name not in {*values, stack.image_tag_variable}
     ]
     where = ", ".join(map(str, stack.env_files))
     if lacking:

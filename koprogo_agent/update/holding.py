@@ -67,7 +67,7 @@ def plan_hold(world: World, settings: Settings, ahead: Ahead) -> Hold:
         depends_on=depends_on(ahead.model),
         changed=ahead.changed,
         writers=frozenset(stack.writers),
-        ingress=frozenset(stack.ingress),
+        ingress=frozenset(stack.own_ingress),
         stops_writers=ahead.plan.rewinds_data,
         serving=frozenset(running),
     )
@@ -101,6 +101,13 @@ def routes_of(containers: Iterable[Container]) -> dict[str, Routing]:
     return {service: one for service, one in found if one is not None}
 
 
+def ingress_of(world: World, settings: Settings) -> tuple[str, ...]:
+    """The containers through which users come in, of whatever project."""
+    stack = settings.stack
+    containers = world.stack.containers(stack.ingress_project or stack.project)
+    return tuple(one.id for one in containers if one.service in stack.ingress)
+
+
 def way_in_force(job: Job) -> Way:
     """What users meet now: the way of the hold until the step `release`, else `IN_USE`."""
     state = job.operation.state
@@ -113,7 +120,7 @@ def way_in_force(job: Job) -> Way:
 def closed_services(job: Job) -> frozenset[str]:
     """The services that stay stopped for now: the ingress, where there is no better way."""
     closed = way_in_force(job) is Way.CLOSED
-    return frozenset(job.settings.stack.ingress) if closed else frozenset()
+    return frozenset(job.settings.stack.own_ingress) if closed else frozenset()
 
 
 def users_wait(job: Job) -> bool:
@@ -129,8 +136,10 @@ def users_come_in(job: Job) -> bool:
     the engine calls healthy only.
     """
     match way_in_force(job):
+        case Way.CLOSED if job.settings.stack.ingress_project:
+            return _writers_are_routed(job)  # the ingress is not ours to stop
         case Way.CLOSED:
-            return bool(running_of(job, job.settings.stack.ingress))
+            return bool(running_of(job, job.settings.stack.own_ingress))
         case Way.WAIT:
             return not _rooms_stand(job) and _writers_are_routed(job)
         case Way.BESIDE | Way.IN_USE:
@@ -139,7 +148,7 @@ def users_come_in(job: Job) -> bool:
 
 def close_ingress(job: Job) -> None:
     """Stops the ingress first, so that requests under way still find a backend, then writers."""
-    job.world.stack.stop(job.settings.stack.project, job.settings.stack.ingress)
+    job.world.stack.stop(job.settings.stack.project, job.settings.stack.own_ingress)
     stop_writers(job)
 
 
@@ -178,7 +187,7 @@ def note_safe(job: Job) -> None:
     """
     stack = job.settings.stack
     containers = job.world.stack.containers(stack.project)
-    names = {*routes_of(containers), *stack.writers, *stack.ingress}
+    names = {*routes_of(containers), *stack.writers, *stack.own_ingress}
     job.world.rooms.note_safe(stack.project, [o.id for o in containers if o.service in names])
 
 
@@ -204,7 +213,7 @@ def put_up_rooms(job: Job, names: Iterable[str]) -> None:
     made = {one.service: one for one in world.stack.containers(project)}
     for name in names:
         world.rooms.put_up(project, name, made[name].id, job.settings.hold.limit)
-    ingress = tuple(one.id for one in made.values() if one.service in job.settings.stack.ingress)
+    ingress = ingress_of(world, job.settings)
     for name in names:
         _until(
             world,
@@ -252,8 +261,7 @@ def give_routes_back(world: World, settings: Settings) -> None:
     """
     project = settings.stack.project
     rooms = world.rooms.seen(project)
-    containers = world.stack.containers(project)
-    ingress = tuple(one.id for one in containers if one.service in settings.stack.ingress)
+    ingress = ingress_of(world, settings)
     for room in rooms:
         if room.answers:
             world.rooms.step_aside(project, room.service)
@@ -271,7 +279,7 @@ def let_through(world: World, settings: Settings) -> None:
     """Ends a hold that nothing else will end: starts what it stopped, and removes its rooms."""
     stack = settings.stack
     world.stack.start(stack.project, stack.writers)
-    world.stack.start(stack.project, stack.ingress)
+    world.stack.start(stack.project, stack.own_ingress)
     open_rooms(world, settings)
     give_routes_back(world, settings)
     world.stack.end_beside(stack.project)

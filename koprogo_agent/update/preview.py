@@ -86,7 +86,7 @@ def _hold(engine: Engine, plan: Plan, release: VerifiedRelease) -> Hold:
         if wanted.get(repository(pin.image), pin.image) != pin.image
     }
     if release.manifest is None:
-        changed = set(installed.pins) - set(settings.stack.ingress) - {settings.database.service}
+        changed = set(installed.pins) - {*settings.stack.own_ingress, settings.database.service}
     containers = world.stack.containers(settings.stack.project)
     return plan_hold(world, settings, Ahead(plan, model, frozenset(changed), containers))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from koprogo_agent.adapters.lock import agent_lock
 from koprogo_agent.domain.states import Outcome
 from tests.instance import Instance, Seen
 from tests.lab.client import Client
@@ -93,6 +94,8 @@ def test_before_anything_was_exchanged_users_are_let_through(
         assert len(rooms(instance)) == 2
         assert "safe " in note(instance).read_text()
         assert ended(instance, tmp_path, patience=3600) == "", "the agent may be back soon"
+        with agent_lock(instance.settings.state.run_directory):
+            assert ended(instance, tmp_path) == "", "an agent is at work"
         assert "leads to" in ended(instance, tmp_path)
         assert len(rooms(instance)) == 2, "the ingress may still lead to them"
         wait_until(lambda: "is over" in ended(instance, tmp_path), 90, "the hold to be over", 5)

@@ -6,8 +6,8 @@ It is in lines of words, because a shell reads it:
     project koprogo
     safe 3f1c… 8080
 
-`safe` names a container that users may be led to, and its port. Without such a line users may be led
-nowhere.
+`safe` names a container that users may be led to, and its port. Without such a line users may be
+led nowhere.
 """
 
 from __future__ import annotations

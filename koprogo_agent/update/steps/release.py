@@ -90,7 +90,9 @@ def _look_as_users(job: Job, deployment: Deployment) -> None:
 def _start_ingress(job: Job, deployment: Deployment) -> None:
     """Starts what the switch has made. A second try, or what was meddled with, is for compose."""
     stack, settings = job.world.stack, job.settings.stack
-    pins = {name: pin for name, pin in deployment.pins.items() if name in settings.ingress}
+    pins = {name: pin for name, pin in deployment.pins.items() if name in settings.own_ingress}
+    if not pins:
+        return
     there = [one for one in stack.containers(settings.project) if one.service in pins]
     # A container that a killed compose left half made counts as well: there would be two.
     as_made = sorted(one.service for one in there) == sorted(pins) and all(
