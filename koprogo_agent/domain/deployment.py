@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from koprogo_agent.domain.versions import Version, parse_version
 
+UNKNOWN = "adopted"
+"""Name of a deployment whose release is not known."""
+
 
 @dataclass(frozen=True)
 class ServicePin:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from dotenv import dotenv_values
 
-from koprogo_agent.domain.deployment import Deployment, ServicePin
+from koprogo_agent.domain.deployment import UNKNOWN, Deployment, ServicePin
 from koprogo_agent.domain.gate import Container
 from koprogo_agent.domain.overlay import RELEASE_LABEL, mounted_paths, repository, services
 from koprogo_agent.domain.trust import VerifiedRelease
@@ -21,9 +21,6 @@ from koprogo_agent.settings import Settings
 from koprogo_agent.update.job import project
 from koprogo_agent.update.releases import Offer, Releases
 from koprogo_agent.update.world import World
-
-UNKNOWN = "adopted"
-"""Name of a deployment whose release is not known."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class Preview:
         plan: its steps.
         hold: how its users are kept from noticing it.
         forecast: what it would cost them.
+        limit: seconds for which a request waits at most, where requests wait.
         to_pull: images that are not here yet, as far as the manifest names them.
         notes: what a person should know besides.
     """
@@ -40,6 +41,7 @@ class Preview:
     plan: Plan
     hold: Hold
     forecast: Forecast
+    limit: float
     to_pull: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -68,7 +70,8 @@ def preview(engine: Engine, tag: str | None) -> Preview | None:
     expected = forecast(order.plan, hold, past, _database(engine), settled)
     images = release.manifest.images.values() if release.manifest else ()
     absent = [one.reference for one in images if engine.world.images.find(one.reference) is None]
-    return Preview(release, order.plan, hold, expected, tuple(absent), tuple(_notes(engine)))
+    limit, notes = engine.settings.hold.limit, tuple(_notes(engine, hold))
+    return Preview(release, order.plan, hold, expected, limit, tuple(absent), notes)
 
 
 def _hold(engine: Engine, plan: Plan, release: VerifiedRelease) -> Hold:
@@ -99,7 +102,11 @@ def _database(engine: Engine) -> int | None:
         return None  # it does not run; the update would find out
 
 
-def _notes(engine: Engine) -> Iterator[str]:
+def _notes(engine: Engine, hold: Hold) -> Iterator[str]:
     live = engine.journal.live()
     if live is not None:
         yield f"the {live.kind} of {live.tag} is brought to its end first"
+    room = engine.settings.hold.image
+    if hold.rooms and engine.world.images.find(room) is None:
+        name = room.split("@")[0]
+        yield f"{name} is to be pulled as well; if it cannot be, users notice the update"

@@ -43,8 +43,10 @@ def way(
 
 def test_beside() -> None:
     """Nobody need wait for a release that changes images only."""
-    assert way("backend", "frontend") == Hold(Way.BESIDE, ("backend", "frontend"))
-    assert way("frontend") == Hold(Way.BESIDE, ("frontend",))
+    both = way("backend", "frontend")
+    assert (both.way, both.rooms) == (Way.BESIDE, ("backend", "frontend"))
+    assert both.why
+    assert way("frontend").rooms == ("frontend",)
 
 
 def test_what_depends_on_the_exchanged_is_beside_too() -> None:
