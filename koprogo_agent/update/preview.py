@@ -86,7 +86,7 @@ def _hold(engine: Engine, plan: Plan, release: VerifiedRelease) -> Hold:
     changed = {
         name
         for name, pin in installed.pins.items()
-        if wanted.get(repository(pin.image), pin.image) != pin.image
+        if wanted.get(repository(pin.image), pin.image) not in {pin.image, pin.digest}
     }
     if release.manifest is None:
         changed = set(installed.pins) - {*settings.stack.own_ingress, settings.database.service}

@@ -128,11 +128,19 @@ def edge(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
         client.close()
 
 
-def test_config_init_finds_the_way_in(lab: Lab, edge: Edge, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def agent(lab: Lab) -> Instance:
+    """Its agent, which knows nothing of that yet."""
+    return Instance.create(lab)
+
+
+def test_config_init_finds_the_way_in(
+    lab: Lab, edge: Edge, agent: Instance, tmp_path: Path
+) -> None:
     """The other project's Traefik, by the labels of this one and a network that both are on."""
     root, file = tmp_path / "given.json", tmp_path / "config.toml"
     root.write_bytes(lab.association.files["root/1.json"])
-    instance = Instance.create(lab, trust={"directory": str(tmp_path / "trust")})
+    instance = agent.changed(trust={"directory": str(tmp_path / "trust")})
     words = (
         *("config", "init", "--yes", "--config", str(file), "--project", lab.name),
         *("--docker-host", lab.engine.host, "--env-file", str(lab.stack.env_file)),
@@ -148,11 +156,11 @@ def test_config_init_finds_the_way_in(lab: Lab, edge: Edge, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kind", [Kind.GOOD, Kind.GOOD_WITH_MIGRATION])
-def test_updates_behind_it(lab: Lab, edge: Edge, kind: Kind) -> None:
+def test_updates_behind_it(lab: Lab, edge: Edge, agent: Instance, kind: Kind) -> None:
     """No request fails, neither here nor at the neighbour's; the ingress is left alone."""
     stack = {"ingress": ["proxy"], "ingress_project": edge.project}
     gate = {"samples": 2, "interval": 0.5, "deadline": 90, "max_deadline": 120}
-    instance = Instance.create(lab, stack=stack, gate=gate, rehearsal={"when": "never"})
+    instance = agent.changed(stack=stack, gate=gate, rehearsal={"when": "never"})
     seen = Seen()
     with instance.engine() as engine:
         engine.tick()

@@ -6,7 +6,6 @@ import structlog
 
 from koprogo_agent.domain.gate import Expectation
 from koprogo_agent.domain.hold import Hold, Way
-from koprogo_agent.domain.overlay import override
 from koprogo_agent.domain.plan import Kind, Step
 from koprogo_agent.domain.states import Course, Truth
 from koprogo_agent.errors import RetryLater, StepFailed
@@ -28,6 +27,7 @@ from koprogo_agent.update.holding import (
 from koprogo_agent.update.job import Found, Job, staged_project
 from koprogo_agent.update.looking import Look, examined, gate_policy, inside, wait_until_healthy
 from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.pins import write_pins
 from koprogo_agent.update.reviving import revive_database
 from koprogo_agent.update.steps.pull import CANDIDATE
 
@@ -137,7 +137,7 @@ def _beside(job: Job, chosen: Hold) -> Hold:
 
 def _start_beside(job: Job, names: tuple[str, ...]) -> None:
     stack, settings = job.world.stack, job.settings
-    pins = job.world.files.write_override(CANDIDATE, override(job.target.pins))
+    pins = write_pins(job, CANDIDATE, job.target)
     project = staged_project(job, job.target, pins)
     for name in names:
         stack.start_beside(project, name, settings.hold.environment)

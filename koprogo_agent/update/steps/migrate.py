@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from koprogo_agent.domain.gate import Expectation
-from koprogo_agent.domain.overlay import override
 from koprogo_agent.domain.plan import Kind, Migrates
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.errors import StepFailed
@@ -11,6 +10,7 @@ from koprogo_agent.ports import Project
 from koprogo_agent.update.job import Found, Job, staged_project
 from koprogo_agent.update.looking import Look, gate_policy, wait_until_healthy
 from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.pins import write_pins
 from koprogo_agent.update.steps.pull import CANDIDATE
 
 _TAIL = 300
@@ -18,7 +18,7 @@ _TAIL = 300
 
 def do(job: Job) -> Facts:
     """Runs them on the real data, with the files and images of the release."""
-    pins = job.world.files.write_override(CANDIDATE, override(job.target.pins))
+    pins = write_pins(job, CANDIDATE, job.target)
     project = staged_project(job, job.target, pins)
     if job.operation.kind is Kind.INSTALL:
         _start_database(job, project)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.hold import Way
-from koprogo_agent.domain.overlay import expectation, is_made_of, override
+from koprogo_agent.domain.overlay import expectation, is_made_of
 from koprogo_agent.domain.plan import Action, Direction, Step
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.update.holding import give_routes_back, longest_wait, note_safe, open_rooms
@@ -14,6 +14,7 @@ from koprogo_agent.update.job import (
     PINS,
     Found,
     Job,
+    absent_services,
     laid_project,
     left_alone,
     model_of,
@@ -21,6 +22,7 @@ from koprogo_agent.update.job import (
 )
 from koprogo_agent.update.looking import Look, examined, gate_policy, outside, wait_until_healthy
 from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.pins import write_pins
 from koprogo_agent.update.steps.gate import look_at
 from koprogo_agent.update.steps.switch import start_again
 
@@ -74,7 +76,7 @@ def _shut_out(job: Job) -> float:
 
 def _look_as_users(job: Job, deployment: Deployment) -> None:
     """Healthy in the engine's eyes, to which the ingress looks, and in those of users."""
-    expected = expectation(model_of(job, deployment))
+    expected = expectation(model_of(job, deployment), absent_services(job, deployment))
     project = job.settings.stack.project
     routed = {one.service for one in job.world.rooms.seen(project)}
     look = Look(
@@ -101,5 +103,5 @@ def _start_ingress(job: Job, deployment: Deployment) -> None:
     if as_made and not job.operation.state.tries:
         stack.start(settings.project, list(pins))
     else:
-        written = job.world.files.write_override(PINS, override(deployment.pins))
+        written = write_pins(job, PINS, deployment)
         stack.up(laid_project(job, deployment, written), list(pins))
