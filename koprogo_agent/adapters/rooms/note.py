@@ -16,7 +16,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import structlog
+
 from koprogo_agent.durable import Folder, disk_errors
+from koprogo_agent.errors import NeedsOperator
+
+log = structlog.get_logger()
 
 NAME = "hold"
 """The file, in the agent's state directory."""
@@ -39,6 +44,9 @@ class HoldNote:
     def write(self, project_name: str, ports: Mapping[str, int]) -> None:
         """Writes it, unless it says so already: its age tells how long nothing has happened.
 
+        If it cannot be written, there is none: users must not wait for that, and the one before
+        may not be true any more.
+
         Args:
             project_name: the compose project.
             ports: container id -> its port.
@@ -46,12 +54,20 @@ class HoldNote:
         lines = [f"host {self._host}", f"project {project_name}"]
         lines += [f"safe {container} {port}" for container, port in ports.items()]
         content = "".join(f"{line}\n" for line in lines).encode()
-        with disk_errors(f"write {self._directory / NAME}"):
-            folder = Folder(self._directory, _FOLDER_MODE)
-            if folder.read(NAME) != content:
-                folder.write(NAME, content, _MODE)
+        folder = Folder(self._directory, _FOLDER_MODE)
+        try:
+            with disk_errors(f"write {self._directory / NAME}"):
+                if folder.read(NAME) != content:
+                    folder.write(NAME, content, _MODE)
+        except NeedsOperator as error:
+            log.warning("hold.no_note", why=error.message)
+            self.remove()
 
     def remove(self) -> None:
-        """Removes it; absent already is success."""
+        """Removes it; absent already is success.
+
+        Raises:
+            NeedsOperator: the disk does not let it go.
+        """
         with disk_errors(f"remove {self._directory / NAME}"), suppress(FileNotFoundError):
             (self._directory / NAME).unlink()
