@@ -56,11 +56,13 @@ class Hold:
         way: what users meet.
         rooms: the services that get a waiting room.
         why: the reason for the way, in words.
+        stuck: whether it was tried, and the ingress did not hand its routes over.
     """
 
     way: Way
     rooms: tuple[str, ...] = ()
     why: str = ""
+    stuck: bool = False
 
 
 def choose(

@@ -28,6 +28,8 @@ from koprogo_agent.update.world import World
 
 log = structlog.get_logger()
 
+NO_ROUTE = "room.no_route"
+"""Code of the fault that an ingress does not hand a route over."""
 _TAKEN_WITHIN = 15.0
 """Seconds within which an ingress must hand a route over: Traefik takes 1.3 to 3.9."""
 _GIVEN_BACK_WITHIN = 30.0
@@ -221,7 +223,7 @@ def put_up_rooms(job: Job, names: Iterable[str]) -> None:
             _TAKEN_WITHIN,
             RetryLater(
                 f"the ingress does not hand the route of {name} over to a waiting room",
-                code="room.no_route",
+                code=NO_ROUTE,
             ),
         )
 

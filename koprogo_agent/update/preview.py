@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from koprogo_agent.domain.hold import Hold, Way
@@ -15,7 +15,9 @@ from koprogo_agent.update.engine import Engine
 from koprogo_agent.update.forecast import Forecast, forecast
 from koprogo_agent.update.holding import Ahead, plan_hold
 from koprogo_agent.update.job import project
+from koprogo_agent.update.journal import PastOperation
 from koprogo_agent.update.looking import closed_gate_policy
+from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.planning import order_update
 from koprogo_agent.update.requests import Requests
 
@@ -64,17 +66,27 @@ def preview(engine: Engine, tag: str | None) -> Preview | None:
     if release is None:
         return None
     order = order_update(engine.world, engine.settings, release, engine.journal.installed)
-    hold = _hold(engine, order.plan, release)
     past = engine.journal.past(_RECENT)
+    tried = next(_tried(past), None)
+    stuck = str(tried["why"]) if tried and tried.get("stuck") else ""
+    hold = _hold(engine, order.plan, release, stuck)
     settled = closed_gate_policy(engine.settings).settled
     expected = forecast(order.plan, hold, past, _database(engine), settled)
     images = release.manifest.images.values() if release.manifest else ()
     absent = [one.reference for one in images if engine.world.images.find(one.reference) is None]
-    limit, notes = engine.settings.hold.limit, tuple(_notes(engine, hold))
+    limit, notes = engine.settings.hold.limit, tuple(_notes(engine, hold, tried is None))
     return Preview(release, order.plan, hold, expected, limit, tuple(absent), notes)
 
 
-def _hold(engine: Engine, plan: Plan, release: VerifiedRelease) -> Hold:
+def _tried(past: Iterable[PastOperation]) -> Iterator[Facts]:
+    """What became of each try to have rooms take the routes here, newest first."""
+    for one in past:
+        held = one.operation.facts.get(Step.HOLD, {})
+        if held.get("rooms") or held.get("stuck"):
+            yield held
+
+
+def _hold(engine: Engine, plan: Plan, release: VerifiedRelease, stuck: str) -> Hold:
     """How users would be kept from noticing, as far as it is known before anything is pulled."""
     world, settings, installed = engine.world, engine.settings, engine.journal.installed
     if installed is None or not plan.holds:
@@ -91,7 +103,8 @@ def _hold(engine: Engine, plan: Plan, release: VerifiedRelease) -> Hold:
     if release.manifest is None:
         changed = set(installed.pins) - {*settings.stack.own_ingress, settings.database.service}
     containers = world.stack.containers(settings.stack.project)
-    return plan_hold(world, settings, Ahead(plan, model, frozenset(changed), containers))
+    ahead = Ahead(plan, model, frozenset(changed), containers, stuck=stuck)
+    return plan_hold(world, settings, ahead)
 
 
 def _database(engine: Engine) -> int | None:
@@ -102,7 +115,7 @@ def _database(engine: Engine) -> int | None:
         return None  # it does not run; the update would find out
 
 
-def _notes(engine: Engine, hold: Hold) -> Iterator[str]:
+def _notes(engine: Engine, hold: Hold, untried: bool) -> Iterator[str]:  # noqa: FBT001 - a fact
     live = engine.journal.live()
     if live is not None:
         yield f"the {live.kind} of {live.tag} is brought to its end first"
@@ -110,3 +123,5 @@ def _notes(engine: Engine, hold: Hold) -> Iterator[str]:
     if hold.rooms and engine.world.images.find(room) is None:
         name = room.split("@")[0]
         yield f"{name} is to be pulled as well; if it cannot be, users notice the update"
+    if hold.rooms and untried:
+        yield "whether the ingress hands its routes over was not tried here yet; else users notice"

@@ -176,3 +176,20 @@ def test_a_preview_names_the_image_of_the_room_that_is_not_here(instance: Instan
     instance.scene.images.names.pop(room, None)
     found = preview_of(instance, "1.2.0", schema=True)
     assert any(room.split("@")[0] in one for one in found.notes)
+
+
+def test_a_preview_learns_that_the_ingress_keeps_its_routes(tmp_path: Path) -> None:
+    """Labels alone prove nothing: the first time it says so, and then what was found out."""
+    instance = Instance.new(tmp_path)
+    instance.scene.rooms.route = False
+    instance.install()
+    first = preview_of(instance, "1.0.1", schema=False)
+    assert any("was not tried here yet" in one for one in first.notes)
+    instance.settle()
+    again = preview_of(instance, "1.0.2", schema=False)
+    assert again.hold.way is Way.IN_USE
+    assert "does not hand the route" in again.hold.why
+    assert not again.notes
+    instance.scene.rooms.route = True
+    instance.settle()
+    assert preview_of(instance, "1.0.3", schema=False).hold.way is Way.BESIDE

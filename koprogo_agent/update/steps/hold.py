@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import structlog
 
 from koprogo_agent.domain.gate import Expectation
@@ -10,6 +12,7 @@ from koprogo_agent.domain.plan import Kind, Step
 from koprogo_agent.domain.states import Course, Truth
 from koprogo_agent.errors import RetryLater, StepFailed
 from koprogo_agent.update.holding import (
+    NO_ROUTE,
     close_ingress,
     close_rooms,
     give_routes_back,
@@ -87,7 +90,8 @@ def _hold(job: Job) -> Hold:
         log.warning("hold.fallback", way=chosen.way, why=error.message)
         _forget(job)
         ahead = what_is_ahead(job, stuck=error.message)
-        return _go(job, plan_hold(job.world, job.settings, ahead))
+        other = plan_hold(job.world, job.settings, ahead)
+        return _go(job, replace(other, stuck=error.code == NO_ROUTE))
 
 
 _STUCK = ("room.", "image.absent")
@@ -172,6 +176,7 @@ def _facts(job: Job, held: Hold) -> dict[str, object]:
         "way": str(held.way),
         "rooms": list(held.rooms),
         "why": held.why,
+        "stuck": held.stuck,
         "runs": runs_of(job),
         "at": job.world.clock.now().isoformat(),
     }
