@@ -15,8 +15,10 @@ readonly LIB_DIR=/var/lib/koprogo-agent
 readonly LIBEXEC=/usr/local/libexec/koprogo-agent
 readonly PROGRAM=/usr/local/bin/koprogo-agent
 readonly UNIT_DIR=/etc/systemd/system
-readonly UNITS=(koprogo-agent.service koprogo-agent-rescue@.service koprogo-agent-rescue.path)
-readonly SCRIPTS=(assemble rescue)
+readonly UNITS=(koprogo-agent.service koprogo-agent-rescue@.service koprogo-agent-rescue.path
+    koprogo-agent-hold.service koprogo-agent-hold.timer)
+readonly AWAKE=(koprogo-agent-rescue.path koprogo-agent-hold.timer) # what wakes the others
+readonly SCRIPTS=(assemble rescue end-hold)
 readonly TEMPLATE=koprogo-agent@.service
 readonly MAIN=koprogo-agent.service
 readonly AGENT=koprogo-agent
@@ -523,8 +525,8 @@ install_units() {
 }
 
 start_service() {
-    systemctl enable --quiet "$SERVICE" koprogo-agent-rescue.path
-    systemctl start koprogo-agent-rescue.path
+    systemctl enable --quiet "$SERVICE" "${AWAKE[@]}"
+    systemctl start "${AWAKE[@]}"
     if [[ -n $restart_needed$restart_all ]]; then
         systemctl reset-failed "$SERVICE" 2>/dev/null || :
         systemctl restart "$SERVICE"
@@ -577,7 +579,7 @@ remove_service() {
 }
 
 remove_program() {
-    systemctl disable --quiet --now koprogo-agent-rescue.path 2>/dev/null || :
+    systemctl disable --quiet --now "${AWAKE[@]}" 2>/dev/null || :
     local unit
     for unit in "${UNITS[@]}" "$TEMPLATE"; do rm -f "$UNIT_DIR/$unit"; done
     rm -rf "$HOME_DIR" "$LIBEXEC"

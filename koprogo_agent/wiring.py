@@ -24,7 +24,7 @@ from koprogo_agent.adapters.lock import agent_lock, awaiting_lock, give_way
 from koprogo_agent.adapters.notify import AppriseNotifier
 from koprogo_agent.adapters.postgres.database import ContainerPostgres
 from koprogo_agent.adapters.probes import HttpProber
-from koprogo_agent.adapters.rooms import HaproxyRooms
+from koprogo_agent.adapters.rooms import HaproxyRooms, HoldNote
 from koprogo_agent.adapters.signatures import SigningTools
 from koprogo_agent.adapters.versions import InstalledVersions, home_of
 from koprogo_agent.docker_api import DEFAULT_HOST
@@ -133,7 +133,7 @@ def build_world(settings: Settings) -> World:
         signatures=SigningTools(),
         images=RegistryImages(host),
         stack=ComposeStack(host),
-        rooms=HaproxyRooms(host, settings.hold.image),
+        rooms=HaproxyRooms(host, settings.hold.image, HoldNote(state, host)),
         database=ContainerPostgres(host),
         prober=HttpProber(),
         files=LocalFiles(state, settings.stack.directory, settings.backup.directory),

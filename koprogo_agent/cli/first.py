@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +12,7 @@ import typer
 from pydantic import ValidationError
 
 from koprogo_agent import places
+from koprogo_agent.adapters.probes import HttpProber
 from koprogo_agent.cli import render
 from koprogo_agent.cli.asking import Asker, is_address
 from koprogo_agent.cli.options import ConfigPath
@@ -22,7 +23,7 @@ from koprogo_agent.durable import Folder, disk_errors
 from koprogo_agent.errors import AgentError, NeedsOperator
 from koprogo_agent.settings import Settings, load
 from koprogo_agent.settings.sections import Stack
-from koprogo_agent.setup import document, roots, stacks
+from koprogo_agent.setup import document, probes, roots, stacks
 from koprogo_agent.setup.image_tags import try_patterns
 from koprogo_agent.setup.words import Language, Question, say
 from koprogo_agent.update.releases import offers
@@ -88,7 +89,8 @@ def init(  # noqa: PLR0913, PLR0917 - one for each question
     }
     if not file.exists():
         known = {key: value for key, value in given.items() if value}
-        stack = {**_found(ask, known), **known}
+        running = stacks.running(_host(known))
+        stack = {**_found(ask, known, running), **known}
         source = {"url": source_url, "ca_file": source_ca and str(source_ca)}
         urls = _addresses(notify) or ask.addresses()
         is_told = ask.reports() if reports is None else reports is YesOrNo.YES
@@ -99,7 +101,7 @@ def init(  # noqa: PLR0913, PLR0917 - one for each question
             "fleet": {"reports": is_told},
         }
         stack |= _image_tag(ask, sections)
-        settings = _try(file, document.write(sections))
+        settings = _try(file, document.write(sections, _probes(ask, stack, running)))
     else:
         settings = load(file)
     pinned = settings.trust.directory / "root.json"
@@ -129,12 +131,17 @@ def _try(file: Path, text: str) -> Settings:
     return settings
 
 
-def _found(ask: Asker, given: Mapping[str, Any]) -> dict[str, Any]:
+def _host(given: Mapping[str, Any]) -> str:
+    return given.get("docker_host") or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+
+
+def _found(
+    ask: Asker, given: Mapping[str, Any], running: Sequence[stacks.Running]
+) -> dict[str, Any]:
     """The stack that runs and is meant, as the configuration describes it."""
-    host = given.get("docker_host") or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
-    found = [one for one in stacks.running(host) if given.get("project") in {None, one.project}]
+    found = [one for one in running if given.get("project") in {None, one.project}]
     if found:
-        return stacks.describe(ask.choose(found))
+        return stacks.describe(ask.choose(found), running)
     folder = given.get("directory") or str(Stack().directory)
     render.line(say(Question.NO_STACK, ask.language, folder=folder))
     return {}
@@ -158,6 +165,23 @@ def _image_tag(ask: Asker, sections: Mapping[str, Mapping[str, Any]]) -> dict[st
     pattern = f'image_tag = "{tried.found.pattern}"'
     render.line(say(Question.IMAGE_TAG, ask.language, found=tried.found.text, pattern=pattern))
     return {"image_tag": tried.found.pattern}
+
+
+def _probes(
+    ask: Asker, stack: Mapping[str, Any], running: Sequence[stacks.Running]
+) -> list[dict[str, Any]]:
+    """The probe that asks as users do, where one is found; else the default one alone."""
+    (usual,) = Settings.model_fields["probe"].default
+    project = stack.get("project")
+    routes = next((one.routes for one in running if one.project == project), {})
+    doors = stacks.doors_of(stack, running)
+    found = probes.propose(usual, routes, doors, HttpProber())
+    if found is None:
+        if project:
+            render.line(say(Question.NO_PROBE, ask.language))
+        return []
+    render.line(say(Question.PROBE, ask.language, url=found.url or "", host=found.host or ""))
+    return [probes.keys(found)]
 
 
 def _addresses(given: list[str] | None) -> list[str]:

@@ -83,8 +83,8 @@ def _headline(found: Status) -> tuple[str, str]:
     if found.state not in _QUIET:
         return said, style
     healthy = "healthy; " if found.condition else ""
-    if found.refused_update and found.state is StateName.CURRENT:
-        return f"{healthy}{found.refused_update}", "bold yellow"
+    if found.state is StateName.CURRENT and (amiss := found.refused_update or found.unknown):
+        return f"{healthy}{amiss}", "bold yellow"
     if found.state is StateName.CURRENT and (found.candidate or found.waiting):
         return f"{healthy}a newer release waits", style
     return said, style

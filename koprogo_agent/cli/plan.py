@@ -38,13 +38,14 @@ _WORDS = {
 
 
 _MEETS = {
-    Way.BESIDE: "users notice nothing: the new version serves beside the old one first",
-    Way.WAIT: "requests wait, and none fails: {total}",
-    Way.CLOSED: "users cannot connect during the steps in yellow: {total}",
+    Way.BESIDE: "no request waits: the new version serves beside the old one first",
+    Way.WAIT: "requests wait: {total}; after {limit} people get a page that reloads by itself",
+    Way.CLOSED: "users are kept out during the steps in yellow: {total}",
     Way.AWAY: "what is exchanged is away while it starts: {total}",
     Way.IN_USE: "users notice nothing: they reach nothing that is exchanged",
 }
 """What users meet, by the way of the hold."""
+_CUT_OFF = "uploads, streams and WebSockets of what is exchanged are cut off"
 
 
 def plan(tag: Tag = None, config: ConfigPath = None, as_json: AsJson = False) -> None:
@@ -72,9 +73,11 @@ def _tell(found: Preview, runs: str | None) -> None:
         hot = step in found.shut_out
         render.line(f"  {number:>2}  {step:<9} {_WORDS[step]}", "yellow" if hot else "")
     render.line("")
-    render.line(_MEETS[found.hold.way].format(total=_total(found)), "bold")
+    render.line(meets(found), "bold")
     if found.hold.why:
         render.line(f"  because {found.hold.why}", "dim")
+    if found.hold.rooms:
+        render.line(f"  {_CUT_OFF}", "dim")
     render.pairs(_shares(found))
     for reference in found.to_pull:
         render.line(f"  to be pulled: {words.reference(reference)}", "dim")
@@ -83,13 +86,21 @@ def _tell(found: Preview, runs: str | None) -> None:
     render.line("nothing was pulled or changed; to do it: koprogo-agent update", "dim")
 
 
+def meets(found: Preview) -> str:
+    """What users meet, in a sentence that promises no more than is known."""
+    if not found.plan.holds:
+        return "nobody uses it yet: nothing runs"
+    return _MEETS[found.hold.way].format(total=_total(found), limit=words.span(found.limit))
+
+
 def _total(found: Preview) -> str:
     seconds = found.forecast.seconds
     return f"about {words.span(seconds)}" if seconds is not None else "not measured here yet"
 
 
 def _shares(found: Preview) -> Iterator[tuple[str, str]]:
-    for share in found.forecast.shares:
+    before = found.forecast.before
+    for share in (*found.forecast.shares, *([before] if before else [])):
         seconds = words.span(share.seconds) if share.seconds is not None else "unknown"
         yield share.what, f"{seconds}  ({share.basis})"
 
@@ -104,9 +115,11 @@ def _document(found: Preview | None, runs: str | None) -> dict[str, Any]:
         "schema_changes": found.plan.rewinds_data,
         "users": str(found.hold.way),
         "users_why": found.hold.why,
+        "waits_at_most": found.limit if found.hold.way is Way.WAIT else None,
         "steps": [{"step": str(step), "words": _WORDS[step]} for step in found.plan.steps],
         "expected_seconds": found.forecast.seconds,
         "expected": [asdict(share) for share in found.forecast.shares],
+        "before": asdict(found.forecast.before) if found.forecast.before else None,
         "to_pull": list(found.to_pull),
         "notes": list(found.notes),
     }

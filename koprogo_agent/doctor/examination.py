@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from koprogo_agent.doctor import agent, itself, machine, registry, source, stack, updaters
+from koprogo_agent.doctor import agent, hold, itself, machine, registry, source, stack, updaters
 from koprogo_agent.doctor.finding import Check, Finding, Level, Patient, fault
 from koprogo_agent.errors import AgentError
 
@@ -21,6 +21,9 @@ HERE: tuple[Check, ...] = (
     stack.database,
     stack.health,
     stack.condition,
+    hold.routes,
+    hold.beside,
+    hold.ingress_memory,
     updaters.updaters,
     itself.itself,
     itself.units,
@@ -31,7 +34,13 @@ HERE: tuple[Check, ...] = (
 """What is looked at on this machine, however the network is."""
 
 # A wrong clock makes certificates and keys look wrong: it is told before what follows from it.
-CHECKS: tuple[Check, ...] = (machine.clock, source.source, registry.image_tags, *HERE)
+CHECKS: tuple[Check, ...] = (
+    machine.clock,
+    source.source,
+    registry.image_tags,
+    hold.waiting_room,
+    *HERE,
+)
 
 
 def examine(

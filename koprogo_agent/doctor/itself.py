@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
@@ -16,6 +17,9 @@ from koprogo_agent.selfupdate.standing import OwnStanding, read_own_standing
 from koprogo_agent.update.authority import STALE_ADVICE
 
 _UNITS = Path("/etc/systemd/system")
+_SERVICE = "koprogo-agent.service"
+_SCRIPTS = Path("/usr/local/libexec/koprogo-agent")
+_SHELL = ("assemble", "end-hold", "rescue")
 _INSTALL = "/opt/koprogo-agent/current/install.sh"
 _LOOKS_IN_VAIN = timedelta(days=2)
 
@@ -58,8 +62,19 @@ def _standing(patient: Patient, standing: OwnStanding | None) -> Iterator[Findin
 
 def units(patient: Patient) -> Iterator[Finding]:  # noqa: ARG001 - the contract of a check
     """What systemd has of the agent is what its version brings; it may not write there itself."""
-    for shipped in sorted((Path(sys.prefix) / "systemd").glob("koprogo-agent*")):
-        unit = _UNITS / shipped.name
-        if unit.exists() and unit.read_bytes() != shipped.read_bytes():
-            said = f"{unit} is of another version of the agent"
-            yield warning("units", said, f"bring it up to date: sudo {_INSTALL}")
+    shipped = Path(sys.prefix) / "systemd"
+    if not (_UNITS / _SERVICE).exists():
+        return  # whoever runs it here does so in another way
+    mend = f"bring it up to date: sudo {_INSTALL}"
+    placed = [(one, _UNITS / one.name) for one in sorted(shipped.glob("koprogo-agent*"))]
+    placed += [(shipped / name, _SCRIPTS / name) for name in _SHELL]
+    for one, place in placed:
+        if not one.exists():
+            continue
+        if not place.exists():
+            yield warning("units", f"{place} is not there; this version brings it", mend)
+        elif place.read_bytes() != one.read_bytes():
+            yield warning("units", f"{place} is of another version of the agent", mend)
+    if shutil.which("docker") is None:
+        said = "there is no program docker: a hold that outlives the agent is ended by it"
+        yield warning("units", said, "install it: docker-ce-cli, or docker-cli of Debian")

@@ -39,7 +39,7 @@ def variables(patient: Patient) -> Iterator[Finding]:
     lacking = [
         one.name
         for one in used
-        if (one.required or not one.default) and one.name not in {*values, stack.image_tag_variable}
+        if one.needs_value and one.name not in {*values, stack.image_tag_variable}
     ]
     where = ", ".join(map(str, stack.env_files))
     if lacking:
@@ -55,19 +55,27 @@ def services(patient: Patient) -> Iterator[Finding]:
     A name that no service has would close nothing: users would write on while the data goes back.
     """
     stack = patient.settings.stack
-    running = patient.world.stack.containers(stack.project)
-    known = {one.service for one in running}
+    known = _names(patient, stack.project)
     if not known:
         return  # of which the check of the database tells
-    for key, names in (("ingress", stack.ingress), ("writers", stack.writers)):
-        missing = [name for name in names if name not in known]
+    proxy = stack.ingress_project or stack.project
+    behind = known if proxy == stack.project else _names(patient, proxy)
+    for key, names, where, there in (
+        ("ingress", stack.ingress, proxy, behind),
+        ("writers", stack.writers, stack.project, known),
+    ):
+        missing = [name for name in names if name not in there]
         if missing:
             yield fault(
                 f"stack.{key}",
-                f"{stack.project} has no service {', '.join(missing)}",
+                f"{where} has no service {', '.join(missing)}",
                 f"name the right ones in the configuration: {key} = […] below [stack]; there are:"
-                f" {', '.join(sorted(known))}",
+                f" {', '.join(sorted(there)) or 'none'}",
             )
+
+
+def _names(patient: Patient, project: str) -> set[str]:
+    return {one.service for one in patient.world.stack.containers(project)}
 
 
 def database(patient: Patient) -> Iterator[Finding]:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from koprogo_agent.domain.versions import Version, parse_version
 
+UNKNOWN = "adopted"
+"""Name of a deployment whose release is not known."""
+
 
 @dataclass(frozen=True)
 class ServicePin:
@@ -16,11 +19,19 @@ class ServicePin:
         image: the image reference that its container is created with.
         release: value of the agent's label on it; None where the agent did not make the container.
         healthcheck: keys of its health check that differ from the compose files.
+        digest: the same image by digest, where `image` is a tag under which an adopted container
+            was made: it may lead to another one later. Empty otherwise.
     """
 
     image: str
     release: str | None
     healthcheck: Mapping[str, str] = field(default_factory=dict)
+    digest: str = ""
+
+    @property
+    def reference(self) -> str:
+        """A reference that leads to this image and no other."""
+        return self.digest or self.image
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,9 @@ def choose(
     if not rooms:
         return Hold(Way.IN_USE, (), "no service that users reach is exchanged")
     against = _against_beside(exchange, rooms) or against_beside
-    return Hold(Way.WAIT, rooms, against) if against else Hold(Way.BESIDE, rooms)
+    if against:
+        return Hold(Way.WAIT, rooms, against)
+    return Hold(Way.BESIDE, rooms, "the schema stays, and the machine carries both versions")
 
 
 def _touched(exchange: Exchange) -> frozenset[str]:

@@ -63,13 +63,15 @@ def define(
 
     Args:
         model: the rendered compose model, without any pins.
-        images: service -> the image reference that it runs with.
+        images: service -> the image reference that it runs with; a service without one is left
+            out, as an adopted stack need not have a container of each.
         files: path -> SHA-256 of the files that are laid in the stack's folder.
         root: the stack's folder.
     """
     return {
         name: _definition(service, images[name], _mounted(service, model, files, root))
         for name, service in services(model).items()
+        if name in images
     }
 
 
@@ -133,7 +135,8 @@ def _seconds(duration: object, none: float = 30.0) -> float:
 
 def is_made_of(container: Container, pin: ServicePin) -> bool:
     """Whether a container was created with this image and this label."""
-    return (container.image, container.labels.get(RELEASE_LABEL)) == (pin.image, pin.release)
+    labelled = container.labels.get(RELEASE_LABEL) == pin.release
+    return labelled and container.image in {pin.image, pin.reference}
 
 
 def expectation(model: Model, without: Iterable[str] = ()) -> Expectation:

@@ -87,3 +87,17 @@ class Rooms(Protocol):
 
     def remove(self, project_name: str, service: str) -> None:
         """Removes a room; absent already is success."""
+
+    def note_safe(self, project_name: str, containers: Sequence[str]) -> None:
+        """Notes on the disk to which containers users may be led if the agent never comes back.
+
+        `koprogo-agent-hold.service` (systemd/end-hold) reads it; it needs no agent.
+
+        Args:
+            project_name: the compose project.
+            containers: ids of containers that have passed their gate, on data that does not go
+                back; empty: users may be led nowhere, and only the agent can end the hold.
+        """
+
+    def forget_safe(self) -> None:
+        """Removes that note: there is no hold."""

@@ -31,11 +31,23 @@ class Project:
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable that the compose files use."""
+    """A variable that the compose files use.
+
+    Attributes:
+        default: its value where none is given.
+        required: whether Compose refuses to go on without a value.
+        optional: whether the files say what to do without a value, be it nothing: `${X:-}`.
+    """
 
     name: str
     default: str
     required: bool
+    optional: bool = False
+
+    @property
+    def needs_value(self) -> bool:
+        """Whether somebody must give it a value."""
+        return self.required or not (self.default or self.optional)
 
 
 @dataclass(frozen=True)

@@ -166,7 +166,7 @@ def _render(top: Path, settings: ReleaseSettings, image_tag: str) -> Mapping[str
     given = {**settings.values, settings.image_tag_variable: image_tag}
     stack = ComposeStack(os.environ.get("DOCKER_HOST") or docker_api.DEFAULT_HOST)
     project = Project(settings.product, files[0].parent, files, environment=given)
-    wanted = {one.name: _ANY for one in stack.variables(project) if not one.default}
+    wanted = {one.name: _ANY for one in stack.variables(project) if one.needs_value}
     whole = Project(settings.product, files[0].parent, files, environment=wanted | given)
     return stack.render(whole)
 

@@ -120,7 +120,12 @@ class Stack(Section):
         description="its value: {version} becomes 1.2.3, {tag} becomes v1.2.3",
     )
     ingress: tuple[Name, ...] = Field(
-        ("traefik",), description="services through which users come in; closed by the fence"
+        ("traefik",), description="services through which users come in"
+    )
+    ingress_project: ProjectName | None = Field(
+        None,
+        description="compose project of the ingress, where that is another one: it is asked, never"
+        " stopped or changed",
     )
     writers: tuple[Name, ...] = Field(
         ("backend",), min_length=1, description="services that write to the database"
@@ -130,6 +135,11 @@ class Stack(Section):
         pattern=r"^(?:unix|tcp|npipe)://",
         description="address of the Docker engine; unset means the engine's usual socket",
     )
+
+    @property
+    def own_ingress(self) -> tuple[str, ...]:
+        """The services of this project that users come in through: those that may be stopped."""
+        return () if self.ingress_project else self.ingress
 
 
 class Database(Section):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
 from koprogo_agent.settings import Settings
+from koprogo_agent.settings.sections import Probe
 
 _HEAD = """\
 # koprogo-agent: what differs from the defaults. All keys: config.example.toml in its documentation;
@@ -16,13 +17,16 @@ _HEAD = """\
 """
 
 
-def write(sections: Mapping[str, Mapping[str, Any]]) -> str:
+def write(
+    sections: Mapping[str, Mapping[str, Any]], probes: Iterable[Mapping[str, Any]] = ()
+) -> str:
     """A configuration file with these keys.
 
     Args:
         sections: section -> key -> value; keys with their default are left out.
+        probes: key -> value of each probe; none: the default one.
     """
-    return "\n".join([_HEAD, *_lines(sections)])
+    return "\n".join([_HEAD, *_lines(sections), *_probe_lines(probes)])
 
 
 def _lines(sections: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -41,6 +45,17 @@ def _lines(sections: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         yield ""
 
 
+def _probe_lines(probes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for probe in probes:
+        yield "[[probe]]"
+        for key, value in probe.items():
+            yield f"# {Probe.model_fields[key].description}"
+            yield f"{key} = {_value(value)}"
+        yield ""
+
+
 def _value(value: object) -> str:
-    """A text, number or list as TOML has it: JSON's form, but for one character of texts."""
+    """A value as TOML has it: JSON's form, but for tables, and one character of texts."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_value(k)} = {_value(v)}" for k, v in value.items()) + "}"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -23,6 +23,8 @@ class Question(StrEnum):
     NO_STACK = "no stack"
     NOTHING_RESTARTS = "nothing restarts"
     IMAGE_TAG = "image tag"
+    PROBE = "probe"
+    NO_PROBE = "no probe"
     TRUST = "trust"
     SHA256 = "sha256"
     NOTIFY = "notify"
@@ -59,6 +61,25 @@ _WORDS: dict[Question, dict[Language, str]] = {
         _F: "Le registre a les images sous {found} ; la configuration contient donc : {pattern}",
         _N: "Het register heeft de images onder {found}; in de configuratie staat dus: {pattern}",
         _D: "Die Registry hat die Images unter {found}; die Konfiguration enthält daher: {pattern}",
+    },
+    Question.PROBE: {
+        _E: "Users count as in when {url} answers for {host}, so the configuration says that.",
+        _F: "Les utilisateurs sont considérés comme servis quand {url} répond pour {host} ; la"
+        " configuration le dit donc.",
+        _N: "Gebruikers kunnen binnen wanneer {url} antwoordt voor {host}; dat staat dus in de"
+        " configuratie.",
+        _D: "Benutzer kommen herein, wenn {url} für {host} antwortet; so steht es daher in der"
+        " Konfiguration.",
+    },
+    Question.NO_PROBE: {
+        _E: "The ingress did not answer as users ask, so nothing asks it: add url and host to a"
+        " [[probe]].",
+        _F: "Le point d'entrée n'a pas répondu comme aux utilisateurs ; rien ne l'interroge :"
+        " ajoutez url et host à un [[probe]].",
+        _N: "De ingress antwoordde niet zoals gebruikers vragen, dus niets bevraagt hem: voeg url"
+        " en host toe aan een [[probe]].",
+        _D: "Der Ingress hat nicht so geantwortet, wie Benutzer fragen; daher fragt ihn nichts:"
+        " Ergänzen Sie url und host in einem [[probe]].",
     },
     Question.NOTHING_RESTARTS: {
         _E: "It is adopted as it runs; nothing is restarted.",

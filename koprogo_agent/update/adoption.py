@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from dotenv import dotenv_values
 
-from koprogo_agent.domain.deployment import Deployment, ServicePin
+from koprogo_agent.domain.deployment import UNKNOWN, Deployment, ServicePin
 from koprogo_agent.domain.gate import Container
 from koprogo_agent.domain.overlay import RELEASE_LABEL, mounted_paths, repository, services
 from koprogo_agent.domain.trust import VerifiedRelease
@@ -21,9 +21,6 @@ from koprogo_agent.settings import Settings
 from koprogo_agent.update.job import project
 from koprogo_agent.update.releases import Offer, Releases
 from koprogo_agent.update.world import World
-
-UNKNOWN = "adopted"
-"""Name of a deployment whose release is not known."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +56,7 @@ class Adoption:
             image_tag=image_tag,
             files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
             compose_files=self.settings.stack.compose_files,
-            pins={
-                one.service: ServicePin(one.image, one.labels.get(RELEASE_LABEL))
-                for one in containers
-            },
+            pins={one.service: self._pin(one) for one in containers},
             migrations=self.world.source.tree_id(release.commit, path) if release else None,
             works_with=manifest.migrations.works_with if manifest else (),
             era=release.era if release else "",
@@ -98,6 +92,14 @@ class Adoption:
     def _digests(self, containers: Iterable[Container]) -> set[str]:
         found = (self.world.images.find(one.image_id) for one in containers)
         return {digest for image in found if image for digest in image.digests}
+
+    def _pin(self, container: Container) -> ServicePin:
+        """A tag may lead elsewhere by the time that the image is gone back to."""
+        image = self.world.images.find(container.image_id)
+        mine = repository(container.image)
+        known = image.digests if image and "@" not in container.image else ()
+        digest = next((one for one in known if repository(one) == mine), "")
+        return ServicePin(container.image, container.labels.get(RELEASE_LABEL), digest=digest)
 
     def _operator_tag(self) -> str:
         variable = self.settings.stack.image_tag_variable

@@ -18,6 +18,7 @@ _DRAINING = 0.5
 
 
 _NONE = "no request waits"
+_ESTIMATE = "an estimate"
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,15 @@ class Share:
 
 @dataclass(frozen=True)
 class Forecast:
-    """The time for which users are expected to wait, in its parts."""
+    """The time for which users are expected to wait.
+
+    Attributes:
+        shares: its parts.
+        before: how long they waited the last time that an operation took the same way here.
+    """
 
     shares: tuple[Share, ...]
+    before: Share | None = None
 
     @property
     def seconds(self) -> float | None:
@@ -59,18 +66,35 @@ def forecast(
         database: bytes of the database, or None where it does not answer.
         settling: seconds for which the gate wants to see the stack healthy.
     """
+    return Forecast(tuple(_shares(plan, hold, past, database, settling)), _before(hold, past))
+
+
+def _shares(
+    plan: Plan, hold: Hold, past: Sequence[PastOperation], database: int | None, settling: float
+) -> Iterator[Share]:
     match hold.way:
         case Way.BESIDE:
-            return Forecast((Share("the new version serves beside the old one", 0, _NONE),))
+            yield Share("the new version serves beside the old one", 0, _NONE)
         case Way.IN_USE:
-            return Forecast((Share("nothing that users reach is exchanged", 0, _NONE),))
+            yield Share("nothing that users reach is exchanged", 0, _NONE)
         case Way.AWAY:
-            return Forecast((_last("the services are exchanged", past, Step.SWITCH, "seconds"),))
+            yield _last("the services are exchanged", past, Step.SWITCH, "seconds")
         case Way.CLOSED:
-            stopping = Share("ingress and writers stop and start", _STOPPING, "as a rule")
-        case _:
-            stopping = Share("the old version answers its last requests", _DRAINING, "as a rule")
-    return Forecast((stopping, *_waiting(plan, past, database, settling)))
+            yield Share("ingress and writers stop and start", _STOPPING, _ESTIMATE)
+            yield from _waiting(plan, past, database, settling)
+        case Way.WAIT:
+            yield Share("the old version answers its last requests", _DRAINING, _ESTIMATE)
+            yield from _waiting(plan, past, database, settling)
+
+
+def _before(hold: Hold, past: Sequence[PastOperation]) -> Share | None:
+    """What users really met the last time."""
+    for one in past:
+        met = one.operation.met
+        if met is not None and one.operation.fact(Step.HOLD, "way") == hold.way:
+            seconds = met.away if hold.way in {Way.CLOSED, Way.AWAY} else met.waited
+            return Share("the last time so", seconds, f"measured with {one.operation.tag}")
+    return None
 
 
 def _waiting(
@@ -79,7 +103,7 @@ def _waiting(
     if Step.POINT in plan.steps:
         size = database if database is not None else _newest(past, Step.BUDGET, "database")[0]
         seconds = size / _POINT_BYTES_PER_SECOND if size is not None else None
-        yield Share("the rollback point is made", seconds, "about 1 GB/s")
+        yield Share("the rollback point is made", seconds, f"{_ESTIMATE}: 1 GB/s")
     if Step.MIGRATE in plan.steps:
         yield _last("the migration runs", past, Step.REHEARSE, "migrate_seconds")
     yield _last("the new version starts", past, Step.REHEARSE, "start_seconds")

@@ -121,7 +121,7 @@ class HealthMonitor:
     def _needed(self) -> set[str]:
         """Services without which there is no KoproGo, also where an adopted one did not run."""
         stack = self._settings.stack
-        needed = {*stack.ingress, *stack.writers, self._settings.database.service}
+        needed = {*stack.own_ingress, *stack.writers, self._settings.database.service}
         return needed & self._deployed
 
     @property

@@ -50,13 +50,13 @@ def plan_hold(world: World, settings: Settings, ahead: Ahead) -> Hold:
         depends_on=depends_on(ahead.model),
         changed=ahead.changed,
         writers=frozenset(stack.writers),
-        ingress=frozenset(stack.ingress),
+        ingress=frozenset(stack.own_ingress),
         stops_writers=ahead.plan.rewinds_data,
         serving=frozenset(running),
     )
     routes = routes_of(ahead.containers)
     against = "" if exchange.stops_writers else _against_beside(world, settings, ahead, routes)
-    stuck = ahead.stuck or _unread(ahead.model, stack.ingress)
+    stuck = ahead.stuck or _unread(ahead.model, stack.own_ingress)
     return choose(exchange, routes, against_beside=against, stuck=stuck)
 
 

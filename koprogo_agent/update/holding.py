@@ -16,11 +16,14 @@ from koprogo_agent.domain.plan import Step
 from koprogo_agent.domain.states import Course
 from koprogo_agent.errors import RetryLater
 from koprogo_agent.settings import Settings
+from koprogo_agent.update.hold_plan import routes_of
 from koprogo_agent.update.job import Job, running_of
 from koprogo_agent.update.world import World
 
 log = structlog.get_logger()
 
+NO_ROUTE = "room.no_route"
+"""Code of the fault that an ingress does not hand a route over."""
 _TAKEN_WITHIN = 15.0
 """Seconds within which an ingress must hand a route over: Traefik takes 1.3 to 3.9."""
 _GIVEN_BACK_WITHIN = 30.0
@@ -36,6 +39,13 @@ _STEP = 0.1
 """Seconds from one question to the next; each costs the engine and the ingress a few of theirs."""
 
 
+def ingress_of(world: World, settings: Settings) -> tuple[str, ...]:
+    """The containers through which users come in, of whatever project."""
+    stack = settings.stack
+    containers = world.stack.containers(stack.ingress_project or stack.project)
+    return tuple(one.id for one in containers if one.service in stack.ingress)
+
+
 def way_in_force(job: Job) -> Way:
     """What users meet now: the way of the hold until the step `release`, else `IN_USE`."""
     state = job.operation.state
@@ -48,7 +58,7 @@ def way_in_force(job: Job) -> Way:
 def closed_services(job: Job) -> frozenset[str]:
     """The services that stay stopped for now: the ingress, where there is no better way."""
     closed = way_in_force(job) is Way.CLOSED
-    return frozenset(job.settings.stack.ingress) if closed else frozenset()
+    return frozenset(job.settings.stack.own_ingress) if closed else frozenset()
 
 
 def users_wait(job: Job) -> bool:
@@ -69,8 +79,10 @@ def users_come_in(job: Job) -> bool:
     the engine calls healthy only.
     """
     match way_in_force(job):
+        case Way.CLOSED if job.settings.stack.ingress_project:
+            return _writers_are_routed(job)  # the ingress is not ours to stop
         case Way.CLOSED:
-            return bool(running_of(job, job.settings.stack.ingress))
+            return bool(running_of(job, job.settings.stack.own_ingress))
         case Way.WAIT:
             return not _rooms_stand(job) and _writers_are_routed(job)
         case Way.BESIDE | Way.AWAY | Way.IN_USE:
@@ -79,7 +91,7 @@ def users_come_in(job: Job) -> bool:
 
 def close_ingress(job: Job) -> None:
     """Stops the ingress first, so that requests under way still find a backend, then writers."""
-    job.world.stack.stop(job.settings.stack.project, job.settings.stack.ingress)
+    job.world.stack.stop(job.settings.stack.project, job.settings.stack.own_ingress)
     stop_writers(job)
 
 
@@ -96,7 +108,10 @@ def hold_again(job: Job) -> dict[str, str]:
     """
     keep_rooms(job)
     if way_in_force(job) is Way.WAIT:
-        close_rooms(job, job.operation.fact(Step.HOLD, "rooms") or ())
+        names = job.operation.fact(Step.HOLD, "rooms") or ()
+        if not _rooms_stand(job):
+            put_up_rooms(job, names)
+        close_rooms(job, names)
         stop_writers(job)
     else:
         close_ingress(job)
@@ -106,6 +121,29 @@ def hold_again(job: Job) -> dict[str, str]:
 def runs_of(job: Job) -> dict[str, str]:
     """Service -> the run of its room, by which a restart of it is noticed later."""
     return {one.service: one.run for one in job.world.rooms.seen(job.settings.stack.project)}
+
+
+def note_safe(job: Job) -> None:
+    """Notes that users may be led to what routed services, writers and ingress run now.
+
+    Whoever ends the hold without the agent goes by it: say it only of what has passed its gate, on
+    data that does not go back, and never while a step changes either.
+    """
+    stack = job.settings.stack
+    containers = job.world.stack.containers(stack.project)
+    names = {*routes_of(containers), *stack.writers, *stack.own_ingress}
+    job.world.rooms.note_safe(stack.project, [o.id for o in containers if o.service in names])
+
+
+def note_beside_safe(job: Job) -> None:
+    """The same of the containers beside, which have passed their gate."""
+    project = job.settings.stack.project
+    job.world.rooms.note_safe(project, [one.id for one in job.world.stack.beside(project)])
+
+
+def note_nothing_safe(job: Job) -> None:
+    """Notes that users may be led nowhere: from here on only the agent can end the hold."""
+    job.world.rooms.note_safe(job.settings.stack.project, ())
 
 
 def put_up_rooms(job: Job, names: Iterable[str]) -> None:
@@ -125,7 +163,7 @@ def put_up_rooms(job: Job, names: Iterable[str]) -> None:
     put_up = world.rooms.put_up_again if held else world.rooms.put_up
     for name in names:
         put_up(project, name, made[name].id, job.settings.hold.limit)
-    ingress = tuple(one.id for one in made.values() if one.service in job.settings.stack.ingress)
+    ingress = ingress_of(world, job.settings)
     for name in names:
         _until(
             world,
@@ -133,7 +171,7 @@ def put_up_rooms(job: Job, names: Iterable[str]) -> None:
             _TAKEN_WITHIN,
             RetryLater(
                 f"the ingress does not hand the route of {name} over to a waiting room",
-                code="room.no_route",
+                code=NO_ROUTE,
             ),
         )
 
@@ -204,8 +242,7 @@ def give_routes_back(world: World, settings: Settings) -> None:
     lead to.
     """
     project = settings.stack.project
-    containers = world.stack.containers(project)
-    ingress = tuple(one.id for one in containers if one.service in settings.stack.ingress)
+    ingress = ingress_of(world, settings)
     names = [room.service for room in world.rooms.seen(project)]
     deadline = world.clock.monotonic() + _GIVEN_BACK_WITHIN
     for name in names:
@@ -237,8 +274,9 @@ def let_through(world: World, settings: Settings) -> None:
     stack = settings.stack
     led_to = (one.service for one in world.rooms.seen(stack.project))
     world.stack.start(stack.project, (*stack.writers, *led_to))
-    world.stack.start(stack.project, stack.ingress)
+    world.stack.start(stack.project, stack.own_ingress)
     give_up_rooms(world, settings)
+    world.rooms.forget_safe()
 
 
 def give_up_rooms(world: World, settings: Settings) -> None:
@@ -262,6 +300,8 @@ def end_stray_hold(world: World, settings: Settings) -> None:
     if rooms:
         log.warning("hold.stray", rooms=[one.service for one in rooms])
         let_through(world, settings)
+    else:
+        world.rooms.forget_safe()
 
 
 # --- inside

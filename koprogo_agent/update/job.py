@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from koprogo_agent.domain.deployment import Deployment, unchanged_services
+from koprogo_agent.domain.overlay import services
 from koprogo_agent.domain.plan import Kind
 from koprogo_agent.domain.states import Course, Truth
 from koprogo_agent.domain.trust import VerifiedRelease
@@ -112,6 +113,14 @@ def model_of(job: Job, deployment: Deployment) -> Mapping[str, Any]:
     if key not in job.models:
         job.models[key] = job.world.stack.render(staged_project(job, deployment))
     return job.models[key]
+
+
+def absent_services(job: Job, deployment: Deployment) -> frozenset[str]:
+    """Services of its files that it does not run: those without a container in an adopted stack.
+
+    `docker container prune` takes a one-shot that has ended, for one.
+    """
+    return frozenset(services(model_of(job, deployment))) - deployment.pins.keys()
 
 
 def previous_of(job: Job) -> Deployment:

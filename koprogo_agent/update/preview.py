@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from koprogo_agent.domain.hold import Hold, Way
@@ -17,6 +17,7 @@ from koprogo_agent.update.hold_plan import Ahead, plan_hold
 from koprogo_agent.update.job import project
 from koprogo_agent.update.journal import PastOperation
 from koprogo_agent.update.looking import closed_gate_policy
+from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.planning import order_update
 from koprogo_agent.update.requests import Requests
 
@@ -33,6 +34,7 @@ class Preview:
         plan: its steps.
         hold: how its users are kept from noticing it.
         forecast: what it would cost them.
+        limit: seconds for which a request waits at most, where requests wait.
         to_pull: images that are not here yet, as far as the manifest names them.
         notes: what a person should know besides.
     """
@@ -41,6 +43,7 @@ class Preview:
     plan: Plan
     hold: Hold
     forecast: Forecast
+    limit: float
     to_pull: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -64,20 +67,23 @@ def preview(engine: Engine, tag: str | None) -> Preview | None:
         return None
     order = order_update(engine.world, engine.settings, release, engine.journal.installed)
     past = engine.journal.past(_RECENT)
-    hold = _hold(engine, order.plan, release, _kept_its_routes(past))
+    tried = next(_tried(past), None)
+    no_route = tried.get("no_route") if tried else ""
+    hold = _hold(engine, order.plan, release, f"last time, {no_route}" if no_route else "")
     settled = closed_gate_policy(engine.settings).settled
     expected = forecast(order.plan, hold, past, _database(engine), settled)
     images = release.manifest.images.values() if release.manifest else ()
     absent = [one.reference for one in images if engine.world.images.find(one.reference) is None]
-    return Preview(release, order.plan, hold, expected, tuple(absent), tuple(_notes(engine)))
+    limit, notes = engine.settings.hold.limit, tuple(_notes(engine, hold, tried is None))
+    return Preview(release, order.plan, hold, expected, limit, tuple(absent), notes)
 
 
-def _kept_its_routes(past: Sequence[PastOperation]) -> str:
-    """Why no waiting room can be had, where the last operation that wanted one got none."""
-    held = (one.operation.facts.get(Step.HOLD) for one in past)
-    last = next((facts for facts in held if facts), {})
-    reason = last.get("no_route")
-    return f"last time, {reason}" if reason else ""
+def _tried(past: Iterable[PastOperation]) -> Iterator[Facts]:
+    """What became of each try to have rooms take the routes here, newest first."""
+    for one in past:
+        held = one.operation.facts.get(Step.HOLD, {})
+        if held.get("rooms") or held.get("no_route"):
+            yield held
 
 
 def _hold(engine: Engine, plan: Plan, release: VerifiedRelease, stuck: str) -> Hold:
@@ -92,10 +98,10 @@ def _hold(engine: Engine, plan: Plan, release: VerifiedRelease, stuck: str) -> H
     changed = {
         name
         for name, pin in installed.pins.items()
-        if wanted.get(repository(pin.image), pin.image) != pin.image
+        if wanted.get(repository(pin.image), pin.image) not in {pin.image, pin.digest}
     }
     if release.manifest is None:
-        changed = set(installed.pins) - set(settings.stack.ingress) - {settings.database.service}
+        changed = set(installed.pins) - {*settings.stack.own_ingress, settings.database.service}
     containers = world.stack.containers(settings.stack.project)
     ahead = Ahead(plan, model, frozenset(changed), containers, stuck=stuck)
     return plan_hold(world, settings, ahead)
@@ -109,7 +115,13 @@ def _database(engine: Engine) -> int | None:
         return None  # it does not run; the update would find out
 
 
-def _notes(engine: Engine) -> Iterator[str]:
+def _notes(engine: Engine, hold: Hold, untried: bool) -> Iterator[str]:  # noqa: FBT001 - a fact
     live = engine.journal.live()
     if live is not None:
         yield f"the {live.kind} of {live.tag} is brought to its end first"
+    room = engine.settings.hold.image
+    if hold.rooms and engine.world.images.find(room) is None:
+        name = room.split("@")[0]
+        yield f"{name} is to be pulled as well; if it cannot be, users notice the update"
+    if hold.rooms and untried:
+        yield "whether the ingress hands its routes over was not tried here yet; else users notice"

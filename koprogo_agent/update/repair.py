@@ -120,11 +120,11 @@ class Repair:
         known: dict[str, str] = {}
         for one in self._former():
             for pin in one.pins.values():
-                image = find(pin.image)
+                image = find(pin.reference)
                 if image is not None:
                     known.setdefault(image.id, one.tag)
         for pin in installed.pins.values():
-            image = find(pin.image)
+            image = find(pin.reference)
             known.pop(image.id if image else "", None)
         return known
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.gate import Expectation, GatePolicy
@@ -171,7 +172,7 @@ class ScratchStack:
 def _model(job: Job, deployment: Deployment, staged: str) -> ScratchModel:
     rendered = model_of(job, deployment)
     pinned = {
-        name: {**service, "image": deployment.pins[name].image}
+        name: {**service, "image": _image(deployment, name, service)}
         for name, service in services(rendered).items()
     }
     settings = job.settings
@@ -203,3 +204,9 @@ def _mode(path: Path) -> int:
         return path.stat().st_mode
     except OSError:
         return 0
+
+
+def _image(deployment: Deployment, name: str, service: Mapping[str, Any]) -> str:
+    """What runs; where an adopted stack has no such container, what its files say."""
+    pin = deployment.pins.get(name)
+    return pin.reference if pin else str(service.get("image", ""))

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from koprogo_agent.domain.choose import Waits
 from koprogo_agent.domain.condition import Condition
-from koprogo_agent.domain.deployment import Deployment, can_go_back
+from koprogo_agent.domain.deployment import UNKNOWN, Deployment, can_go_back
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.journal import Journal
@@ -75,8 +75,9 @@ class Status:
             return f"{self.state}: {self.held.reason}"
         if self.state is StateName.STALE and self.trust and self.trust.stale:
             return f"{self.state}: {self.trust.stale}"
-        refused = f"; {self.refused_update}" if self.refused_update else ""
-        return f"{self.state}: {self.installed or 'nothing is installed'}{refused}"
+        more = self.refused_update or self.unknown
+        said = f"; {more}" if more else ""
+        return f"{self.state}: {self.installed or 'nothing is installed'}{said}"
 
     @property
     def down(self) -> str:
@@ -96,6 +97,16 @@ class Status:
         return self.drift.cause if self.drift and not self.down else ""
 
     @property
+    def unknown(self) -> str:
+        """That nobody can tell whether what runs is up to date; empty where its release is known.
+
+        It was adopted, and no release that is accepted here could be compared with it.
+        """
+        if self.installed != UNKNOWN or self.candidate is not None or self.waiting:
+            return ""
+        return "what runs was adopted and is no known release; none is accepted here yet"
+
+    @property
     def refused_update(self) -> str:
         """That the newest release is refused here, and why; empty where another one is next."""
         if self.candidate is not None:
@@ -107,6 +118,8 @@ class Status:
             return ""
         for refusal in self.refusals[:1]:
             why = f"{refusal.message} ({refusal.code})"
+            if self.unknown:
+                return f"{self.unknown}: {refusal.tag}: {why}"
             return f"an update exists and is refused: {refusal.tag}: {why}"
         return ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -169,10 +170,12 @@ def test_invalid_files(ground: Ground, stack: Stack) -> None:
 
 def test_variables(ground: Ground, stack: Stack) -> None:
     """Each with its default, and whether compose demands a value."""
-    text = '{"services": {"backend": {"environment": {"A": "${A:-1}", "B": "${B}"}}}}'
+    used = {"A": "${A:-1}", "B": "${B}", "C": "${C:-}"}
+    text = json.dumps({"services": {"backend": {"environment": used}}})
     found = {variable.name: variable for variable in stack.variables(more(ground, text))}
     assert (found["A"].default, found["A"].required) == ("1", False)
     assert (found["B"].default, found["B"].required) == ("", False)
+    assert [found[name].needs_value for name in "ABC"] == [False, True, False]
     unpinned = replace(ground.project, files=ground.project.files[:-1])
     assert "IMAGE_TAG" in {variable.name for variable in stack.variables(unpinned)}
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from koprogo_agent.cli.exits import Exit
+from koprogo_agent.domain.deployment import UNKNOWN
 from koprogo_agent.domain.states import Outcome
-from koprogo_agent.update.adoption import UNKNOWN
 from koprogo_agent.update.requests import Requests
 from koprogo_agent.wiring import JOURNAL
 from tests.instance import Instance

@@ -38,6 +38,11 @@ def test_the_pattern_of_image_tags_is_the_registrys(lab: Lab, tmp_path: Path) ->
     )
     done = type_in(("koprogo-agent", *words), environment, tmp_path, 120)
     assert done.returncode == 0, done.stdout + done.stderr
-    stack = tomllib.loads(file.read_text())["stack"]
+    written = tomllib.loads(file.read_text())
+    stack = written["stack"]
     assert (stack["directory"], stack["image_tag"]) == (str(tree), "{tag}")
     assert "The registry has the images under v9.9.9" in done.stdout
+    (probe,) = written["probe"]
+    assert probe["url"] == f"{lab.stack.url}/api/v1/health"
+    assert (probe["host"], probe["service"]) == (lab.stack.api_domain, "backend")
+    assert "Users count as in when" in done.stdout

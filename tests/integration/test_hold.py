@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from koprogo_agent.domain.states import Outcome
+from koprogo_agent.update.preview import preview
 from tests.instance import Instance, Seen
 from tests.lab.client import Client, Tally
 from tests.lab.engine import Engine
@@ -34,8 +35,11 @@ def updated(instance: Instance, kind: Kind) -> tuple[Seen, Outcome | None, Tally
     with Client(lab.stack, rate=40, writes=0.3, connections=FEW) as client:
         with instance.engine(seen) as engine:
             lab.publisher.publish(kind)
+            planned = preview(engine, None)
             ran = engine.tick()
         assert ran is not None, seen.failures
+        assert planned is not None
+        assert planned.hold.way == seen.facts["hold"]["way"]
     assert not client.lost(lab.stack)
     assert not client.tally().repeated
     return seen, ran.outcome, client.tally()

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import pytest
 
 from koprogo_agent.domain.armour import Kind as KeyKind
+from koprogo_agent.domain.deployment import UNKNOWN
 from koprogo_agent.domain.states import Outcome
-from koprogo_agent.update.adoption import UNKNOWN
 from tests.desks import Workshop
 from tests.instance import Instance
 from tests.lab.lab import Lab
@@ -54,11 +54,19 @@ def test_until_then_the_agent_adopts_and_says_why_it_installs_nothing(life: Life
     assert "there is no trust root" in life.types("check")
     kept.rename(root)
 
+    lax = life.instance.changed(trust={"require_manifest": False, "require_freshness": False})
+    lax.type("check")
+    first = lax.type("status").stdout.splitlines()[0]
+    assert "up to date" not in first
+    assert "what runs was adopted and is no known release; none is accepted here yet" in first
+    assert "tag v1.0.0 is not signed" in first
+
     life.instance.lab.publisher.publish(Kind.LEGACY_UNSIGNED)
     watched = watch(life.instance)
     assert (watched.ran, watched.restarted) == (None, set())
     assert installed(life.instance) == UNKNOWN
     assert "v1.0.1 (tag.unsigned)" in life.types("status")
+    assert "up to date" not in life.types("status")
     assert "tag v1.0.1 is not signed  [tag.unsigned]" in life.types("why")
 
 

@@ -51,6 +51,7 @@ def assert_nothing_left(instance: Instance) -> None:
     assert {box.project for box in machine.boxes} <= {PROJECT}
     assert not [box for box in machine.boxes if box.one_off]
     assert not machine.rooms
+    assert machine.safe is None
     assert set(machine.servers) <= {PROJECT}
     assert set(machine.servers[PROJECT].databases) == {APPLICATION}
 

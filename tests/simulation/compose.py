@@ -50,7 +50,9 @@ class SimStack:
             for name, kind, value in _VARIABLE.findall(self._text(path)):
                 if name:
                     default = value if kind.endswith("-") else ""
-                    found[name] = Variable(name, default, kind.endswith("?"))
+                    found[name] = Variable(
+                        name, default, kind.endswith("?"), optional=kind.endswith("-")
+                    )
         return tuple(found.values())
 
     def has_start_interval(self) -> bool:

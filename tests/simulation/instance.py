@@ -139,6 +139,7 @@ class Instance:
         errors: what ticks have raised.
         deaths: how often the agent was killed.
         power_cuts: whether the machine loses power when the agent is killed.
+        while_away: called while no agent runs, after its death.
     """
 
     def __init__(
@@ -150,6 +151,7 @@ class Instance:
         self.errors: list[AgentError] = []
         self.deaths = 0
         self.power_cuts = False
+        self.while_away: Callable[[], None] | None = None
         self.start()
 
     @classmethod
@@ -206,6 +208,8 @@ class Instance:
             self.journal.close()
             if self.power_cuts:
                 self.scene.machine.crash_of_power()
+            if self.while_away is not None:
+                self.while_away()
             self._start_until_alive()
         return None
 

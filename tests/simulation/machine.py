@@ -116,6 +116,7 @@ class Machine:
         boxes: in the order in which they were made.
         servers: project -> its PostgreSQL, which outlives the container as its volume does.
         rooms: service -> its waiting room.
+        safe: ids of the containers to which users may be led without the agent; None: no hold.
         buckets: projects in whose storage the bucket was made.
         middle: called in the middle of effects that have one, so that a fault can strike there.
         busy: called whenever a second has gone by, for those who use what runs here.
@@ -126,6 +127,7 @@ class Machine:
         self.boxes: list[Box] = []
         self.servers: dict[str, Server] = {}
         self.rooms: dict[str, SimRoom] = {}
+        self.safe: tuple[str, ...] | None = None
         self.buckets: set[str] = set()
         self.middle: Callable[[str], None] = nothing
         self.busy: Callable[[], None] | None = None

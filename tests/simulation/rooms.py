@@ -83,7 +83,7 @@ class SimRooms:
                 service=one.service,
                 run=f"{one.made}/{one.restarts}",
                 answers=one.up,
-                closed=one.up and one.closed,
+                closed=one.up and one.closed and not one.leaving,
                 passing=one.passing,
                 longest=one.longest if one.up else 0.0,
             )
@@ -121,13 +121,21 @@ class SimRooms:
         if self._of(project_name, service) is not None:
             self._machine.rooms.pop(service)
 
+    def note_safe(self, project_name: str, containers: Sequence[str]) -> None:  # noqa: ARG002 - the port's
+        """Remembers where users may be led without the agent."""
+        self._machine.safe = tuple(containers)
+
+    def forget_safe(self) -> None:
+        """There is no hold."""
+        self._machine.safe = None
+
     # --- inside
 
     def _put_up(self, wanted: SimRoom) -> None:
         if self._box(wanted.leads_to) is None:
             raise RetryLater(f"{wanted.service} has no container", code="room.failed")
         there = self._of(wanted.project, wanted.service)
-        if there is None:
+        if there is None or there.leaving:
             if self._images.program(IMAGE) is None:
                 raise RetryLater(f"no such image: {IMAGE}", code="image.absent")
             self._made += 1
@@ -149,3 +157,36 @@ class SimRooms:
         if room is None or not room.up:
             raise RetryLater(f"the room of {service} does not answer", code="room.silent")
         return room
+
+
+def end_hold(machine: Machine, *, whole: bool) -> set[str]:
+    """Does what systemd/end-hold does while there is no agent; the versions users are led to.
+
+    Args:
+        machine: the machine.
+        whole: whether the agent stays away for long enough that rooms are removed, too.
+    """
+    boxes = [box for box in machine.boxes if box.id in (machine.safe or ())]
+    if not boxes or len(boxes) < len(machine.safe or ()):
+        return set()
+    for box in boxes:
+        machine.start(box)
+    machine.pass_time(_HEALTHY_WITHIN)
+    for room in list(machine.rooms.values()):
+        found = [box for box in boxes if box.service == room.service and box.serves]
+        if found and room.up:
+            room.leads_to, room.closed = found[0].id, False
+            room.leaving = not found[0].one_off
+    machine.pass_time(_MINUTE)
+    if whole:
+        aside = [name for name, room in machine.rooms.items() if room.leaving]
+        for name in aside:
+            del machine.rooms[name]
+        if not machine.rooms:
+            machine.safe = None
+    machine.pass_time(_MINUTE)
+    return {f"v{box.program.version}" for box in boxes if box.service == "backend"}
+
+
+_HEALTHY_WITHIN = 30.0
+_MINUTE = 60.0

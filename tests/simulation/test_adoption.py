@@ -63,3 +63,42 @@ def test_a_tag_that_moved_under_a_container_is_not_taken_for_it(
     assert installed is not None
     written = {installed.pins[name].image.partition("@")[0] for name in ("backend", "frontend")}
     assert written == {BACKEND, FRONTEND}, "each by its digest"
+
+
+def test_what_runs_is_gone_back_to_by_digest(tmp_path: Path) -> None:
+    """The tag of the branch leads elsewhere by then; what comes back is what ran."""
+    made = by_hand(tmp_path, legacy=False)
+    made.settle()
+    made.scene.publisher.publish("1.1.0", schema=True, backend={"exits": "in production"})
+    move(made, "1.1.0")
+    for name in (BACKEND, FRONTEND):
+        made.scene.images.pull(f"{name}:{MOVING}", lambda _: None)
+    made.settle()
+    assert made.quarantined == {"v1.1.0"}
+    assert made.installed == made.running == "v1.0.0", made.watcher.failures
+    assert made.engine.drift() == ()
+
+    changed = made.ids
+    made.scene.publisher.publish("1.2.0")
+    made.settle()
+    assert made.installed == made.running == "v1.2.0", made.watcher.failures
+    assert {name for name, one in made.ids.items() if changed[name] != one} <= {
+        "backend",
+        "frontend",
+    }
+
+
+@pytest.mark.parametrize("bad", [False, True])
+def test_a_container_that_was_pruned_before_adoption(tmp_path: Path, *, bad: bool) -> None:
+    """A one-shot that has ended, such as the one that makes the bucket: it is nobody's fault."""
+    made = by_hand(tmp_path, legacy=False)
+    box = made.scene.machine.one(made.settings.stack.project, "bootstrap")
+    assert box is not None
+    made.scene.machine.remove(box)
+    made.settle()
+    assert "bootstrap" not in made.ids
+    traits = {"exits": "in production"} if bad else {}
+    made.scene.publisher.publish("1.1.0", schema=True, backend=traits)
+    made.settle()
+    wanted = "v1.0.0" if bad else "v1.1.0"
+    assert made.installed == made.running == wanted, made.watcher.failures

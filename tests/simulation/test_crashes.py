@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 
@@ -19,7 +20,8 @@ from koprogo_agent.update.runner import Ran
 from tests.simulation.checks import assert_rules_kept, assert_sound, is_held
 from tests.simulation.faults import KINDS, Taps
 from tests.simulation.instance import TICK, Instance
-from tests.simulation.people import PROJECT
+from tests.simulation.people import PROJECT, way_in
+from tests.simulation.rooms import end_hold
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,10 @@ OPERATIONS = {
 }
 
 
+_AFTERWARDS = 20
+"""Instants after the last note of a hold within which it has ended."""
+
+
 @dataclass(frozen=True)
 class End:
     """How a run ended: what serves then, and whether the agent waits for a person."""
@@ -141,7 +147,14 @@ class Prepared:
             if deadly or everywhere or not name.startswith("journal.")
         ]
 
-    def run(self, taps: Taps, *, power_cuts: bool = False, undisturbed: bool = False) -> End:
+    def run(
+        self,
+        taps: Taps,
+        *,
+        power_cuts: bool = False,
+        undisturbed: bool = False,
+        while_away: Callable[[Instance], None] | None = None,
+    ) -> End:
         """Runs a copy to its rest, and checks that it ended well.
 
         Undisturbed, no user is turned away either, where the ingress can hand its routes over.
@@ -149,6 +162,8 @@ class Prepared:
         folder = self.instance.folder / "copy"
         copy = self.instance.copy(folder, taps)
         copy.power_cuts = power_cuts
+        if while_away is not None:
+            copy.while_away = partial(while_away, copy)
         asks = self.operation.asks
         try:
             if asks is not None:
@@ -216,6 +231,29 @@ def test_one_fault(prepared: Prepared, kind: str) -> None:
         if fault in {"retry", "killed"} and not (operation.asks or operation.restart == "always"):
             # What is transient changes nothing about the end.
             assert end == End(prepared.operation.undisturbed, held=False), instant
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["the whole hold", "its rooms not yet"])
+@pytest.mark.parametrize("power_cuts", [False, True], ids=["killed", "power cut"])
+def test_the_hold_is_ended_while_the_agent_is_away(
+    prepared: Prepared, *, whole: bool, power_cuts: bool
+) -> None:
+    """Users are let in, and write, only to what may stay; the agent then finds its way."""
+    if prepared.operation.on_nothing:
+        return  # it holds nobody back
+    led_to: set[str] = set()
+
+    def ends(copy: Instance) -> None:
+        versions = end_hold(copy.scene.machine, whole=whole)
+        assert versions <= prepared.operation.ends
+        assert way_in(copy.scene.machine) or not versions
+        led_to.update(versions)
+
+    noted = [number for number, name in enumerate(prepared.names) if ".note_safe" in name]
+    for instant in prepared.instants("killed"):
+        if noted[0] <= instant <= noted[-1] + _AFTERWARDS:
+            prepared.run(Taps({instant: "killed"}), power_cuts=power_cuts, while_away=ends)
+    assert led_to
 
 
 def test_engine_away_at_a_look(prepared: Prepared) -> None:

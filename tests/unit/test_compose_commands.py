@@ -175,9 +175,32 @@ def test_comments_use_no_variables_and_files_add_up(tmp_path: Path) -> None:
     base.write_text("# ${GONE:?}\nimage: a:${TAG}\n")
     override.write_text("  # ${GONE}\nimage: a:${TAG:?}\nx: ${A:-1}\n")
     assert variables.scanned((base, override)) == (
-        Variable("A", "1", required=False),
+        Variable("A", "1", required=False, optional=True),
         Variable("TAG", "", required=True),
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "needs"),
+    [
+        ("${X}", True),
+        ("${X:-}", False),
+        ("${X-}", False),
+        ("${X:+yes}", False),
+        ("${X:-1}", False),
+        ("${X:?why}", True),
+        ("${X} ${X:-}", False),
+        ("${X:-} ${X:?why}", True),
+    ],
+)
+def test_what_needs_a_value(tmp_path: Path, text: str, *, needs: bool) -> None:
+    """Not what the files have a value for, be it an empty one: KoproGo's files are full of them."""
+    file = tmp_path / "compose.yml"
+    file.write_text(f"x: {text}\n")
+    (found,) = variables.scanned((file,))
+    assert found.needs_value is needs
+    listed = Variable("X", found.default, found.required)
+    assert variables.with_optional((listed,), (file,)) == (found,)
 
 
 @pytest.mark.parametrize("printed", [b"NAME REQUIRED\n", b"[]", b'{"A": {}}', b""])

@@ -102,15 +102,61 @@ def test_a_source_that_is_away_for_days_is_told(patient: Patient, succession: Su
     assert worst(later).found == "away for good"
 
 
-@pytest.mark.parametrize(("content", "findings"), [("as shipped", 0), ("of old", 1)])
+@pytest.fixture
+def placed(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    """A version with two units and a script, and where root has put them."""
+    shipped, folder = Path(sys.prefix) / "systemd", patient.config.parent
+    places = {"units": folder / "units", "scripts": folder / "scripts"}
+    for one in (shipped, *places.values()):
+        one.mkdir(parents=True)
+    monkeypatch.setattr(itself, "_UNITS", places["units"])
+    monkeypatch.setattr(itself, "_SCRIPTS", places["scripts"])
+    monkeypatch.setattr("koprogo_agent.doctor.itself.shutil.which", lambda _name: "/usr/bin/docker")
+    found = {
+        "koprogo-agent.service": places["units"],
+        "koprogo-agent-hold.timer": places["units"],
+        "end-hold": places["scripts"],
+    }
+    for name, place in found.items():
+        (shipped / name).write_text("as shipped")
+        (place / name).write_text("as shipped")
+    return {name: place / name for name, place in found.items()}
+
+
+def test_units_as_shipped_are_well(patient: Patient, placed: dict[str, Path]) -> None:
+    """Nothing is said of them."""
+    assert placed
+    assert not list(itself.units(patient))
+
+
+@pytest.mark.parametrize("name", ["koprogo-agent-hold.timer", "end-hold"])
 def test_units_of_another_version_are_told(
-    patient: Patient, monkeypatch: pytest.MonkeyPatch, content: str, findings: int
+    patient: Patient, placed: dict[str, Path], name: str
 ) -> None:
-    """Only root can bring them up to date."""
-    shipped, units = Path(sys.prefix) / "systemd", patient.config.parent / "units"
-    for folder, text in ((shipped, "as shipped"), (units, content)):
-        folder.mkdir(parents=True)
-        (folder / "koprogo-agent.service").write_text(text)
-    (shipped / "koprogo-agent-new.path").write_text("not installed")
-    monkeypatch.setattr(itself, "_UNITS", units)
-    assert len(list(itself.units(patient))) == findings
+    """Only root can bring them up to date, or put a new one in place."""
+    placed[name].write_text("of old")
+    (old,) = itself.units(patient)
+    placed[name].unlink()
+    (absent,) = itself.units(patient)
+    assert "another version" in old.found
+    assert "is not there" in absent.found
+    assert "install.sh" in absent.advice
+
+
+def test_without_a_service_nothing_is_said_of_units(
+    patient: Patient, placed: dict[str, Path]
+) -> None:
+    """Somebody runs it in another way."""
+    for path in placed.values():
+        path.unlink()
+    assert not list(itself.units(patient))
+
+
+def test_without_the_program_docker_a_hold_cannot_be_ended(
+    patient: Patient, placed: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent needs only the engine's socket, the unit needs more."""
+    assert placed
+    monkeypatch.setattr("koprogo_agent.doctor.itself.shutil.which", lambda _name: None)
+    (found,) = itself.units(patient)
+    assert "no program docker" in found.found

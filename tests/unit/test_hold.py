@@ -59,8 +59,10 @@ def test_what_users_met_in_words(met: Met, said: str) -> None:
 
 def test_beside() -> None:
     """Nobody need wait for a release that changes images only."""
-    assert way("backend", "frontend") == Hold(Way.BESIDE, ("backend", "frontend"))
-    assert way("frontend") == Hold(Way.BESIDE, ("frontend",))
+    both = way("backend", "frontend")
+    assert (both.way, both.rooms) == (Way.BESIDE, ("backend", "frontend"))
+    assert both.why
+    assert way("frontend").rooms == ("frontend",)
 
 
 def test_what_depends_on_the_exchanged_is_beside_too() -> None:

@@ -38,6 +38,7 @@ def test_every_question_is_asked_in_every_language() -> None:
     """A missing translation would be a fault in the middle of an installation."""
     values = {"name": "koprogo", "folder": "/srv/koprogo", "given": "ann"}
     values |= {"found": "v1.0.0", "pattern": 'image_tag = "{tag}"'}
+    values |= {"url": "https://127.0.0.1:443/", "host": "api.example.org"}
     said = {
         question: {say(question, language, **values) for language in Language}
         for question in Question

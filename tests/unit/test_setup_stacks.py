@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from koprogo_agent.setup.stacks import Running, describe, projects
+from koprogo_agent.setup.stacks import Running, describe, doors_of, projects
 
 BASE = "infrastructure/_shared/docker-compose/docker-compose.base.yml"
 OVERRIDE = "infrastructure/monosite/vps/production/docker-compose.override.yml"
@@ -89,3 +89,50 @@ def test_the_way_in_is_found_where_it_has_another_name(
     made = [container(name, "compose.yml", address=one) for name, one in addresses.items()]
     (found,) = projects(made)
     assert describe(found).get("ingress") == expected
+
+
+def routed(service: str, project: str, network: str, **labels: str) -> dict[str, Any]:
+    """A container on a network, with labels of Traefik's where given."""
+    made = container(service, f"/srv/{project}/compose.yml", f"/srv/{project}", project=project)
+    made["Labels"] |= {key.replace("__", "."): value for key, value in labels.items()}
+    made["Ports"] = []
+    made["NetworkSettings"] = {"Networks": {network: {}}}
+    return made
+
+
+def opened(made: dict[str, Any], port: int, ip: str = "0.0.0.0") -> dict[str, Any]:  # noqa: S104
+    """The same container, reached at a port of this machine."""
+    made["Ports"] = [{"PrivatePort": 80, "PublicPort": port, "IP": ip, "Type": "tcp"}]
+    return made
+
+
+BACKEND = {"traefik__http__routers__api__rule": "Host(`api.example.org`)"}
+
+
+@pytest.mark.parametrize(
+    ("network", "image", "expected"),
+    [
+        ("web", "traefik:v3.7", {"ingress": ["proxy"], "ingress_project": "edge"}),
+        ("web", "nginx:1", {}),
+        ("other", "traefik:v3.7", {}),
+    ],
+)
+def test_the_way_in_may_be_traefik_of_another_project(
+    network: str, image: str, expected: dict[str, Any]
+) -> None:
+    """Several stacks behind one Traefik: it must be Traefik, and on a network with the stack."""
+    proxy = opened(routed("proxy", "edge", network), 443) | {"Image": image}
+    among = projects([routed("backend", "immo", "web", **BACKEND), proxy])
+    found = next(one for one in among if one.project == "immo")
+    described = describe(found, among)
+    assert {k: v for k, v in described.items() if k.startswith("ingress")} == expected
+    doors = [one.address for one in doors_of(described, among)]
+    assert doors == (["127.0.0.1:443"] if expected else [])
+
+
+def test_doors_are_where_this_machine_reaches_them() -> None:
+    """Whatever they are bound to; each once, though the engine lists IPv4 and IPv6."""
+    proxy = opened(routed("traefik", "koprogo", "web"), 80)
+    proxy["Ports"] += [{**proxy["Ports"][0], "IP": "::"}, {**proxy["Ports"][0], "IP": "192.0.2.1"}]
+    (found,) = projects([proxy])
+    assert [one.address for one in found.doors] == ["127.0.0.1:80", "192.0.2.1:80"]

@@ -50,3 +50,24 @@ def test_its_comments_speak_of_itself(template: str) -> None:
     """What somebody reads on the machine is true of that unit."""
     assert "systemctl edit koprogo-agent@NAME" in template
     assert "the rescue has its turn" not in template
+
+
+@pytest.mark.parametrize("unit", sorted(UNITS.glob("koprogo-agent*")), ids=lambda one: one.name)
+def test_every_unit_is_installed_and_what_wakes_others_is_awake(unit: Path) -> None:
+    """One that install.sh forgets would be on no machine."""
+    script = (UNITS.parent / "install.sh").read_text()
+    placed, awake = (
+        script.split(f"readonly {name}=(")[1].split(")")[0].split() for name in ("UNITS", "AWAKE")
+    )
+    assert unit.name in placed
+    assert (unit.suffix in {".path", ".timer"}) == (unit.name in awake)
+
+
+def test_every_script_that_a_unit_runs_is_installed() -> None:
+    """As `rescue` and `end-hold`."""
+    script = (UNITS.parent / "install.sh").read_text()
+    placed = script.split("readonly SCRIPTS=(")[1].split(")")[0].split()
+    for unit in UNITS.glob("koprogo-agent*.service"):
+        for line in said(unit.read_text()):
+            if line.startswith("ExecStart=/usr/local/libexec/koprogo-agent/"):
+                assert line.split("/")[-1].split()[0] in placed

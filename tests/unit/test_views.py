@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from koprogo_agent.cli.plan import meets
+from koprogo_agent.domain.hold import Way
 from koprogo_agent.domain.plan import Step
 from koprogo_agent.errors import Refused
-from koprogo_agent.update.preview import preview
+from koprogo_agent.update.preview import Preview, preview
 from koprogo_agent.update.survey import Stand, survey
 from koprogo_agent.update.verdict import Holds, judge_here
 from tests.simulation.instance import Instance
@@ -121,3 +123,70 @@ def test_a_preview_without_schema_change_and_with_nothing_to_do(instance: Instan
     assert found.shut_out == frozenset()
     with pytest.raises(Refused, match="no release v7"):
         preview(instance.engine, "v7.0.0")
+
+
+@pytest.mark.parametrize(
+    ("routed", "free", "schema", "way", "said"),
+    [
+        (True, 10, False, Way.BESIDE, "no request waits"),
+        (True, 0, False, Way.WAIT, "requests wait: about"),
+        (True, 10, True, Way.WAIT, "after 45 s people get a page"),
+        (False, 10, True, Way.CLOSED, "users are kept out"),
+        (False, 10, False, Way.AWAY, "is away while it starts"),
+    ],
+)
+def test_a_preview_says_what_users_then_meet(
+    tmp_path: Path, *, routed: bool, free: int, schema: bool, way: Way, said: str
+) -> None:
+    """The way that it names is the one that is gone, for the reason that it names."""
+    instance = Instance.new(tmp_path)
+    instance.scene.publisher.routed = routed
+    instance.scene.database.free = free
+    instance.install()
+    first = preview_of(instance, "1.1.0", schema=schema)
+    assert first.forecast.before is None
+    instance.settle()
+    again = preview_of(instance, "1.2.0", schema=schema)
+    held = instance.journal.past(1)[0].operation
+    assert [first.hold.way, again.hold.way] == [way, way]
+    assert held.fact(Step.HOLD, "way") == way
+    assert held.fact(Step.HOLD, "why") == again.hold.why != ""
+    assert said in meets(again)
+    assert held.met is not None
+    assert again.forecast.before is not None
+    assert again.forecast.before.seconds == held.met.waited + held.met.away
+    if way is Way.WAIT:
+        assert again.forecast.seconds == pytest.approx(held.met.waited, abs=5)
+
+
+def preview_of(instance: Instance, version: str, *, schema: bool) -> Preview:
+    """What an update to a release that is published now would do."""
+    instance.scene.publisher.publish(version, schema=schema)
+    found = preview(instance.engine, None)
+    assert found is not None
+    return found
+
+
+def test_a_preview_names_the_image_of_the_room_that_is_not_here(instance: Instance) -> None:
+    """Without it users would notice what the plan says that they do not."""
+    room = instance.settings.hold.image
+    instance.scene.images.names.pop(room, None)
+    found = preview_of(instance, "1.2.0", schema=True)
+    assert any(room.split("@")[0] in one for one in found.notes)
+
+
+def test_a_preview_learns_that_the_ingress_keeps_its_routes(tmp_path: Path) -> None:
+    """Labels alone prove nothing: the first time it says so, and then what was found out."""
+    instance = Instance.new(tmp_path)
+    instance.scene.rooms.route = False
+    instance.install()
+    first = preview_of(instance, "1.0.1", schema=False)
+    assert any("was not tried here yet" in one for one in first.notes)
+    instance.settle()
+    again = preview_of(instance, "1.0.2", schema=False)
+    assert again.hold.way is Way.AWAY
+    assert "does not hand the route" in again.hold.why
+    assert not again.notes
+    instance.scene.rooms.route = True
+    instance.settle()
+    assert preview_of(instance, "1.0.3", schema=False).hold.way is Way.BESIDE

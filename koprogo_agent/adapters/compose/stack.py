@@ -95,7 +95,9 @@ class ComposeStack:
         """The variables that the compose files use: compose's own list, or a reading of them."""
         done = self._ask(commands.variables(self.program, project), project)
         listed = None if done.returncode else variables.listed(done.stdout)
-        return variables.scanned(project.files) if listed is None else listed
+        if listed is None:
+            return variables.scanned(project.files)
+        return variables.with_optional(listed, project.files)
 
     def has_start_interval(self) -> bool:
         """Whether the engine speaks API 1.44 or later."""

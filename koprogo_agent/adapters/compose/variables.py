@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from koprogo_agent.errors import StepFailed
@@ -25,6 +26,16 @@ def listed(printed: bytes) -> tuple[Variable, ...] | None:
     return tuple(sorted(found, key=lambda one: one.name))
 
 
+def with_optional(found: tuple[Variable, ...], files: tuple[Path, ...]) -> tuple[Variable, ...]:
+    """The same, with `optional` out of the files' text: Compose's list does not tell it.
+
+    Raises:
+        StepFailed: as `scanned`.
+    """
+    optional = {one.name for one in scanned(files) if one.optional}
+    return tuple(replace(one, optional=one.name in optional) for one in found)
+
+
 def scanned(files: tuple[Path, ...]) -> tuple[Variable, ...]:
     """The variables in the text of files, by the rules of the Compose Specification.
 
@@ -43,7 +54,10 @@ def scanned(files: tuple[Path, ...]) -> tuple[Variable, ...]:
         for one in in_text(_COMMENT.sub("", text)):
             before = found.get(one.name, one)
             found[one.name] = Variable(
-                one.name, before.default or one.default, before.required or one.required
+                one.name,
+                before.default or one.default,
+                before.required or one.required,
+                before.optional or one.optional,
             )
     return tuple(found[name] for name in sorted(found))
 
@@ -60,7 +74,8 @@ def in_text(text: str) -> Iterator[Variable]:
             operator = _OPERATOR.match(inner)
             kind = operator[0][-1] if operator else ""
             value = inner[operator.end() :] if operator else ""
-            yield Variable(opening["name"], value if kind == "-" else "", required=kind == "?")
+            default = value if kind == "-" else ""
+            yield Variable(opening["name"], default, kind == "?", optional=kind in {"-", "+"})
             yield from in_text(value)
 
 

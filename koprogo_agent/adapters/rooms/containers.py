@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from koprogo_agent import docker_api
 from koprogo_agent.adapters.rooms.control import BASE, PORT, Door, leads_to_room
+from koprogo_agent.adapters.rooms.note import HoldNote
 from koprogo_agent.domain.traefik import room_labels, routing
 from koprogo_agent.errors import RetryLater
 from koprogo_agent.ports import Room
@@ -62,6 +63,12 @@ class _Found:
         address = next(iter(self.addresses.values()), None)
         return Door(address, self.token) if address else None
 
+    @property
+    def leaves(self) -> bool:
+        """Whether it gives its route back."""
+        told = self.door.state() if self.door else None
+        return bool(told and told["leaving"])
+
     def as_seen(self) -> Room:
         """The room with what it says of itself."""
         run = f"{self.id}@{self.details['State']['StartedAt']}"
@@ -73,7 +80,8 @@ class _Found:
             service=self.service,
             run=run,
             answers=True,
-            closed=bool(told["closed"]),
+            # One that gives its route back keeps nobody from the service itself.
+            closed=bool(told["closed"]) and not told["leaving"],
             held=int(told["held"]),
             passing=int(told["passing"]),
             longest=float(told["longest"]),
@@ -101,11 +109,13 @@ class HaproxyRooms:
     Args:
         host: the engine's address.
         image: reference of HAProxy's image; it must be here.
+        note: by which a hold can be ended without the agent.
     """
 
-    def __init__(self, host: str, image: str) -> None:
+    def __init__(self, host: str, image: str, note: HoldNote) -> None:
         self._host = host
         self._image = image
+        self._note = note
 
     def put_up(self, project_name: str, service: str, container: str, limit: float) -> None:
         """Starts a room for a service, or starts the one that is there."""
@@ -172,6 +182,15 @@ class HaproxyRooms:
                     except NotFound:
                         continue
 
+    def note_safe(self, project_name: str, containers: Sequence[str]) -> None:
+        """Notes their ports as well: whoever reads it knows no labels."""
+        found = ((one, self._details(one)) for one in containers)
+        self._note.write(project_name, {one: _port(d) for one, d in found if d is not None})
+
+    def forget_safe(self) -> None:
+        """Removes the note."""
+        self._note.remove()
+
     # --- inside
 
     def _put_up(self, wanted: _Wanted, made_for: Mapping[str, Any]) -> None:
@@ -181,6 +200,9 @@ class HaproxyRooms:
             # Here, because `client` makes one fault of all of the engine's.
             try:
                 room = self._find(wanted.project, wanted.service)
+                if room is not None and room.leaves:
+                    api.remove_container(room.id, v=True, force=True)
+                    room = None
                 if room is None:
                     self._create(api, wanted, made_for)
                 elif not room.details["State"]["Running"]:
@@ -285,15 +307,16 @@ def _ingress_addresses(details: Mapping[str, Any]) -> list[str]:
 
 
 def _upstream(details: Mapping[str, Any], shared: Mapping[str, str]) -> str:
-    """`IP:PORT` of a container on a network that the room shares with it, or an empty string.
+    """`IP:PORT` of a container on a network that the room shares with it, or an empty string."""
+    address = next((ip for name, ip in _addresses(details).items() if name in shared), "")
+    return f"{address}:{_port(details)}" if address else ""
 
-    Port: what its labels say, else the lowest that it exposes, as Traefik does.
-    """
+
+def _port(details: Mapping[str, Any]) -> int:
+    """What the container's labels say, else the lowest port that it exposes, as Traefik does."""
     found = routing({**details["Config"]["Labels"], "traefik.enable": "true"})
     port = found.port if found else None
-    port = port or min(_ports(details), default=80)
-    address = next((ip for name, ip in _addresses(details).items() if name in shared), "")
-    return f"{address}:{port}" if address else ""
+    return port or min(_ports(details), default=80)
 
 
 def _ports(details: Mapping[str, Any]) -> list[int]:

@@ -10,9 +10,16 @@ local STEP_MS = 50
 
 local closed, leaving, address = DOOR == "closed", false, nil
 local longest, late = 0, 0
+-- When it began to give its route back, or began to run since.
+local left = nil
 -- Request -> when it last looked at the door: one whose client has gone looks no more.
 local waiting, requests = {}, 0
 local FORGOTTEN = 1
+
+local function set_leaving(now)
+    left = now and (left or core.now()) or nil
+    leaving = now
+end
 
 local function keep()
     local file = io.open(STATE .. ".new", "w")
@@ -37,7 +44,8 @@ local function remember()
     local door, stay, where = (file:read("l") or ""):match("^(%a+) (%a+) (%S+)$")
     file:close()
     if door == nil then return end
-    closed, leaving = door == "closed", stay == "leaving"
+    closed = door == "closed"
+    set_leaving(stay == "leaving")
     if where ~= "-" then address = where end
 end
 
@@ -87,9 +95,9 @@ end
 local function state()
     local application = core.backends["application"]:get_stats()
     return string.format(
-        '{"closed":%s,"leaving":%s,"held":%d,"passing":%d,"longest":%.3f,"late":%d,"address":"%s"}',
-        closed, leaving, held(), tonumber(application.scur) + tonumber(application.qcur),
-        longest, late, address or "")
+        '{"closed":%s,"leaving":%s,"left":%d,"held":%d,"passing":%d,"longest":%.3f,"late":%d,"address":"%s"}',
+        closed, leaving, left and math.floor(since(left)) or 0, held(),
+        tonumber(application.scur) + tonumber(application.qcur), longest, late, address or "")
 end
 
 local function act(verb, query)
@@ -99,7 +107,7 @@ local function act(verb, query)
         if not lead_to(query) then return false end
         closed = false
     elseif verb == "leave" then
-        leaving = true
+        set_leaving(true)
     else
         return false
     end

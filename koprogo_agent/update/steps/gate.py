@@ -21,7 +21,14 @@ from koprogo_agent.update.holding import (
     users_wait,
     way_in_force,
 )
-from koprogo_agent.update.job import Found, Job, left_alone, model_of, previous_of
+from koprogo_agent.update.job import (
+    Found,
+    Job,
+    absent_services,
+    left_alone,
+    model_of,
+    previous_of,
+)
 from koprogo_agent.update.looking import (
     Look,
     Opened,
@@ -87,7 +94,7 @@ def look_at(job: Job, deployment: Deployment) -> Opened:
     closed = closed_services(job)
     try:
         start_again(job, deployment)
-        expected = expectation(model_of(job, deployment), closed)
+        expected = expectation(model_of(job, deployment), closed | absent_services(job, deployment))
     except NeedsOperator as error:
         expected = expected_without_files(job, deployment, closed, error)
     else:

@@ -8,16 +8,19 @@ import structlog
 
 from koprogo_agent.domain.gate import Expectation
 from koprogo_agent.domain.hold import Hold, Way
-from koprogo_agent.domain.overlay import override
-from koprogo_agent.domain.plan import Step
+from koprogo_agent.domain.plan import Kind, Step
 from koprogo_agent.domain.states import Course, Truth
 from koprogo_agent.errors import RetryLater, StepFailed
 from koprogo_agent.update.hold_plan import plan_hold, what_is_ahead
 from koprogo_agent.update.holding import (
+    NO_ROUTE,
     close_ingress,
     close_rooms,
     end_beside,
     give_up_rooms,
+    note_beside_safe,
+    note_nothing_safe,
+    note_safe,
     open_rooms,
     put_up_rooms,
     runs_of,
@@ -27,6 +30,7 @@ from koprogo_agent.update.holding import (
 from koprogo_agent.update.job import Found, Job, staged_project
 from koprogo_agent.update.looking import Look, examined, gate_policy, inside, wait_until_healthy
 from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.pins import write_pins
 from koprogo_agent.update.reviving import revive_database
 from koprogo_agent.update.steps.pull import CANDIDATE
 
@@ -37,10 +41,11 @@ def do(job: Job) -> Facts:
     """Takes the best way there is; on the way back, it also says whether users have written."""
     state = job.operation.state
     if state.course is not Course.BACK:
-        return _facts(job, _hold(job))
+        return _facts(job, _forward(job))
     if not state.plan.rewinds_data and _served_beside(job):
         # Users are with the version that passed its gate; what goes back meanwhile is beside it.
         return dict(job.operation.facts.get(Step.HOLD, {}))
+    note_nothing_safe(job)
     breached = not state.opened and users_come_in(job)
     held = _hold(job)
     if not state.plan.rewinds_data:
@@ -74,6 +79,21 @@ class Held:
     no_route: str = ""
 
 
+def _forward(job: Job) -> Held:
+    """Holds, and notes until when the hold could be ended without the agent.
+
+    That is as long as nothing was exchanged: until the rollback point is made, where there is one.
+    """
+    if job.operation.kind is not Kind.HEAL:
+        note_safe(job)
+    held = _hold(job)
+    if held.hold.way is Way.BESIDE:
+        note_beside_safe(job)
+    elif Step.POINT not in job.operation.state.plan.steps:
+        note_nothing_safe(job)
+    return held
+
+
 def _hold(job: Job) -> Held:
     """Chooses a way and goes it; another one where that cannot be gone."""
     # On a way back: the ingress did not hand its routes over, and is not asked a second time.
@@ -86,7 +106,7 @@ def _hold(job: Job) -> Held:
             raise
         log.warning("hold.fallback", way=chosen.way, why=error.message)
         give_up_rooms(job.world, job.settings)
-        no_route = error.message if error.code == "room.no_route" else ""
+        no_route = error.message if error.code == NO_ROUTE else ""
         return replace(_go(job, _plan(job, error.message)), no_route=no_route)
 
 
@@ -142,7 +162,7 @@ def _beside(job: Job, chosen: Hold) -> Hold:
 
 def _start_beside(job: Job, names: tuple[str, ...]) -> None:
     stack, settings = job.world.stack, job.settings
-    pins = job.world.files.write_override(CANDIDATE, override(job.target.pins))
+    pins = write_pins(job, CANDIDATE, job.target)
     project = staged_project(job, job.target, pins)
     for name in names:
         stack.start_beside(project, name, settings.hold.environment)

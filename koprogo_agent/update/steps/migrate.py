@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 
 from koprogo_agent.domain.gate import Expectation
-from koprogo_agent.domain.overlay import override
 from koprogo_agent.domain.plan import Kind, Migrates
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.errors import StepFailed
@@ -15,6 +14,7 @@ from koprogo_agent.update.holding import keep_rooms
 from koprogo_agent.update.job import Found, Job, staged_project
 from koprogo_agent.update.looking import Look, gate_policy, wait_until_healthy
 from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.pins import write_pins
 from koprogo_agent.update.steps.pull import CANDIDATE
 
 _TAIL = 300
@@ -22,7 +22,7 @@ _TAIL = 300
 
 def do(job: Job) -> Facts:
     """Runs them on the real data, with the files and images of the release."""
-    pins = job.world.files.write_override(CANDIDATE, override(job.target.pins))
+    pins = write_pins(job, CANDIDATE, job.target)
     project = staged_project(job, job.target, pins)
     if job.operation.kind is Kind.INSTALL:
         _start_database(job, project)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from koprogo_agent.domain.states import Truth
-from koprogo_agent.update.holding import hold_again, users_come_in
+from koprogo_agent.update.holding import hold_again, note_nothing_safe, users_come_in
 from koprogo_agent.update.job import Found, Job
 from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.reviving import revive_database
@@ -17,6 +17,7 @@ def do(job: Job) -> Facts:
     runs = hold_again(job)
     if not job.operation.state.tries:
         job.world.database.make_point(job.database, point)
+        note_nothing_safe(job)
         return {"name": point, "runs": runs}
     # Asked only where there was a try before: users wait for each question.
     revive_database(job)
@@ -25,6 +26,7 @@ def do(job: Job) -> Facts:
         job.world.database.drop(job.database, point)
     if not job.world.database.has_database(job.database, point):
         job.world.database.make_point(job.database, point)
+    note_nothing_safe(job)
     return {"name": point, "runs": runs}
 
 

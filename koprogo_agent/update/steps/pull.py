@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 import structlog
 
 from koprogo_agent.domain.deployment import Deployment, ServicePin
-from koprogo_agent.domain.overlay import define, override, quick_health, repository, services
+from koprogo_agent.domain.overlay import define, quick_health, repository, services
 from koprogo_agent.domain.plan import Kind, Step
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.domain.traefik import routing
@@ -16,6 +16,7 @@ from koprogo_agent.errors import AgentError, StepFailed
 from koprogo_agent.ports import LocalImage, PullProgress
 from koprogo_agent.update.job import Found, Job, model_of, staged_project
 from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.pins import write_pins
 
 log = structlog.get_logger()
 
@@ -25,7 +26,7 @@ CANDIDATE = "candidate.json"
 def do(job: Job) -> Facts:
     """Brings what is absent, pins what the release chooses, and has compose check the result."""
     pulled = 0
-    for reference in sorted({pin.image for pin in job.target.pins.values()}):
+    for reference in sorted({pin.reference for pin in job.target.pins.values()}):
         if job.world.images.find(reference) is None or _floats(job, reference):
             pulled += _pull(job, reference).size
     if job.operation.state.plan.holds:
@@ -33,7 +34,7 @@ def do(job: Job) -> Facts:
     if job.operation.kind not in {Kind.INSTALL, Kind.UPDATE}:
         return {"bytes": pulled}
     target = _pinned(job)
-    path = job.world.files.write_override(CANDIDATE, override(target.pins))
+    path = write_pins(job, CANDIDATE, target)
     job.world.stack.render(staged_project(job, target, path))
     return {"bytes": pulled, "target": asdict(target)}
 
@@ -140,13 +141,12 @@ def _reference(job: Job, service: str, reference: str) -> str:
     if local is None:
         raise AssertionError(f"{reference} was pulled")
     wanted = _by_digest(local, reference)
-    previous = job.operation.previous
-    now = previous.pins.get(service) if previous else None
-    if now is None or repository(now.image) != repository(wanted):
-        return wanted
-    tagged = job.world.images.find(now.image)
-    if tagged is None or wanted not in tagged.digests:
-        return wanted
     containers = job.world.stack.containers(job.settings.stack.project)
-    made_from = {one.image_id for one in containers if one.service == service}
-    return now.image if made_from <= {tagged.id} else wanted
+    mine = [one for one in containers if one.service == service]
+    written = {one.image for one in mine}
+    if len(written) != 1 or {one.image_id for one in mine} != {local.id}:
+        return wanted
+    (now,) = written
+    tagged = job.world.images.find(now)
+    same = tagged is not None and tagged.id == local.id and repository(now) == repository(wanted)
+    return now if same else wanted

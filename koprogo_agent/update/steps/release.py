@@ -7,14 +7,15 @@ from datetime import datetime
 
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.hold import Met, Way
-from koprogo_agent.domain.overlay import expectation, is_made_of, override
+from koprogo_agent.domain.overlay import expectation, is_made_of
 from koprogo_agent.domain.plan import Action, Direction, Step
 from koprogo_agent.domain.states import Truth
-from koprogo_agent.update.holding import end_beside, give_routes_back, open_rooms
+from koprogo_agent.update.holding import end_beside, give_routes_back, note_safe, open_rooms
 from koprogo_agent.update.job import (
     PINS,
     Found,
     Job,
+    absent_services,
     laid_project,
     left_alone,
     model_of,
@@ -22,6 +23,7 @@ from koprogo_agent.update.job import (
 )
 from koprogo_agent.update.looking import Look, examined, gate_policy, outside, wait_until_healthy
 from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.pins import write_pins
 from koprogo_agent.update.steps.gate import look_at
 from koprogo_agent.update.steps.switch import start_again
 
@@ -50,6 +52,7 @@ def _let_through(job: Job, deployment: Deployment) -> Facts:
     world, project = job.world, job.settings.stack.project
     began = world.clock.monotonic()
     start_again(job, deployment)
+    note_safe(job)
     _start_ingress(job, deployment)
     open_rooms(world, job.settings)
     end_beside(world, job.settings)
@@ -60,6 +63,7 @@ def _let_through(job: Job, deployment: Deployment) -> Facts:
         met = Met(waited=longest, turned_away=late)
         give_routes_back(world, job.settings)
         _look_as_users(job, deployment)
+    world.rooms.forget_safe()
     before = job.operation.met or Met()
     return {**asdict(before + met), "seconds": world.clock.monotonic() - began}
 
@@ -84,7 +88,7 @@ def _away(job: Job, seen: datetime) -> float:
 
 def _look_as_users(job: Job, deployment: Deployment) -> datetime:
     """Since when it is healthy: to the engine, to which the ingress looks, and to users."""
-    expected = expectation(model_of(job, deployment))
+    expected = expectation(model_of(job, deployment), absent_services(job, deployment))
     project = job.settings.stack.project
     routed = {one.service for one in job.world.rooms.seen(project)}
     look = Look(
@@ -100,7 +104,9 @@ def _look_as_users(job: Job, deployment: Deployment) -> datetime:
 def _start_ingress(job: Job, deployment: Deployment) -> None:
     """Starts what the switch has made. A second try, or what was meddled with, is for compose."""
     stack, settings = job.world.stack, job.settings.stack
-    pins = {name: pin for name, pin in deployment.pins.items() if name in settings.ingress}
+    pins = {name: pin for name, pin in deployment.pins.items() if name in settings.own_ingress}
+    if not pins:
+        return
     there = [one for one in stack.containers(settings.project) if one.service in pins]
     # A container that a killed compose left half made counts as well: there would be two.
     as_made = sorted(one.service for one in there) == sorted(pins) and all(
@@ -109,5 +115,5 @@ def _start_ingress(job: Job, deployment: Deployment) -> None:
     if as_made and not job.operation.state.tries:
         stack.start(settings.project, list(pins))
     else:
-        written = job.world.files.write_override(PINS, override(deployment.pins))
+        written = write_pins(job, PINS, deployment)
         stack.up(laid_project(job, deployment, written), list(pins))

@@ -164,7 +164,7 @@ def _check_variables(job: Job, draft: Deployment) -> None:
 
 def _needed(job: Job, deployment: Deployment) -> Iterable[str]:
     variables = job.world.stack.variables(staged_project(job, deployment))
-    return [one.name for one in variables if one.required or not one.default]
+    return [one.name for one in variables if one.needs_value]
 
 
 def _operator_variables(job: Job) -> Iterable[str]:

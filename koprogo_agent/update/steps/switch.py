@@ -9,7 +9,7 @@ from typing import Any
 
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.gate import Container
-from koprogo_agent.domain.overlay import awaited, expectation, is_made_of, levels, override
+from koprogo_agent.domain.overlay import awaited, expectation, is_made_of, levels
 from koprogo_agent.domain.plan import Kind
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.ports import Project
@@ -17,6 +17,7 @@ from koprogo_agent.update.holding import closed_services, keep_rooms, users_wait
 from koprogo_agent.update.job import PINS, Found, Job, laid_project, left_alone, model_of
 from koprogo_agent.update.looking import Look, examined, gate_policy, wait_until_healthy
 from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.pins import write_pins
 
 
 def do(job: Job) -> Facts:
@@ -57,7 +58,7 @@ def start_again(job: Job, deployment: Deployment) -> None:
     judged before the database is up.
     """
     if job.operation.state.tries:
-        pins = job.world.files.write_override(PINS, override(deployment.pins))
+        pins = write_pins(job, PINS, deployment)
         project, model = laid_project(job, deployment, pins), model_of(job, deployment)
         names = [name for name in deployment.pins if name not in closed_services(job)]
         _bring(job, model, levels(model, names), partial(job.world.stack.up, project))
@@ -73,7 +74,7 @@ def _has_ended_well(container: Container) -> bool:
 
 def _fetch_pruned(job: Job, deployment: Deployment) -> None:
     """An image without a container may have been pruned by somebody a moment ago."""
-    for image in sorted({pin.image for pin in deployment.pins.values()}):
+    for image in sorted({pin.reference for pin in deployment.pins.values()}):
         if job.world.images.find(image) is None:
             job.world.images.pull(
                 image,
@@ -87,7 +88,7 @@ def _apply(job: Job, deployment: Deployment, other: Deployment | None) -> Facts:
     """Lays the files, then has the containers exchanged that differ, and drops the rest."""
     began = job.world.clock.monotonic()
     job.world.files.lay(deployment.tag)
-    pins = job.world.files.write_override(PINS, override(deployment.pins))
+    pins = write_pins(job, PINS, deployment)
     project = laid_project(job, deployment, pins)
     exchange = _exchange_while_users_wait if users_wait(job) else _exchange_in_use
     exchange(job, deployment, project)

@@ -32,7 +32,7 @@ def do(job: Job) -> Facts:
 def _superfluous_images(job: Job, needed: Iterable[Deployment]) -> list[str]:
     """Those that the agent brought and no needed deployment runs, however it writes them."""
     find = job.world.images.find
-    local = [find(pin.image) for one in needed for pin in one.pins.values()]
+    local = [find(pin.reference) for one in needed for pin in one.pins.values()]
     ids = {image.id for image in local if image is not None}
     brought = {reference: find(reference) for reference in job.journal.images_brought()}
     return [reference for reference, image in brought.items() if not image or image.id not in ids]
