@@ -70,8 +70,8 @@ def create(program: Program, project: Project, services: Sequence[str]) -> list[
 def run(
     program: Program, project: Project, service: str, command: Sequence[str], name: str
 ) -> list[str]:
-    """Starts a one-off container, and returns while it runs."""
-    options = ["--detach", "--no-deps", "--no-TTY", "--name", name]
+    """Starts a one-off container, to which Traefik does not route; returns while it runs."""
+    options = _one_off(name)
     return [*_base(program, project), "run", *options, "--", service, *command]
 
 
@@ -79,18 +79,15 @@ def beside(
     program: Program, project: Project, service: str, environment: Mapping[str, str]
 ) -> list[str]:
     """Starts a container beside a service's own, to which Traefik does not route."""
-    name = beside_name(project.name, service)
-    options = [
-        "--detach",
-        "--no-deps",
-        "--no-TTY",
-        "--name",
-        name,
-        "--label",
-        "traefik.enable=false",
-    ]
+    options = _one_off(beside_name(project.name, service))
     changed = [word for item in sorted(environment.items()) for word in ("--env", "=".join(item))]
     return [*_base(program, project), "run", *options, *changed, "--", service]
+
+
+def _one_off(name: str) -> list[str]:
+    # It has its service's labels, and would get requests if it has no health check.
+    unrouted = ("--label", "traefik.enable=false")
+    return ["--detach", "--no-deps", "--no-TTY", "--name", name, *unrouted]
 
 
 def beside_name(project_name: str, service: str) -> str:

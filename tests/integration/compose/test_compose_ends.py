@@ -59,8 +59,11 @@ def test_a_one_off_tells_how_it_ended_and_is_gone(bench: Bench) -> None:
 
 
 def test_a_killed_agent_s_one_off_is_ended_by_the_next(lab_engine: Engine, bench: Bench) -> None:
-    """A migration that goes on after kill -9 may not write beside a rollback, or run twice."""
-    bench.service("app")
+    """A migration that goes on after kill -9 may not write beside a rollback, or run twice.
+
+    While it runs, Traefik leads nobody to it.
+    """
+    bench.service("app", labels={"traefik.enable": "true"})
     bench.up()
     for ending in (
         lambda: bench.stack.stop(bench.name, ["app"]),
@@ -87,6 +90,8 @@ stack.run(project, "app", {SLEEP!r}, 60, lambda: None)
     child = subprocess.Popen([sys.executable, "-c", agent], env=os.environ | {"PATH": path})
     filters = bench.one_offs | {"status": "running"}
     bench.wait(lambda: bool(bench.client.containers.list(filters=filters)), "the one-off")
+    (one_off,) = bench.client.containers.list(filters=filters)
+    assert one_off.labels["traefik.enable"] == "false"
     child.send_signal(signal.SIGKILL)
     child.wait()
 
