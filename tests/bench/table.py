@@ -62,6 +62,8 @@ def _limit(figure: Figure) -> str:
 def _amount(value: float | None, unit: str) -> str:
     if value is None:
         return ""
+    if not unit:
+        return f"{value:,.0f}"
     return f"{value:.2f} {unit}" if abs(value) < 10 else f"{value:.1f} {unit}"
 
 

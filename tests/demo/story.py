@@ -27,6 +27,7 @@ NO_SCHEMA = "update, no schema change"
 SCHEMA = "update with schema change"
 CAUGHT = "broken at start, caught by the rehearsal"
 BROKEN = "broken in production after its migration"
+WHAT_A_CLIENT_SAW = "what a client saw"
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ class Story:
         self._plain.bring(self._acts[-1].title, release)
 
     def _table(self) -> Table:
-        title = f"what a client saw: {RATE} requests a second, half of them writes"
+        title = f"{WHAT_A_CLIENT_SAW}: {RATE} requests a second, half of them writes"
         table = Table(title=f"{title}, {CONNECTIONS} connections", title_justify="left")
         table.add_column("act")
         for name in ("failed of sent", "outage", "longest wait"):
@@ -155,9 +156,10 @@ class Story:
         for act in self._acts:
             table.add_row(act.title, *_counted(act.tally))
             if one := by_compose.get(act.title):
-                left = ", and stays down" if one.complaint else ""
-                title = f"  the same by plain Compose{left}"
-                table.add_row(title, *_counted(one.tally), style="dim")
+                failed, outage, waited = _counted(one.tally)
+                # It ends when somebody repairs the stack; the count ends when Compose gives up.
+                outage = "does not end" if one.complaint else outage
+                table.add_row("  the same by plain Compose", failed, outage, waited, style="dim")
         return table
 
     def _refusals(self, client: Client) -> None:
