@@ -13,6 +13,7 @@ from koprogo_agent import __version__
 from koprogo_agent.cli import documents, render, words
 from koprogo_agent.cli.options import AsJson, ConfigPath
 from koprogo_agent.cli.session import Reading, reading
+from koprogo_agent.domain.hold import Met
 from koprogo_agent.domain.root import RoleName
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.ports import Dump
@@ -98,7 +99,7 @@ def history(limit: Limit = 20, config: ConfigPath = None, as_json: AsJson = Fals
     elif not past:
         render.line("nothing has been done yet")
     else:
-        headings = ("when", "operation", "outcome", "took", "step", "why")
+        headings = ("when", "operation", "outcome", "took", "users", "step", "why")
         render.table("", headings, (_row(one) for one in past))
 
 
@@ -235,9 +236,18 @@ def _row(one: PastOperation) -> tuple[str | Text, ...]:
         f"{operation.kind} {came}{operation.tag}",
         render.styled(_word(one.outcome), _OUTCOMES[one.outcome]),
         words.span((one.ended - operation.started).total_seconds()),
+        _met(operation.met),
         str(state.failed or ""),
         words.brief(state.cause.message, _WHY) if state.cause else "",
     )
+
+
+def _met(met: Met | None) -> str:
+    if met is None:
+        return ""
+    if met.away:
+        return f"without it {words.span(met.away)}"
+    return f"waited {words.span(met.waited)}" if met.waited else "no wait"
 
 
 def _word(outcome: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from koprogo_agent.cli import render, words
 from koprogo_agent.cli.exits import Exit
 from koprogo_agent.cli.progress import Done
+from koprogo_agent.domain.hold import Met
 from koprogo_agent.domain.plan import Step
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.errors import Failure, NeedsOperator, Refused
@@ -57,15 +58,9 @@ class Account:
         """As the journal has it."""
         return self.ran.operation
 
-    @property
-    def waited(self) -> float:
-        """Seconds for which users waited at most, as far as they were let through again."""
-        released = [one.facts for one in self.done if one.action.step is Step.RELEASE]
-        return max((float(facts.get("waited", 0.0)) for facts in released), default=0.0)
-
     def document(self) -> dict[str, Any]:
         """The same for programs."""
-        state = self.operation.state
+        state, met = self.operation.state, self.operation.met or Met()
         return {
             "operation": str(self.operation.kind),
             "tag": self.operation.tag,
@@ -77,7 +72,9 @@ class Account:
             "waits_for": asdict(self.ran.failure) if self.ran.failure else None,
             "backup": self.operation.fact(Step.BACKUP, "path"),
             "seconds": round(sum(one.seconds for one in self.done), 3),
-            "shut_out_seconds": round(self.waited, 3),
+            "waited_seconds": round(met.waited, 3),
+            "turned_away": met.turned_away,
+            "away_seconds": round(met.away, 3),
             "steps": [_step(one) for one in self.done],
         }
 
@@ -96,13 +93,13 @@ class Account:
         operation, state = self.operation, self.operation.state
         previous = operation.previous.tag if operation.previous else "nothing"
         total = words.span(sum(one.seconds for one in self.done))
-        waited = f"; users waited {words.span(self.waited)}" if self.waited else ""
+        met = f"; {operation.met}" if operation.met else ""
         match self.ran.outcome:
             case Outcome.COMMITTED:
-                return f"{operation.tag} is installed and healthy ({total}{waited})", "bold green"
+                return f"{operation.tag} is installed and healthy ({total}{met})", "bold green"
             case Outcome.ROLLED_BACK:
                 said = f"{operation.tag} failed at step {state.failed} and was taken back:"
-                return f"{said} {previous} runs, with its data ({total}{waited})", "bold yellow"
+                return f"{said} {previous} runs, with its data ({total}{met})", "bold yellow"
             case Outcome.CANCELLED:
                 said = f"{operation.tag} is not installed: step {state.failed} failed, before"
                 return f"{said} anything was stopped; {previous} runs on", "bold yellow"

@@ -41,7 +41,8 @@ _MEETS = {
     Way.BESIDE: "users notice nothing: the new version serves beside the old one first",
     Way.WAIT: "requests wait, and none fails: {total}",
     Way.CLOSED: "users cannot connect during the steps in yellow: {total}",
-    Way.IN_USE: "what is exchanged is away while it starts: {total}",
+    Way.AWAY: "what is exchanged is away while it starts: {total}",
+    Way.IN_USE: "users notice nothing: they reach nothing that is exchanged",
 }
 """What users meet, by the way of the hold."""
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from koprogo_agent.domain.hold import Way
 from koprogo_agent.domain.plan import Action, Direction, Step
-from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.operation import Facts, met_of
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _KILO = 1000
@@ -124,8 +124,7 @@ def _hold(facts: Facts) -> str:
 
 
 def _release(facts: Facts) -> str:
-    waited = facts.get("waited", 0)
-    return f"users are in, and waited {span(waited)}" if waited else "users are in; nobody waited"
+    return f"users are in; {met_of(facts)}"
 
 
 def _tidy(facts: Facts) -> str:
@@ -156,6 +155,7 @@ _HOLDS = {
     Way.BESIDE: "the new version serves users beside the old one",
     Way.WAIT: "requests wait from here on",
     Way.CLOSED: "users cannot connect from here on",
+    Way.AWAY: "what is exchanged is away while it starts",
     Way.IN_USE: "users stay in",
 }
 

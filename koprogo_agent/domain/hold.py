@@ -1,7 +1,7 @@
 """How users are kept from noticing an exchange of containers (DESIGN, section 7).
 
 Pure: from what is to be exchanged, how the ingress routes and what the database can carry, to one
-of four ways. The ways were compared by measurement: docs/decisions/hold.md.
+of five ways. The ways were compared by measurement: docs/decisions/0001-hold.md.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ class Way(StrEnum):
     """Their requests wait in a waiting room."""
     CLOSED = "closed"
     """The ingress is stopped: they cannot connect."""
-    IN_USE = "in use"
+    AWAY = "away"
     """What is exchanged is away for as long as it takes to start."""
+    IN_USE = "in use"
+    """Nothing that they reach is exchanged."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,44 @@ class Hold:
     why: str = ""
 
 
+_NOTICED = 0.05
+"""Seconds; a shorter wait would be told as 0.0 s."""
+
+
+@dataclass(frozen=True)
+class Met:
+    """What users met while containers were exchanged, as far as it was seen.
+
+    Attributes:
+        waited: seconds that a request waited at most before it was answered.
+        turned_away: requests that waited for as long as they may, and were told to come back.
+        away: seconds for which users may have got errors.
+    """
+
+    waited: float = 0.0
+    turned_away: int = 0
+    away: float = 0.0
+
+    def __add__(self, later: Met) -> Met:
+        """Both of two holds: the longest wait, and the sums of the rest."""
+        return Met(
+            max(self.waited, later.waited),
+            self.turned_away + later.turned_away,
+            self.away + later.away,
+        )
+
+    def __str__(self) -> str:
+        """The same as people say it."""
+        if self.away:
+            said = f"users were without it for {_span(self.away)} at most"
+        elif self.waited >= _NOTICED:
+            said = f"users waited {_span(self.waited)} at most"
+        else:
+            said = "no user waited"
+        late = self.turned_away
+        return f"{said}; {late} request{'s' * (late != 1)} waited too long" if late else said
+
+
 def choose(
     exchange: Exchange, routes: Mapping[str, Routing], *, against_beside: str, stuck: str = ""
 ) -> Hold:
@@ -75,10 +115,12 @@ def choose(
         stuck: why the routes of this ingress cannot be moved, where that was found out before.
     """
     touched = _touched(exchange)
+    if not touched:
+        return Hold(Way.IN_USE, (), "nothing is exchanged")
     rooms = tuple(sorted(touched & routes.keys()))
     obstacle = stuck or _obstacle(exchange, routes, rooms)
     if obstacle:
-        return Hold(Way.CLOSED if exchange.stops_writers else Way.IN_USE, (), obstacle)
+        return Hold(Way.CLOSED if exchange.stops_writers else Way.AWAY, (), obstacle)
     if not rooms:
         return Hold(Way.IN_USE, (), "no service that users reach is exchanged")
     against = _against_beside(exchange, rooms) or against_beside
@@ -129,6 +171,10 @@ def _dependents(depends_on: Mapping[str, Collection[str]], names: frozenset[str]
         if not more:
             return frozenset(found)
         found |= more
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004 - a tenth
 
 
 def depends_on(model: Mapping[str, Any]) -> dict[str, frozenset[str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 PREFIX = "traefik."
 ABOVE_ALL = 1_000_000
@@ -17,6 +18,8 @@ ABOVE_ALL = 1_000_000
 
 _HTTP = re.compile(r"traefik\.http\.(routers|services|middlewares)\.([^.]+)\.(.+)", re.IGNORECASE)
 _HOST = re.compile(r"Host\(\s*[`\"']([^`\"']+)[`\"']")
+_PROVIDER = re.compile(r"--providers\.(\w+)(?:=(.*)|\..*)?$", re.IGNORECASE)
+_LABEL_PROVIDERS = frozenset({"docker", "swarm"})
 _SEPARATOR = re.compile(r"\s*,\s*")
 _SERVER = "loadbalancer.server."
 _HEALTH_CHECK = "loadbalancer.healthcheck"
@@ -63,6 +66,18 @@ def routing(labels: Labels) -> Routing | None:
     ports = [one.value for one in found if _is(one, "services", f"{_SERVER}port")]
     port = int(ports[0]) if ports and ports[0].isdigit() else None
     return Routing(hosts, port, _obstacle(found, routers - rules.keys()))
+
+
+def reads_labels(service: Mapping[str, Any]) -> bool:
+    """Whether an ingress may find routes in labels, by its service in a compose model.
+
+    Traefik takes its static configuration from one source only. Where that is its command, the
+    command names every provider of routes; else nobody can tell from here.
+    """
+    words = [str(word) for key in ("entrypoint", "command") for word in service.get(key) or ()]
+    found = [match for word in words if (match := _PROVIDER.match(word))]
+    on = {one[1].lower() for one in found if (one[2] or "").lower() != "false"}
+    return not found or bool(on & _LABEL_PROVIDERS)
 
 
 def room_labels(labels: Labels, tag: str, port: int, probe_path: str) -> dict[str, str]:

@@ -38,6 +38,8 @@ class Rooms(Protocol):
     def put_up(self, project_name: str, service: str, container: str, limit: float) -> None:
         """Starts a room that passes requests on to a container; one that is there is kept.
 
+        A room for a container that does not run starts with its door closed.
+
         Args:
             project_name: the compose project.
             service: whose routes it takes.
@@ -47,6 +49,13 @@ class Rooms(Protocol):
         Raises:
             RetryLater: the image is not here (`image.absent`), or it does not start
                 (`room.failed`).
+        """
+
+    def put_up_again(self, project_name: str, service: str, container: str, limit: float) -> None:
+        """Starts a room that has fallen in mid-hold; arguments and errors as `put_up`.
+
+        It goes on as it was; one that is gone altogether starts with its door closed, whether its
+        container runs or not.
         """
 
     def seen(self, project_name: str) -> tuple[Room, ...]:
@@ -63,7 +72,12 @@ class Rooms(Protocol):
         """
 
     def open(self, project_name: str, service: str, container: str) -> None:
-        """Passes requests on to a container, those first that wait; raises as `close`."""
+        """Passes requests on to a container, those first that wait.
+
+        Raises:
+            RetryLater: the room does not answer (`room.silent`), or the container has no address
+                that the room could lead to, as while it does not run (`room.no_address`).
+        """
 
     def step_aside(self, project_name: str, service: str) -> None:
         """Becomes unhealthy, so that the ingress takes its routes back; still passes requests on.

@@ -12,6 +12,7 @@ from koprogo_agent.errors import Refused
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.journal import Journal, PastOperation
 from koprogo_agent.update.memory import Memory, Sighting
+from koprogo_agent.update.operation import Operation as Performed
 from koprogo_agent.update.status import Status, read_status
 from koprogo_agent.wire.report import Operation, Pending, StateName
 
@@ -84,7 +85,20 @@ def _operation(past: PastOperation, sightings: dict[str, Sighting]) -> Operation
         seen=seconds(seen.first_seen) if seen else None,
         step=state.failed,
         code=state.cause.code if state.cause else None,
+        **_met(operation),
     )
+
+
+def _met(operation: Performed) -> dict[str, int]:
+    """What users met, where they were let through again."""
+    met = operation.met
+    if met is None:
+        return {}
+    return {
+        "waited_ms": round(met.waited * 1000),
+        "turned_away": met.turned_away,
+        "away_ms": round(met.away * 1000),
+    }
 
 
 def _pending(status: Status) -> Pending | None:

@@ -24,6 +24,9 @@ _OPERATION = Operation(
     seen=_NOON - 120,
     step="gate",
     code="gate.failed",
+    waited_ms=8_700,
+    turned_away=0,
+    away_ms=0,
 )
 _REPORT = Report(
     instance="0123456789abcdef" * 2,

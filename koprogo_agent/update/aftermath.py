@@ -66,7 +66,8 @@ class Aftermath:
                 self.memory.forgive(operation.tag)
                 self._leave(operation, now)
                 stumbled = f"on the way, it failed: {cause.message}" if cause else ""
-                self._tell(f"{operation.tag} is installed and healthy", stumbled)
+                told = f"{operation.met or ''}\n{stumbled}"
+                self._tell(f"{operation.tag} is installed and healthy", told)
             case Outcome.HELD:
                 self._hold(ran, now)
             case Outcome.ROLLED_BACK | Outcome.CANCELLED | Outcome.POSTPONED if cause:
@@ -101,7 +102,8 @@ class Aftermath:
             news = self._postpone(operation.fingerprint, cause, now)
         if ran.outcome is Outcome.ROLLED_BACK:
             runs = operation.previous.tag if operation.previous else "nothing"
-            self._tell(f"{operation.tag} was taken back; {runs} runs", cause.message)
+            told = f"{cause.message}\n{operation.met or ''}"
+            self._tell(f"{operation.tag} was taken back; {runs} runs", told)
         elif news:
             self._tell(f"{operation.tag} is not installed", f"{cause.message}\n{cause.advice}")
 

@@ -62,7 +62,9 @@ def forecast(
     match hold.way:
         case Way.BESIDE:
             return Forecast((Share("the new version serves beside the old one", 0, _NONE),))
-        case Way.IN_USE if not hold.rooms and not plan.rewinds_data:
+        case Way.IN_USE:
+            return Forecast((Share("nothing that users reach is exchanged", 0, _NONE),))
+        case Way.AWAY:
             return Forecast((_last("the services are exchanged", past, Step.SWITCH, "seconds"),))
         case Way.CLOSED:
             stopping = Share("ingress and writers stop and start", _STOPPING, "as a rule")

@@ -18,9 +18,9 @@ from koprogo_agent.domain.hold import Exchange, Hold, Way, choose, depends_on
 from koprogo_agent.domain.overlay import is_made_of, mounted_paths, services
 from koprogo_agent.domain.plan import Kind, Plan, Step
 from koprogo_agent.domain.states import Course
-from koprogo_agent.domain.traefik import Routing, routing
+from koprogo_agent.domain.traefik import Routing, reads_labels, routing
 from koprogo_agent.errors import RetryLater
-from koprogo_agent.ports import DatabaseAt, Room
+from koprogo_agent.ports import DatabaseAt
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.job import Job, model_of, previous_of, running_of
 from koprogo_agent.update.standing import Standing
@@ -73,7 +73,8 @@ def plan_hold(world: World, settings: Settings, ahead: Ahead) -> Hold:
     )
     routes = routes_of(ahead.containers)
     against = "" if exchange.stops_writers else _against_beside(world, settings, ahead, routes)
-    return choose(exchange, routes, against_beside=against, stuck=ahead.stuck)
+    stuck = ahead.stuck or _unread(ahead.model, stack.ingress)
+    return choose(exchange, routes, against_beside=against, stuck=stuck)
 
 
 def what_is_ahead(job: Job, stuck: str = "") -> Ahead:
@@ -133,7 +134,7 @@ def users_come_in(job: Job) -> bool:
             return bool(running_of(job, job.settings.stack.ingress))
         case Way.WAIT:
             return not _rooms_stand(job) and _writers_are_routed(job)
-        case Way.BESIDE | Way.IN_USE:
+        case Way.BESIDE | Way.AWAY | Way.IN_USE:
             return True
 
 
@@ -154,6 +155,7 @@ def hold_again(job: Job) -> dict[str, str]:
 
     It stands already, unless a reboot or a fallen room has opened it.
     """
+    keep_rooms(job)
     if way_in_force(job) is Way.WAIT:
         close_rooms(job, job.operation.fact(Step.HOLD, "rooms") or ())
         stop_writers(job)
@@ -170,14 +172,20 @@ def runs_of(job: Job) -> dict[str, str]:
 def put_up_rooms(job: Job, names: Iterable[str]) -> None:
     """Has rooms take the routes of services, and pass requests on as before.
 
+    On a way back of which users know nothing yet, a room that has fallen comes back closed: what
+    runs then has not passed its gate, and what it writes is discarded.
+
     Raises:
         RetryLater: a room does not answer (`room.silent`), or the ingress does not hand the route
             over (`room.no_route`).
     """
     world, project = job.world, job.settings.stack.project
     made = {one.service: one for one in world.stack.containers(project)}
+    state = job.operation.state
+    held = state.course is Course.BACK and not state.opened
+    put_up = world.rooms.put_up_again if held else world.rooms.put_up
     for name in names:
-        world.rooms.put_up(project, name, made[name].id, job.settings.hold.limit)
+        put_up(project, name, made[name].id, job.settings.hold.limit)
     ingress = tuple(one.id for one in made.values() if one.service in job.settings.stack.ingress)
     for name in names:
         _until(
@@ -189,6 +197,37 @@ def put_up_rooms(job: Job, names: Iterable[str]) -> None:
                 code="room.no_route",
             ),
         )
+
+
+def keep_rooms(job: Job) -> None:
+    """Puts up again what has fallen of the rooms that the hold stands on.
+
+    For steps that take long: while a room is down, requests are turned away. What keeps a room from
+    being put up is no fault of the step; the next look tries again. The step `release` ends the
+    hold, and needs no room that has fallen.
+    """
+    way = way_in_force(job)
+    if way not in {Way.WAIT, Way.BESIDE} or job.operation.state.action.step is Step.RELEASE:
+        return
+    world, project = job.world, job.settings.stack.project
+    seen = {one.service: one for one in world.rooms.seen(project)}
+    for name in job.operation.fact(Step.HOLD, "rooms") or ():
+        room = seen.get(name)
+        if room is None or not room.answers or (room.closed and way is Way.BESIDE):
+            try:
+                _keep(job, name, way)
+            except RetryLater as error:
+                log.warning("room.fallen", service=name, why=error.message)
+
+
+def _keep(job: Job, name: str, way: Way) -> None:
+    world, project = job.world, job.settings.stack.project
+    made = {one.service: one.id for one in world.stack.containers(project)}
+    if name in made:
+        world.rooms.put_up_again(project, name, made[name], job.settings.hold.limit)
+    leads_to = {one.service: one.id for one in world.stack.beside(project)}
+    if way is Way.BESIDE and name in leads_to:
+        world.rooms.open(project, name, leads_to[name])
 
 
 def close_rooms(job: Job, names: Iterable[str]) -> None:
@@ -244,11 +283,21 @@ def give_routes_back(world: World, settings: Settings) -> None:
 def let_through(world: World, settings: Settings) -> None:
     """Ends a hold that nothing else will end: starts what it stopped, and removes its rooms."""
     stack = settings.stack
-    world.stack.start(stack.project, stack.writers)
+    led_to = (one.service for one in world.rooms.seen(stack.project))
+    world.stack.start(stack.project, (*stack.writers, *led_to))
     world.stack.start(stack.project, stack.ingress)
-    open_rooms(world, settings)
+    give_up_rooms(world, settings)
+
+
+def give_up_rooms(world: World, settings: Settings) -> None:
+    """As if there had been no rooms, and nothing beside: users get what the ingress leads to."""
+    try:
+        open_rooms(world, settings)
+    except RetryLater as error:
+        # What does not run cannot be led to, and the ingress will do no better.
+        log.warning("hold.not_opened", why=error.message)
     give_routes_back(world, settings)
-    world.stack.end_beside(stack.project)
+    world.stack.end_beside(settings.stack.project)
 
 
 def end_stray_hold(world: World, settings: Settings) -> None:
@@ -261,11 +310,6 @@ def end_stray_hold(world: World, settings: Settings) -> None:
     if rooms:
         log.warning("hold.stray", rooms=[one.service for one in rooms])
         let_through(world, settings)
-
-
-def longest_wait(rooms: Iterable[Room]) -> float:
-    """Seconds that a request has waited at most in any of these rooms."""
-    return max((one.longest for one in rooms), default=0.0)
 
 
 # --- inside
@@ -316,6 +360,13 @@ def _against_beside(
     except RetryLater as error:
         return error.message
     return f"the database has {free} connections free, of {wanted} wanted" if free < wanted else ""
+
+
+def _unread(model: Mapping[str, Any], ingress: Iterable[str]) -> str:
+    """Why labels lead nowhere, or an empty string."""
+    made = services(model)
+    deaf = [name for name in ingress if not reads_labels(made.get(name, {}))]
+    return f"{deaf[0]} has its routes from elsewhere than labels, and keeps them" if deaf else ""
 
 
 def _answers(world: World, project: str, name: str) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from itertools import takewhile
 
 from koprogo_agent.domain.gate import (
     Container,
@@ -41,6 +43,7 @@ class Look:
             is not healthy is not put down to the release.
         database: whose work moves the deadline, or None.
         listing: gives the containers of a project; None: those of its services.
+        meanwhile: what is to be kept up as long as it takes; called with each look.
     """
 
     project: str
@@ -51,6 +54,7 @@ class Look:
     unchanged: frozenset[str] = frozenset()
     database: DatabaseAt | None = None
     listing: Callable[[str], tuple[Container, ...]] | None = None
+    meanwhile: Callable[[], None] | None = None
 
 
 def gate_policy(settings: Settings) -> GatePolicy:
@@ -91,14 +95,24 @@ def outside(settings: Settings) -> tuple[Probe, ...]:
     return tuple(probe for probe in settings.probe if probe.url is not None)
 
 
-def wait_until_healthy(world: World, look: Look, policy: GatePolicy, watcher: Watcher) -> float:
+@dataclass(frozen=True)
+class Opened:
+    """A gate that has opened.
+
+    Attributes:
+        seconds: that it took.
+        since: when the first of the samples was taken that opened it.
+    """
+
+    seconds: float
+    since: datetime
+
+
+def wait_until_healthy(world: World, look: Look, policy: GatePolicy, watcher: Watcher) -> Opened:
     """Samples until the gate opens.
 
     The pauses between good samples are the policy's. What is not healthy yet is looked at more
     often, so that the first good sample does not come up to a whole pause late.
-
-    Returns:
-        Seconds that it took.
 
     Raises:
         StepFailed: the gate gave up (code `gate.failed`); the message ends with the last lines
@@ -126,8 +140,8 @@ class _Gate:
     policy: GatePolicy
     passed: set[tuple[str, int]] = field(default_factory=set)
 
-    def wait(self, watcher: Watcher) -> float:
-        """Samples until it opens, and gives the seconds that it took."""
+    def wait(self, watcher: Watcher) -> Opened:
+        """Samples until it opens."""
         began = self.world.clock.monotonic()
         samples: list[Sample] = []
         while True:
@@ -135,12 +149,17 @@ class _Gate:
             judgement = judge(samples, self.look.expected, self.policy)
             match judgement.verdict:
                 case Verdict.HEALTHY:
-                    return samples[-1].at
+                    return self._opened(samples)
                 case Verdict.FAILED:
                     raise _failed(self.world, self.look, judgement, samples)
                 case Verdict.NOT_YET:
                     watcher.goes_on(judgement.reason, 0, 0)
                     self._pause(samples[-1], began + samples[-1].at)
+
+    def _opened(self, samples: Sequence[Sample]) -> Opened:
+        *_, first = takewhile(self._is_good, reversed(samples))
+        seconds = samples[-1].at
+        return Opened(seconds, self.world.clock.now() - timedelta(seconds=seconds - first.at))
 
     def _pause(self, last: Sample, looked_at: float) -> None:
         """Waits for the next sample: for it to settle after a good one, else until all is well."""
@@ -173,6 +192,8 @@ class _Gate:
 
         KoproGo's come every 30 s. They are run once nothing else is wrong any more.
         """
+        if self.look.meanwhile is not None:
+            self.look.meanwhile()
         sample = take(self.world, self.look, at)
         waiting = [one for one in sample.containers if self._waits(one)]
         hopeful = replace(

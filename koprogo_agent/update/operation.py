@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
 from koprogo_agent.domain.deployment import Deployment
+from koprogo_agent.domain.hold import Met
 from koprogo_agent.domain.plan import Kind, Step
 from koprogo_agent.domain.states import State
 
@@ -56,6 +57,17 @@ class Operation:
         """Never twice the same, also after the journal was lost and counts from 1 again."""
         return f"{self.id}_{self.started:%Y%m%d%H%M%S}"
 
+    @property
+    def met(self) -> Met | None:
+        """What users met; None while they were not let through again, or nothing kept them out."""
+        facts = self.facts.get(Step.RELEASE)
+        return None if facts is None else met_of(facts)
+
     def fact(self, step: Step, name: str) -> Any:  # noqa: ANN401 - JSON values
         """A fact, or None while the step has not learned it."""
         return self.facts.get(step, {}).get(name)
+
+
+def met_of(facts: Facts) -> Met:
+    """What users met, from the facts of the step `release`."""
+    return Met(**{one.name: facts[one.name] for one in fields(Met) if one.name in facts})

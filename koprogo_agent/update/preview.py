@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from koprogo_agent.domain.hold import Hold, Way
@@ -15,6 +15,7 @@ from koprogo_agent.update.engine import Engine
 from koprogo_agent.update.forecast import Forecast, forecast
 from koprogo_agent.update.holding import Ahead, plan_hold
 from koprogo_agent.update.job import project
+from koprogo_agent.update.journal import PastOperation
 from koprogo_agent.update.looking import closed_gate_policy
 from koprogo_agent.update.planning import order_update
 from koprogo_agent.update.requests import Requests
@@ -62,8 +63,8 @@ def preview(engine: Engine, tag: str | None) -> Preview | None:
     if release is None:
         return None
     order = order_update(engine.world, engine.settings, release, engine.journal.installed)
-    hold = _hold(engine, order.plan, release)
     past = engine.journal.past(_RECENT)
+    hold = _hold(engine, order.plan, release, _kept_its_routes(past))
     settled = closed_gate_policy(engine.settings).settled
     expected = forecast(order.plan, hold, past, _database(engine), settled)
     images = release.manifest.images.values() if release.manifest else ()
@@ -71,7 +72,15 @@ def preview(engine: Engine, tag: str | None) -> Preview | None:
     return Preview(release, order.plan, hold, expected, tuple(absent), tuple(_notes(engine)))
 
 
-def _hold(engine: Engine, plan: Plan, release: VerifiedRelease) -> Hold:
+def _kept_its_routes(past: Sequence[PastOperation]) -> str:
+    """Why no waiting room can be had, where the last operation that wanted one got none."""
+    held = (one.operation.facts.get(Step.HOLD) for one in past)
+    last = next((facts for facts in held if facts), {})
+    reason = last.get("no_route")
+    return f"last time, {reason}" if reason else ""
+
+
+def _hold(engine: Engine, plan: Plan, release: VerifiedRelease, stuck: str) -> Hold:
     """How users would be kept from noticing, as far as it is known before anything is pulled."""
     world, settings, installed = engine.world, engine.settings, engine.journal.installed
     if installed is None or not plan.holds:
@@ -88,7 +97,8 @@ def _hold(engine: Engine, plan: Plan, release: VerifiedRelease) -> Hold:
     if release.manifest is None:
         changed = set(installed.pins) - set(settings.stack.ingress) - {settings.database.service}
     containers = world.stack.containers(settings.stack.project)
-    return plan_hold(world, settings, Ahead(plan, model, frozenset(changed), containers))
+    ahead = Ahead(plan, model, frozenset(changed), containers, stuck=stuck)
+    return plan_hold(world, settings, ahead)
 
 
 def _database(engine: Engine) -> int | None:

@@ -39,6 +39,9 @@ from koprogo_agent.update.world import Watcher, World
 
 log = structlog.get_logger()
 
+_TELL_OF_USERS = frozenset({Step.GATE, Step.RELEASE})
+"""Steps whose way back is worth knowing as well: it is when users are in again."""
+
 
 @dataclass(frozen=True)
 class Ran:
@@ -177,8 +180,11 @@ class Runner:
         if facts is None:
             return operation, Unfinished()
         self._watcher.finished(action, self._world.clock.monotonic() - began, facts)
-        if action.direction is Direction.DO or action.step is Step.RELEASE:
+        if action.direction is Direction.DO:
             operation = _learn(operation, action.step, facts)
+        elif action.step in _TELL_OF_USERS:
+            known = operation.facts.get(action.step, {})
+            operation = _learn(operation, action.step, {**known, **facts})
         return operation, Finished(wrote=bool(facts.get("wrote")))
 
     def _broke(self, operation: Operation, cause: Failure) -> tuple[Operation, Event]:

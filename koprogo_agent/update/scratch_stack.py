@@ -114,7 +114,7 @@ class ScratchStack:
         around = self.model.running - set(self.model.writers)
         look = self._look(expected, (left_alone(self.job) | {self.database.service}) & around)
         try:
-            return wait_until_healthy(self.job.world, look, self.policy, self.job.watcher)
+            return wait_until_healthy(self.job.world, look, self.policy, self.job.watcher).seconds
         except RetryLater as error:
             if error.code != "gate.fallen":
                 raise

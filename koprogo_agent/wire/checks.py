@@ -47,9 +47,14 @@ def numbers(**values: int) -> None:
             raise ValueError(f"{name} is not a whole number from 0 to 2^53")
 
 
+def counts(**values: int | None) -> None:
+    """Whole numbers, where there are any."""
+    numbers(**{name: value for name, value in values.items() if value is not None})
+
+
 def moments(**values: int | None) -> None:
     """Seconds since 1970, where there are any."""
-    numbers(**{name: value for name, value in values.items() if value is not None})
+    counts(**values)
 
 
 def tags(**values: str | None) -> None:

@@ -48,6 +48,10 @@ class Operation:
         seen: when this instance first saw the tag; None where that is not known.
         step: at which it failed, or None.
         code: of the failure, or None.
+        waited_ms: milliseconds that a request waited at most; None where users were not let
+            through again, or the agent is older than this member; so are the others.
+        turned_away: requests that waited for as long as they may, and were told to come back.
+        away_ms: milliseconds for which users may have got errors.
     """
 
     kind: str
@@ -58,12 +62,16 @@ class Operation:
     seen: int | None = None
     step: str | None = None
     code: str | None = None
+    waited_ms: int | None = None
+    turned_away: int | None = None
+    away_ms: int | None = None
 
     def __post_init__(self) -> None:
         """Checks what the types do not say."""
         checks.words(kind=self.kind, outcome=self.outcome, step=self.step, code=self.code)
         checks.tags(tag=self.tag)
         checks.moments(began=self.began, ended=self.ended, seen=self.seen)
+        checks.counts(waited_ms=self.waited_ms, turned_away=self.turned_away, away_ms=self.away_ms)
 
 
 @dataclass(frozen=True, kw_only=True)

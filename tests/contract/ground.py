@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from koprogo_agent.domain.overlay import override
@@ -14,6 +15,7 @@ from koprogo_agent.update.job import PINS, project
 from tests.lab.keys import Signer
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
+from tests.lab.rooms import crash_room, end_room
 from tests.lab.stack import ONE_SHOT
 from tests.simulation.instance import Instance
 from tests.simulation.people import PROJECT, PUBLIC
@@ -32,6 +34,8 @@ class Ground:
         public: the probe that users' way in answers.
         missing: reference of an image that no registry has.
         corrupt: overwrites a backup with noise.
+        crash_room: ends the process in a service's room; the engine starts it again.
+        end_room: ends a service's room in a way that the engine leaves it down.
         ingress: the service through which users come in.
         one_shot: the service that ends.
         image_tag: the tag of the images of v1.0.0.
@@ -45,6 +49,8 @@ class Ground:
     public: HttpProbe
     missing: str
     corrupt: Callable[[Path], None]
+    crash_room: Callable[[str], None]
+    end_room: Callable[[str], None]
     ingress: str = "ingress"
     one_shot: str = "bootstrap"
     image_tag: str = ":1.0.0"
@@ -90,6 +96,12 @@ def simulated(folder: Path) -> Ground:
     def corrupt(path: Path) -> None:
         scene.disk.backups_kept[path] = b"noise"
 
+    def crash_room(service: str) -> None:
+        scene.machine.rooms[service].restarts += 1
+
+    def end_room(service: str) -> None:
+        scene.machine.rooms[service].up = False
+
     def rows() -> int:
         return instance.data.rows.count("of the suite")
 
@@ -102,6 +114,8 @@ def simulated(folder: Path) -> Ground:
         public=HttpProbe("health", PUBLIC, contains={"status": "ok"}),
         missing=f"registry.example/{PROJECT}/none:1",
         corrupt=corrupt,
+        crash_room=crash_room,
+        end_room=end_room,
     )
 
 
@@ -133,6 +147,8 @@ def on_the_lab(lab: Lab, engine: Engine) -> Ground:
         ),
         missing=f"{lab.registry.address}/koprogo/none:1",
         corrupt=corrupt,
+        crash_room=partial(crash_room, lab),
+        end_room=partial(end_room, lab),
         ingress=lab.stack.ingress.service,
         one_shot=ONE_SHOT,
         image_tag=":1.0.0",

@@ -106,6 +106,9 @@ def _updates(filled: Filled, number: int) -> None:
         began=now - 500 + number * 5,
         ended=now - 450 + number * 8,
         seen=now - 590,
+        waited_ms=number * 1_700,
+        turned_away=0,
+        away_ms=0,
     )
     told = transition(number + 1, at=did.ended, installed=NEW, operation=did)
     before = transition(number, at=now - _DAY)
@@ -123,6 +126,9 @@ def _fails(filled: Filled, number: int) -> None:
         seen=now - 590,
         step="gate",
         code="gate.unhealthy",
+        waited_ms=44_200,
+        turned_away=number + 1,
+        away_ms=0,
     )
     filled.another(
         "rolled_back",
@@ -165,6 +171,9 @@ def _is_odd(filled: Filled) -> None:
         ended=0,
         step=_WORD,
         code="constructor",
+        waited_ms=2**53 - 1,
+        turned_away=2**53 - 1,
+        away_ms=2**53 - 1,
     )
     filled.another(
         "odd",

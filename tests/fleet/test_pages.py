@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
-from tests.fleet.machines import Machine
+from koprogo_agent.wire.report import Operation
+from tests.fleet.machines import Machine, transition
 from tests.fleet.servers import Fleet
 from tests.fleet.visitors import PASSWORD, Page, Visitor, employ
 
@@ -90,6 +92,25 @@ def test_staff_see_the_fleet(ann: Visitor, fleet: Fleet) -> None:
     assert one.format("v1.0.0", "v1.0.0", 2) in text
     assert one.format("-", "unknown", 1) in text
     assert "50.0 %" in text
+
+
+@pytest.mark.parametrize(
+    ("met", "said"),
+    [
+        ({"waited_ms": 8_710}, "users: waited 8.7 s at most"),
+        ({"waited_ms": 44_200, "turned_away": 3}, "44 s at most · 3 requests waited too long"),
+        ({"away_ms": 31_000}, "users: without it for 31 s at most"),
+    ],
+)
+def test_staff_see_what_users_met(
+    ann: Visitor, fleet: Fleet, met: dict[str, Any], said: str
+) -> None:
+    """As the instance told it, in the line of the operation."""
+    did = Operation(kind="update", tag="v1.1.0", outcome="committed", began=1, ended=90, **met)
+    machine = Machine(fleet.url)
+    machine.says(operation=did, transitions=(transition(1, operation=did),))
+    told = " ".join(ann.sees(f"/instances/{machine.name}").text.split())
+    assert said in told
 
 
 def test_a_language_is_chosen_and_kept(ann: Visitor) -> None:

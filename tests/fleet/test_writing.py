@@ -42,6 +42,13 @@ def test_each_language_writes_as_it_does(
     assert plain(write.moment(NOON)) == moment
 
 
+def test_waits_have_tenths_while_they_matter() -> None:
+    """As the language writes them."""
+    french = Writing(Language.FR, BRUSSELS)
+    assert [french.wait(of) for of in (40, 9_949, 9_950)] == ["0,0 s", "9,9 s", "10 s"]
+    assert ENGLISH.wait(8_700) == "8.7 s"
+
+
 def test_moments_are_where_the_reader_is() -> None:
     """And the machine's own beside them."""
     assert (ENGLISH.zone(NOON), ENGLISH.zone(NOON - 120 * 86_400)) == ("CET", "CEST")

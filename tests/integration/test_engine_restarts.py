@@ -12,7 +12,9 @@ from koprogo_agent.update.engine import Engine as Agent
 from tests.instance import Instance, Seen
 from tests.lab.engine import Engine
 from tests.lab.lab import Lab
+from tests.lab.processes import wait_until
 from tests.lab.recipes import Kind
+from tests.lab.rooms import rooms
 from tests.lab.stack import QUICK
 from tests.scenes import installed, writer
 
@@ -52,6 +54,7 @@ def crash(engine: Engine) -> None:
     [
         (restart, ("before", "backup")),
         (restart, ("before", "point")),
+        (crash, ("before", "point")),
         (restart, ("after", "switch")),
         (crash, ("before", "switch")),
         (crash, ("before", "gate")),
@@ -84,6 +87,8 @@ def test_an_engine_that_falls_in_the_middle(
         assert engine.drift() == ()
     assert installed(lean) == (release.tag if outcome is Outcome.COMMITTED else was)
     assert lab.stack.containers()["postgres"] == database
+    assert rooms(lab) == {}
+    wait_until(lab.stack.serves, 30, "the stack to serve")
 
 
 def settle(engine: Agent) -> Outcome | None:

@@ -98,7 +98,7 @@ def left_of_it(lab: Lab) -> list[str]:
 @pytest.fixture(scope="module")
 def slow(lab_engine: Engine) -> Iterator[Instance]:
     """An installed stack whose health checks are KoproGo's own."""
-    with Lab(lab_engine) as lab:
+    with Lab(lab_engine, shared=True) as lab:
         release = lab.publisher.publish(Kind.GOOD)
         lab.stack.write_env(release.version)
         instance = Instance.create(lab, gate=PATIENT_GATE)
@@ -182,7 +182,7 @@ def test_settings_of_the_database(slow: Instance) -> None:
 
 def test_a_true_claim(lab_engine: Engine) -> None:
     """A backend that does not migrate at its start runs on the schema of the next one."""
-    with Lab(lab_engine, style=MigrationStyle.COMMAND, settings=QUICK) as lab:
+    with Lab(lab_engine, style=MigrationStyle.COMMAND, settings=QUICK, shared=True) as lab:
         first = lab.publisher.publish(Kind.GOOD)
         lab.stack.write_env(first.version)
         migration = {"kind": "command", "command": ["migrate"]}

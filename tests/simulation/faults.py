@@ -34,7 +34,7 @@ EFFECTS = {
         *("up", "create", "start", "stop", "discard", "run", "down"),
         *("start_beside", "end_beside"),
     },
-    "rooms": {"put_up", "close", "open", "step_aside", "remove"},
+    "rooms": {"put_up", "put_up_again", "close", "open", "step_aside", "remove"},
     "database": {"dump", "restore", "replace", "make_point", "swap_back", "drop"},
     "files": {"stage", "unstage", "lay", "write_override", "forget_override", "forget_backup"},
     "notifier": {"tell"},

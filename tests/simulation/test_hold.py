@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from koprogo_agent.update.preview import preview
 from tests.simulation.checks import assert_no_row_lost, assert_sound
 from tests.simulation.instance import TICK, Instance
 from tests.simulation.people import Met, met
+from tests.simulation.telling import told
 
 
 def began(instance: Instance) -> list[str]:
@@ -28,6 +31,7 @@ def way(instance: Instance) -> str:
 def watched(instance: Instance) -> Instance:
     """An instance whose users count from now on."""
     instance.scene.users.failed.clear()
+    instance.watcher.began.clear()
     return instance
 
 
@@ -103,8 +107,40 @@ def test_an_ingress_that_does_not_hand_its_routes_over(watched: Instance, *, sch
     watched.scene.publisher.publish("1.1.0", schema=schema)
     watched.settle()
     assert watched.installed == watched.running == "v1.1.0"
-    assert way(watched) == ("closed" if schema else "in use")
+    assert way(watched) == ("closed" if schema else "away")
     assert not watched.scene.machine.rooms
+    watched.scene.publisher.publish("1.2.0", schema=schema)
+    ahead = preview(watched.engine, None)
+    assert ahead is not None
+    assert ahead.hold.way == way(watched)
+    assert ahead.hold.why.startswith("last time, the ingress does not hand the route")
+
+
+def test_an_ingress_that_kept_its_routes_is_not_asked_again_on_the_way_back(
+    watched: Instance,
+) -> None:
+    """The failed release serves users then, and the question takes a quarter of a minute."""
+    watched.scene.rooms.route = False
+    watched.scene.publisher.publish("1.0.1", backend={"exits": "in production"})
+    watched.settle()
+    assert watched.installed == watched.running == "v1.0.0"
+    assert "rooms.put_up_again before" not in watched.taps.names
+
+
+@pytest.mark.parametrize("schema", [True, False])
+@pytest.mark.parametrize("exits", ["", "in production"])
+def test_what_is_told_of_users_is_what_they_met(
+    watched: Instance, exits: str, *, schema: bool
+) -> None:
+    """Where no room can be had: the journal and the operator hear for how long they got errors."""
+    watched.scene.rooms.route = False
+    watched.scene.publisher.publish("1.1.0", schema=schema, backend={"exits": exits})
+    watched.settle()
+    failed, operation = watched.scene.users.failed, watched.journal.past(1)[0].operation
+    seen = failed[-1] - failed[0]
+    assert operation.met is not None
+    assert seen - 1 <= operation.met.away <= seen + 2
+    assert told(watched, "users were without it for ") == 1
 
 
 def test_an_image_of_the_room_that_cannot_be_had(folder: Path) -> None:
@@ -138,6 +174,83 @@ def test_a_room_that_falls_in_the_hold(watched: Instance) -> None:
     assert fell
     assert watched.installed == watched.running == "v1.1.0"
     assert_no_row_lost(watched)
+
+
+def end(instance: Instance) -> None:
+    """The backend's room is killed, and the engine leaves it down."""
+    instance.scene.machine.rooms["backend"].up = False
+
+
+def take_away(instance: Instance) -> None:
+    """The backend's room is removed."""
+    instance.scene.machine.rooms.pop("backend")
+
+
+@pytest.mark.parametrize("fall", [end, take_away])
+@pytest.mark.parametrize("step", ["switch", "gate"])
+@pytest.mark.parametrize("schema", [True, False])
+def test_a_room_that_stays_down_is_put_up_again(
+    watched: Instance, step: str, fall: Callable[[Instance], None], *, schema: bool
+) -> None:
+    """Within seconds, while the step goes on."""
+    machine, users = watched.scene.machine, watched.scene.users
+    fell, down = list[float](), list[float]()
+
+    def meddle() -> None:
+        room = machine.rooms.get("backend")
+        if began(watched)[-1:] == [step] and room and not fell:
+            fell.append(machine.clock.seconds)
+            fall(watched)
+        elif fell and began(watched)[-1] in {"switch", "gate"} and (room is None or not room.up):
+            down.append(machine.clock.seconds)
+        users.write()
+
+    machine.busy = watched.taps.each = meddle
+    backend = {"start_seconds": 10.0}
+    watched.scene.publisher.publish("1.1.0", schema=schema, backend=backend)
+    watched.settle()
+    assert fell
+    assert watched.installed == watched.running == "v1.1.0"
+    assert max(down, default=fell[0]) - fell[0] <= 3
+    assert_no_row_lost(watched)
+    assert not machine.rooms
+
+
+def test_a_room_that_is_gone_on_the_way_back_lets_nobody_in(watched: Instance) -> None:
+    """What runs then has failed its gate, and what is written to it may be discarded."""
+    machine, users = watched.scene.machine, watched.scene.users
+    gone, opened = list[str](), list[str]()
+
+    def meddle() -> None:
+        room = machine.rooms.get("backend")
+        if began(watched)[-1:] == ["hold"] and "gate" in began(watched):
+            if not gone:
+                gone.append(machine.rooms.pop("backend").service)
+            elif room and not room.closed:
+                opened.append(room.service)
+        users.write()
+
+    watched.taps.each = meddle
+    backend = {"exits": "in production"}
+    watched.scene.publisher.publish("1.1.0", schema=True, backend=backend)
+    watched.settle()
+    assert gone
+    assert watched.installed == watched.running == "v1.0.0"
+    assert not opened
+    assert_no_row_lost(watched)
+
+
+def test_a_stray_room_of_what_was_stopped(instance: Instance) -> None:
+    """Its service is started first: a room opens only to what runs."""
+    instance.scene.images.pull(instance.settings.hold.image, lambda _: None)
+    box = instance.scene.machine.one("koprogo", "frontend")
+    assert box is not None
+    instance.scene.machine.stop(box)
+    instance.scene.rooms.put_up("koprogo", "frontend", box.id, 45)
+    assert instance.scene.machine.rooms["frontend"].closed
+    instance.tick()
+    assert box.state == "running"
+    assert not instance.scene.machine.rooms
 
 
 def test_a_lost_journal_does_not_leave_users_waiting(instance: Instance) -> None:

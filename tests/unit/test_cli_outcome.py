@@ -77,8 +77,10 @@ def test_a_good_update(instance: Instance, capsys: pytest.CaptureFixture[str]) -
     backup = next(line for line in lines if " backup " in line)
     assert "read back whole" in backup
     assert account.code is Exit.DONE
-    assert account.waited == pytest.approx(instance.scene.users.longest, abs=1.5)
-    assert account.waited > 0
+    met = account.operation.met
+    assert met is not None
+    assert met.waited == pytest.approx(instance.scene.users.longest, abs=1.5)
+    assert met.waited > 0
     account.tell()
     assert "v1.1.0 is installed and healthy" in capsys.readouterr().out
     document = account.document()
@@ -97,7 +99,7 @@ def test_a_release_that_the_rehearsal_catches(
     account = update(instance, progress)
     assert account.code is Exit.FAILED
     assert "✗ rehearse" in paper.getvalue()
-    assert account.waited == 0
+    assert account.operation.met is None
     account.tell()
     told = capsys.readouterr().out
     assert "step rehearse failed, before anything was stopped; v1.0.0 runs on" in told
@@ -113,7 +115,9 @@ def test_a_release_that_is_taken_back(
     account = update(instance, progress)
     assert account.code is Exit.ROLLED_BACK
     assert "✓ undo point" in paper.getvalue()
-    assert account.waited == pytest.approx(instance.scene.users.longest, abs=1.5)
+    met = account.operation.met
+    assert met is not None
+    assert met.waited == pytest.approx(instance.scene.users.longest, abs=1.5)
     account.tell()
     assert "was taken back: v1.0.0 runs, with its data" in capsys.readouterr().out
 

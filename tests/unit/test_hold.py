@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from koprogo_agent.domain.hold import Exchange, Hold, Way, choose, depends_on
+from koprogo_agent.domain.hold import Exchange, Hold, Met, Way, choose, depends_on
 from koprogo_agent.domain.traefik import Routing
 
 ROUTES = {"backend": Routing(("api",), 8080), "frontend": Routing(("app",), 80)}
@@ -39,6 +39,22 @@ def way(
     )
     known = ROUTES if routes is None else routes
     return choose(exchange, known, against_beside=against, stuck=stuck)
+
+
+@pytest.mark.parametrize(
+    ("met", "said"),
+    [
+        (Met(), "no user waited"),
+        (Met(waited=0.04), "no user waited"),
+        (Met(waited=8.71), "users waited 8.7 s at most"),
+        (Met(waited=44.2, turned_away=1), "users waited 44 s at most; 1 request waited too long"),
+        (Met(away=31), "users were without it for 31 s at most"),
+        (Met(8, 2) + Met(5, 3, 1.5), "users were without it for 1.5 s at most; 5 requests waited"),
+    ],
+)
+def test_what_users_met_in_words(met: Met, said: str) -> None:
+    """As it is told to the operator."""
+    assert str(met).startswith(said)
 
 
 def test_beside() -> None:
@@ -84,7 +100,7 @@ def test_wait(hold: Hold) -> None:
 def test_without_a_room(changed: tuple[str, ...], more: dict[str, object], *, stops: bool) -> None:
     """The ingress is stopped only where nobody may write."""
     hold = way(*changed, stops_writers=stops, **more)  # type: ignore[arg-type]
-    assert hold.way is (Way.CLOSED if stops else Way.IN_USE)
+    assert hold.way is (Way.CLOSED if stops else Way.AWAY)
     assert hold.why
     assert not hold.rooms
 

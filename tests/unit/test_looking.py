@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import cast
 
@@ -42,7 +43,11 @@ class Scene:
     def world(self) -> World:
         """The world with this scene in it."""
         parts = SimpleNamespace(
-            clock=SimpleNamespace(monotonic=lambda: self.now, wait=self._wait),
+            clock=SimpleNamespace(
+                monotonic=lambda: self.now,
+                wait=self._wait,
+                now=lambda: datetime.fromtimestamp(self.now, UTC),
+            ),
             stack=SimpleNamespace(
                 containers=self._containers, examine=self._examine, logs=lambda *_: ""
             ),
@@ -87,17 +92,25 @@ class Unwatched:
         """It fails."""
 
 
+def seconds_of(world: World, look: Look, policy: GatePolicy) -> float:
+    """The seconds that it took; they end with the last of the good samples that opened the gate."""
+    opened = wait_until_healthy(world, look, policy, Unwatched())
+    settled = (policy.samples - 1) * policy.settling
+    assert (world.clock.now() - opened.since).total_seconds() == pytest.approx(settled)
+    return opened.seconds
+
+
 def test_the_first_good_sample_is_not_late() -> None:
     """Healthy after 1.1 s: seen at 1.25 s, not at 2 s; the pauses between samples are whole."""
     scene = Scene(((1.1, 99),))
-    assert wait_until_healthy(scene.world(), LOOK, POLICY, Unwatched()) == pytest.approx(5.25)
+    assert seconds_of(scene.world(), LOOK, POLICY) == pytest.approx(5.25)
     assert scene.looks[-3:] == pytest.approx([1.25, 3.25, 5.25])
 
 
 def test_a_healthy_stack_is_looked_at_three_times() -> None:
     """Nothing is asked in between, and nothing of the database: there is nothing to excuse."""
     scene = Scene(((0, 99),))
-    assert wait_until_healthy(scene.world(), LOOK, POLICY, Unwatched()) == 4
+    assert seconds_of(scene.world(), LOOK, POLICY) == 4
     assert (scene.looks, scene.marks) == ([0, 2, 4], 0)
 
 
@@ -105,7 +118,7 @@ def test_while_users_wait_it_settles_sooner() -> None:
     """Only the pauses between good samples are shorter; what is bad is judged as ever."""
     closed = replace(POLICY, settling=0.5)
     scene = Scene(((1.1, 99),))
-    assert wait_until_healthy(scene.world(), LOOK, closed, Unwatched()) == pytest.approx(2.25)
+    assert seconds_of(scene.world(), LOOK, closed) == pytest.approx(2.25)
     never = Scene(())
     with pytest.raises(StepFailed):
         wait_until_healthy(never.world(), LOOK, closed, Unwatched())
@@ -124,7 +137,7 @@ def test_the_policies_differ_in_how_they_settle() -> None:
 def test_what_flaps_begins_anew() -> None:
     """A good look that is not repeated counts for nothing."""
     scene = Scene(((0, 1), (2.5, 99)))
-    assert wait_until_healthy(scene.world(), LOOK, POLICY, Unwatched()) == pytest.approx(6.5)
+    assert seconds_of(scene.world(), LOOK, POLICY) == pytest.approx(6.5)
 
 
 def test_what_never_becomes_healthy_fails_at_the_deadline() -> None:
@@ -140,7 +153,7 @@ def test_a_healthcheck_that_has_not_come_yet_does_not_hold_it_up() -> None:
     """The engine comes to it after 30 s; run by the agent it passes after one."""
     scene = Scene(((30, 99),), passes=1.0)
     look = replace(LOOK, examined=frozenset({"web"}))
-    assert wait_until_healthy(scene.world(), look, POLICY, Unwatched()) == pytest.approx(5.0)
+    assert seconds_of(scene.world(), look, POLICY) == pytest.approx(5.0)
     assert scene.marks == 1
 
 
@@ -155,7 +168,7 @@ def test_a_healthcheck_that_has_passed_counts_until_the_engine_comes_to_it() -> 
 def test_healthchecks_are_run_only_where_they_may_be() -> None:
     """A service that is not named is left to the engine."""
     scene = Scene(((10, 99),), passes=1.0)
-    assert wait_until_healthy(scene.world(), LOOK, POLICY, Unwatched()) == pytest.approx(14.0)
+    assert seconds_of(scene.world(), LOOK, POLICY) == pytest.approx(14.0)
     assert scene.examined == []
 
 

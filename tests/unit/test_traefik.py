@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from koprogo_agent.domain.traefik import ABOVE_ALL, room_labels, routing
+from koprogo_agent.domain.traefik import ABOVE_ALL, reads_labels, room_labels, routing
 
 BACKEND = {
     "com.docker.compose.project": "docker-compose",
@@ -135,3 +135,22 @@ def test_several_routers_and_no_service() -> None:
     for name in ("a", "b"):
         assert labels[f"traefik.http.routers.r-{name}.service"] == "r-room"
     assert labels["traefik.http.services.r-room.loadbalancer.server.port"] == "8081"
+
+
+@pytest.mark.parametrize(
+    ("words", "reads"),
+    [
+        (["--providers.docker=true", "--providers.file.filename=/routes.yml"], True),
+        (["--providers.docker.exposedbydefault=false"], True),
+        (["--Providers.Docker"], True),
+        (["--providers.swarm.endpoint=unix:///var/run/docker.sock"], True),
+        (["--entrypoints.web.address=:80"], True),
+        ([], True),
+        (["--providers.file.filename=/routes.yml"], False),
+        (["--providers.docker=false", "--providers.file.directory=/routes"], False),
+    ],
+)
+def test_providers_of_routes(words: list[str], *, reads: bool) -> None:
+    """Labels are read unless the command has providers, and none that reads them."""
+    assert reads_labels({"command": words}) is reads
+    assert reads_labels({"command": None, "entrypoint": ["/traefik", *words]}) is reads

@@ -35,6 +35,9 @@ OPERATION = Operation(
     seen=1_794_999_990,
     step="gate",
     code="gate.failed",
+    waited_ms=12_300,
+    turned_away=2,
+    away_ms=0,
 )
 PENDING = Pending(
     tag="v1.2.0", gate="quarantine", step="gate", code="gate.failed", until=1_795_000_200

@@ -10,9 +10,10 @@ import io
 import json
 import secrets
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from string import Template
 from typing import TYPE_CHECKING, Any
 
 from koprogo_agent import docker_api
@@ -29,11 +30,10 @@ LABEL = "be.koprogo.agent.room"
 _PROJECT = "be.koprogo.agent.room.project"
 _TOKEN = "be.koprogo.agent.room.token"  # noqa: S105 - the name of a label
 _FOLDER = "/koprogo-room"
-_FILES = (
-    *("haproxy.cfg", "room.lua", "page.json"),
-    *(f"page.{language}.html" for language in ("fr", "nl", "de", "en")),
-)
+_FILES = ("haproxy.cfg", "room.lua", "page.json")
 _MEMORY = 256 * 1024**2
+_NOWHERE = "127.0.0.1:1"
+"""HAProxy wants an address also of the server that a closed room does not lead to yet."""
 _SECOND = 10**9
 # A busy machine may take seconds to run a check: a room that is called unhealthy for that would
 # lose its routes, with users behind its closed door.
@@ -81,6 +81,20 @@ class _Found:
         )
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """A room that is to be put up.
+
+    Attributes:
+        leads_to: `IP:PORT`; empty: its door is closed.
+    """
+
+    project: str
+    service: str
+    limit: float
+    leads_to: str = ""
+
+
 class HaproxyRooms:
     """Waiting rooms by HAProxy: the port `Rooms`.
 
@@ -95,22 +109,14 @@ class HaproxyRooms:
 
     def put_up(self, project_name: str, service: str, container: str, limit: float) -> None:
         """Starts a room for a service, or starts the one that is there."""
-        from docker.errors import APIError, ImageNotFound  # noqa: PLC0415 - not for an idle daemon
+        made_for = self._container_of(service, container)
+        leads_to = _upstream(made_for, dict.fromkeys(_networks(made_for), ""))
+        self._put_up(_Wanted(project_name, service, limit, leads_to), made_for)
 
-        with docker_api.client(self._host) as api:
-            # Here, because `client` makes one fault of all of the engine's.
-            try:
-                self._put_up(api, project_name, service, container, limit)
-            except ImageNotFound as error:
-                raise RetryLater(
-                    f"cannot put up a waiting room: the image {self._image} is not here",
-                    code="image.absent",
-                ) from error
-            except APIError as error:
-                raise RetryLater(
-                    f"the waiting room of {service} does not start: {error.explanation}",
-                    code="room.failed",
-                ) from error
+    def put_up_again(self, project_name: str, service: str, container: str, limit: float) -> None:
+        """Starts the room that is there, or one with its door closed."""
+        made_for = self._container_of(service, container)
+        self._put_up(_Wanted(project_name, service, limit), made_for)
 
     def seen(self, project_name: str) -> tuple[Room, ...]:
         """The rooms of a project."""
@@ -138,9 +144,17 @@ class HaproxyRooms:
         """Passes requests on to a container."""
         room = self._find(project_name, service)
         details = self._details(container)
-        if room is None or details is None:
+        if room is None or not room.addresses:
             raise _silent(service)
-        self._tell(project_name, service, "open", _upstream(details, room.addresses))
+        leads_to = _upstream(details, room.addresses) if details else ""
+        if not leads_to:
+            raise RetryLater(
+                f"the waiting room of {service} cannot lead to container {container[:12]}: "
+                "it does not run, or shares no network with the room",
+                code="room.no_address",
+                advice=f"see why it does not run: docker logs {container[:12]}",
+            )
+        self._tell(project_name, service, "open", leads_to)
 
     def step_aside(self, project_name: str, service: str) -> None:
         """Becomes unhealthy."""
@@ -160,14 +174,27 @@ class HaproxyRooms:
 
     # --- inside
 
-    def _put_up(
-        self, api: APIClient, project_name: str, service: str, container: str, limit: float
-    ) -> None:
-        room = self._find(project_name, service)
-        if room is None:
-            self._create(api, project_name, service, container, limit)
-        elif not room.details["State"]["Running"]:
-            api.start(room.id)
+    def _put_up(self, wanted: _Wanted, made_for: Mapping[str, Any]) -> None:
+        from docker.errors import APIError, ImageNotFound  # noqa: PLC0415 - not for an idle daemon
+
+        with docker_api.client(self._host) as api:
+            # Here, because `client` makes one fault of all of the engine's.
+            try:
+                room = self._find(wanted.project, wanted.service)
+                if room is None:
+                    self._create(api, wanted, made_for)
+                elif not room.details["State"]["Running"]:
+                    api.start(room.id)
+            except ImageNotFound as error:
+                raise RetryLater(
+                    f"cannot put up a waiting room: the image {self._image} is not here",
+                    code="image.absent",
+                ) from error
+            except APIError as error:
+                raise RetryLater(
+                    f"the waiting room of {wanted.service} does not start: {error.explanation}",
+                    code="room.failed",
+                ) from error
 
     def _tell(self, project_name: str, service: str, verb: str, argument: str = "") -> None:
         room = self._find(project_name, service)
@@ -195,30 +222,32 @@ class HaproxyRooms:
         )
         return told
 
-    def _create(
-        self, api: APIClient, project_name: str, service: str, container: str, limit: float
-    ) -> None:
+    def _container_of(self, service: str, container: str) -> Mapping[str, Any]:
+        """What the engine tells of the container that a room is made for."""
         details = self._details(container)
         if details is None:
             raise RetryLater(f"{service} has no container any more", code="room.failed")
+        return details
+
+    def _create(self, api: APIClient, wanted: _Wanted, made_for: Mapping[str, Any]) -> None:
         token = secrets.token_hex(16)
-        networks = list(details["NetworkSettings"]["Networks"] or {})
-        upstream = _upstream(details, dict.fromkeys(networks, "")) or "127.0.0.1:1"
-        own = {LABEL: service, _PROJECT: project_name, _TOKEN: token}
+        networks = _networks(made_for)
+        own = {LABEL: wanted.service, _PROJECT: wanted.project, _TOKEN: token}
         # Two stacks behind one ingress may have services of the same name.
-        tag = f"koprogo-room-{project_name}-{service}-"
-        labels = room_labels(details["Config"]["Labels"], tag, PORT, f"{BASE}{token}/")
+        tag = f"koprogo-room-{wanted.project}-{wanted.service}-"
+        labels = room_labels(made_for["Config"]["Labels"], tag, PORT, f"{BASE}{token}/")
         health = f"http://127.0.0.1:{PORT}{BASE}{token}/health"
         made = api.create_container(
             image=self._image,
-            name=f"{project_name}-{service}-koprogo-agent-room",
+            name=f"{wanted.project}-{wanted.service}-koprogo-agent-room",
             entrypoint=["haproxy"],
             command=["-db", "-f", f"{_FOLDER}/haproxy.cfg"],
             environment={
                 "KOPROGO_ROOM": _FOLDER,
                 "KOPROGO_ROOM_TOKEN": token,
-                "KOPROGO_ROOM_ADDRESS": upstream,
-                "KOPROGO_ROOM_LIMIT": str(limit),
+                "KOPROGO_ROOM_ADDRESS": wanted.leads_to or _NOWHERE,
+                "KOPROGO_ROOM_DOOR": "open" if wanted.leads_to else "closed",
+                "KOPROGO_ROOM_LIMIT": str(wanted.limit),
             },
             labels=labels | own,
             healthcheck={"Test": ["CMD", "wget", "-q", "-O", "/dev/null", health], **_HEALTH},
@@ -235,6 +264,11 @@ class HaproxyRooms:
 
 def _silent(service: str) -> RetryLater:
     return RetryLater(f"the waiting room of {service} does not answer", code="room.silent")
+
+
+def _networks(details: Mapping[str, Any]) -> list[str]:
+    """The networks of a container, running or not."""
+    return list(details["NetworkSettings"]["Networks"] or {})
 
 
 def _addresses(details: Mapping[str, Any]) -> dict[str, str]:
@@ -271,14 +305,22 @@ def _ports(details: Mapping[str, Any]) -> list[int]:
 def _archive() -> bytes:
     """The files of a room as a tar, in a folder that HAProxy's own user may write to."""
     packed = io.BytesIO()
-    here = files(__package__)
     with tarfile.open(fileobj=packed, mode="w") as archive:
         folder = tarfile.TarInfo(_FOLDER.removeprefix("/"))
         folder.type, folder.mode = tarfile.DIRTYPE, 0o777
         archive.addfile(folder)
-        for name in _FILES:
-            content = (here / name).read_bytes()
+        for name, content in _contents():
             entry = tarfile.TarInfo(f"{folder.name}/{name}")
             entry.size, entry.mode = len(content), 0o644
             archive.addfile(entry, io.BytesIO(content))
     return packed.getvalue()
+
+
+def _contents() -> Iterator[tuple[str, bytes]]:
+    """Name and content of each file of a room; the page once in each language."""
+    here = files(__package__)
+    for name in _FILES:
+        yield name, (here / name).read_bytes()
+    page = Template((here / "page.html").read_text("utf-8"))
+    for language, words in json.loads((here / "page.words.json").read_text("utf-8")).items():
+        yield f"page.{language}.html", page.substitute(words, language=language).encode()

@@ -4,10 +4,11 @@
 
 local ROOM = os.getenv("KOPROGO_ROOM")
 local LIMIT = tonumber(os.getenv("KOPROGO_ROOM_LIMIT"))
+local DOOR = os.getenv("KOPROGO_ROOM_DOOR")
 local STATE = ROOM .. "/state"
 local STEP_MS = 50
 
-local closed, leaving, address = false, false, nil
+local closed, leaving, address = DOOR == "closed", false, nil
 local longest, late = 0, 0
 -- Request -> when it last looked at the door: one whose client has gone looks no more.
 local waiting, requests = {}, 0
@@ -29,14 +30,22 @@ local function lead_to(where)
     return true
 end
 
--- Once the servers exist.
-core.register_task(function()
+-- Before the first request: a room that restarts must not let anybody through a closed door.
+local function remember()
     local file = io.open(STATE, "r")
     if file == nil then return end
-    local door, stay, where = file:read("l"):match("^(%a+) (%a+) (%S+)$")
+    local door, stay, where = (file:read("l") or ""):match("^(%a+) (%a+) (%S+)$")
     file:close()
+    if door == nil then return end
     closed, leaving = door == "closed", stay == "leaving"
-    if where ~= nil and where ~= "-" then lead_to(where) end
+    if where ~= "-" then address = where end
+end
+
+remember()
+
+-- Once the servers exist.
+core.register_task(function()
+    if address ~= nil then lead_to(address) end
 end)
 
 local function since(began)

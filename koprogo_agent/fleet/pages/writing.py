@@ -12,6 +12,8 @@ from babel.numbers import format_decimal, format_percent
 from koprogo_agent.fleet.pages.languages import Language
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_TENTHS_BELOW = 9_950
+"""Milliseconds; above, they are rounded to whole seconds."""
 _LAST = 253_402_214_400
 """Almost the end of the year 9999: an instance may say any moment, a calendar has no later one."""
 _LOCALES = {
@@ -66,6 +68,12 @@ class Writing:
             return f"{seconds // _HOUR} h {seconds % _HOUR // _MINUTE} min"
         return f"{seconds // _DAY} {_DAYS[self._language]} {seconds % _DAY // _HOUR} h"
 
+    def wait(self, milliseconds: int) -> str:
+        """How long somebody waited: below ten seconds, a tenth matters."""
+        if milliseconds < _TENTHS_BELOW:
+            return f"{_tenths(round(milliseconds / 1000, 1), self._locale)} s"
+        return self.span(round(milliseconds / 1000))
+
 
 # A page may hold some thousand figures, and most of them are on the next one as well.
 @lru_cache(maxsize=10_000)
@@ -76,6 +84,11 @@ def _percent(share: float, form: str, locale: str) -> str:
 @lru_cache(maxsize=10_000)
 def _decimal(count: int, locale: str) -> str:
     return format_decimal(count, locale=locale)
+
+
+@lru_cache(maxsize=10_000)
+def _tenths(seconds: float, locale: str) -> str:
+    return format_decimal(seconds, "0.0", locale=locale)
 
 
 @lru_cache(maxsize=10_000)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import msgspec
@@ -174,9 +174,12 @@ def _instance(row: Row[Any]) -> Instance:
     )
 
 
+_OF_OPERATION = tuple(one.name for one in fields(Operation))
+"""The columns of a transition that say what ended there; all of them empty where nothing did."""
+
+
 def _transition_row(instance: Instance, one: Transition) -> dict[str, object]:
-    names = ("kind", "tag", "outcome", "began", "ended", "seen", "step", "code")
-    operation = asdict(one.operation) if one.operation else dict.fromkeys(names)
+    operation = asdict(one.operation) if one.operation else dict.fromkeys(_OF_OPERATION)
     return {
         "instance": instance.id,
         "at": one.at,
@@ -190,20 +193,8 @@ def _transition_row(instance: Instance, one: Transition) -> dict[str, object]:
 
 
 def _transition(row: Row[Any]) -> Transition:
-    operation = (
-        Operation(
-            kind=row.kind,
-            tag=row.tag,
-            outcome=row.outcome,
-            began=row.began,
-            ended=row.ended,
-            seen=row.seen,
-            step=row.step,
-            code=row.code,
-        )
-        if row.kind
-        else None
-    )
+    told = {name: getattr(row, name) for name in _OF_OPERATION}
+    operation = Operation(**told) if row.kind else None
     return Transition(
         number=row.number,
         at=row.at,

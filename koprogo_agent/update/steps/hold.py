@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import structlog
 
 from koprogo_agent.domain.gate import Expectation
@@ -13,7 +15,7 @@ from koprogo_agent.errors import RetryLater, StepFailed
 from koprogo_agent.update.holding import (
     close_ingress,
     close_rooms,
-    give_routes_back,
+    give_up_rooms,
     open_rooms,
     plan_hold,
     put_up_rooms,
@@ -57,35 +59,57 @@ def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
     return Found(Truth.NOT_DONE)
 
 
-def _hold(job: Job) -> Hold:
+@dataclass(frozen=True)
+class Held:
+    """A hold that stands.
+
+    Attributes:
+        hold: what it is.
+        since: since when users meet it, in ISO 8601.
+        no_route: why the ingress did not hand its routes over, where it was asked.
+    """
+
+    hold: Hold
+    since: str
+    no_route: str = ""
+
+
+def _hold(job: Job) -> Held:
     """Chooses a way and goes it; another one where that cannot be gone."""
-    chosen = plan_hold(job.world, job.settings, what_is_ahead(job))
+    # On a way back: the ingress did not hand its routes over, and is not asked a second time.
+    known = job.operation.fact(Step.HOLD, "no_route") or ""
+    chosen = _plan(job, known)
     try:
-        return _go(job, chosen)
+        return replace(_go(job, chosen), no_route=known)
     except RetryLater as error:
         if chosen.way not in {Way.BESIDE, Way.WAIT} or not error.code.startswith(_STUCK):
             raise
         log.warning("hold.fallback", way=chosen.way, why=error.message)
-        _forget(job)
-        ahead = what_is_ahead(job, stuck=error.message)
-        return _go(job, plan_hold(job.world, job.settings, ahead))
+        give_up_rooms(job.world, job.settings)
+        no_route = error.message if error.code == "room.no_route" else ""
+        return replace(_go(job, _plan(job, error.message)), no_route=no_route)
+
+
+def _plan(job: Job, stuck: str) -> Hold:
+    return plan_hold(job.world, job.settings, what_is_ahead(job, stuck))
 
 
 _STUCK = ("room.", "image.absent")
 """Codes of faults after which no waiting room can be had here now."""
 
 
-def _go(job: Job, chosen: Hold) -> Hold:
+def _go(job: Job, chosen: Hold) -> Held:
+    since = _since(job)
     match chosen.way:
         case Way.BESIDE:
-            return _beside(job, chosen)
+            chosen = _beside(job, chosen)
         case Way.WAIT:
-            return _wait(job, chosen)
+            chosen = _wait(job, chosen)
         case Way.CLOSED:
             close_ingress(job)
-        case Way.IN_USE:
+        case Way.AWAY | Way.IN_USE:
             pass
-    return chosen
+    return Held(chosen, since)
 
 
 def _wait(job: Job, chosen: Hold) -> Hold:
@@ -141,21 +165,22 @@ def _served_beside(job: Job) -> bool:
     return held and bool(rooms) and all(n in beside and not r.closed for n, r in rooms.items())
 
 
-def _forget(job: Job) -> None:
-    """No rooms, and nothing beside: as if they had never been."""
-    open_rooms(job.world, job.settings)
-    give_routes_back(job.world, job.settings)
-    job.world.stack.end_beside(job.settings.stack.project)
-
-
-def _facts(job: Job, held: Hold) -> dict[str, object]:
+def _facts(job: Job, held: Held) -> dict[str, object]:
     return {
-        "way": str(held.way),
-        "rooms": list(held.rooms),
-        "why": held.why,
+        "way": str(held.hold.way),
+        "rooms": list(held.hold.rooms),
+        "why": held.hold.why,
+        "no_route": held.no_route,
         "runs": runs_of(job),
-        "at": job.world.clock.now().isoformat(),
+        "at": held.since,
     }
+
+
+def _since(job: Job) -> str:
+    """Since when users meet the hold: a way back goes on from where the way there began."""
+    before = job.operation.fact(Step.HOLD, "at")
+    let_through = Step.RELEASE in job.operation.facts
+    return before if before and not let_through else job.world.clock.now().isoformat()
 
 
 def _wrote(job: Job) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from koprogo_agent.domain.gate import Expectation
 from koprogo_agent.domain.overlay import override
 from koprogo_agent.domain.plan import Kind, Migrates
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.errors import StepFailed
 from koprogo_agent.ports import Project
+from koprogo_agent.update.holding import keep_rooms
 from koprogo_agent.update.job import Found, Job, staged_project
 from koprogo_agent.update.looking import Look, gate_policy, wait_until_healthy
 from koprogo_agent.update.operation import Facts
@@ -23,7 +27,7 @@ def do(job: Job) -> Facts:
     if job.operation.kind is Kind.INSTALL:
         _start_database(job, project)
     began = job.world.clock.monotonic()
-    run(job, project)
+    run(job, project, partial(keep_rooms, job))
     return {"seconds": job.world.clock.monotonic() - began}
 
 
@@ -37,8 +41,13 @@ def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
     return Found(Truth.UNCLEAR)
 
 
-def run(job: Job, project: Project) -> None:
+def run(job: Job, project: Project, meanwhile: Callable[[], None] | None = None) -> None:
     """Runs the migrations in a project: the real one, or that of the rehearsal.
+
+    Args:
+        job: the operation.
+        project: where they run.
+        meanwhile: what is to be kept up as long as they take; called again and again.
 
     Raises:
         StepFailed: they failed or did not end in time.
@@ -46,12 +55,18 @@ def run(job: Job, project: Project) -> None:
     migration = job.settings.migration
     if Migrates(migration.kind) is Migrates.AT_START:
         return
+
+    def goes_on() -> None:
+        job.watcher.goes_on("migration", 0, 0)
+        if meanwhile is not None:
+            meanwhile()
+
     result = job.world.stack.run(
         project,
         migration.service,
         migration.command,
         migration.timeout,
-        lambda: job.watcher.goes_on("migration", 0, 0),
+        goes_on,
     )
     if result.exit_code:
         raise StepFailed(

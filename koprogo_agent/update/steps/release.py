@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 
 from koprogo_agent.domain.deployment import Deployment
-from koprogo_agent.domain.hold import Way
+from koprogo_agent.domain.hold import Met, Way
 from koprogo_agent.domain.overlay import expectation, is_made_of, override
 from koprogo_agent.domain.plan import Action, Direction, Step
 from koprogo_agent.domain.states import Truth
-from koprogo_agent.update.holding import give_routes_back, longest_wait, open_rooms
+from koprogo_agent.update.holding import give_routes_back, open_rooms
 from koprogo_agent.update.job import (
     PINS,
     Found,
@@ -52,26 +53,37 @@ def _let_through(job: Job, deployment: Deployment) -> Facts:
     _start_ingress(job, deployment)
     open_rooms(world, job.settings)
     world.stack.end_beside(project)
-    _look_as_users(job, deployment)
-    waited = _shut_out(job)
+    seen = _look_as_users(job, deployment)
+    met = Met(away=_away(job, seen))
     if rooms := world.rooms.seen(project):
-        waited = longest_wait(rooms)
+        longest, late = max(one.longest for one in rooms), sum(one.late for one in rooms)
+        met = Met(waited=longest, turned_away=late)
         give_routes_back(world, job.settings)
         _look_as_users(job, deployment)
-    return {"seconds": world.clock.monotonic() - began, "waited": waited}
+    before = job.operation.met or Met()
+    return {**asdict(before + met), "seconds": world.clock.monotonic() - began}
 
 
-def _shut_out(job: Job) -> float:
-    """Seconds for which users could not connect, where the ingress was stopped."""
-    at = job.operation.fact(Step.HOLD, "at")
-    if job.operation.fact(Step.HOLD, "way") != Way.CLOSED or at is None:
-        return 0.0
-    # Should the clock be set back meanwhile, nobody has waited for less than no time.
-    return max((job.world.clock.now() - datetime.fromisoformat(at)).total_seconds(), 0.0)
+def _away(job: Job, seen: datetime) -> float:
+    """Seconds for which users may have got errors instead of what was exchanged.
+
+    It counts from the hold on: what was exchanged went away a moment later. It ends when the gate
+    saw what users see; where the ingress was closed, when it was seen through the ingress.
+    """
+    hold = job.operation.facts.get(Step.HOLD, {})
+    match hold.get("way"):
+        case Way.CLOSED:
+            back = seen
+        case Way.AWAY if opened := job.operation.fact(Step.GATE, "since"):
+            back = datetime.fromisoformat(opened)
+        case _:
+            return 0.0
+    # Should the clock be set back meanwhile, it was away for no less than no time.
+    return max((back - datetime.fromisoformat(hold["at"])).total_seconds(), 0.0)
 
 
-def _look_as_users(job: Job, deployment: Deployment) -> None:
-    """Healthy in the engine's eyes, to which the ingress looks, and in those of users."""
+def _look_as_users(job: Job, deployment: Deployment) -> datetime:
+    """Since when it is healthy: to the engine, to which the ingress looks, and to users."""
     expected = expectation(model_of(job, deployment))
     project = job.settings.stack.project
     routed = {one.service for one in job.world.rooms.seen(project)}
@@ -82,7 +94,7 @@ def _look_as_users(job: Job, deployment: Deployment) -> None:
         examined=examined(job.settings, expected.running - routed),
         unchanged=left_alone(job),
     )
-    wait_until_healthy(job.world, look, gate_policy(job.settings), job.watcher)
+    return wait_until_healthy(job.world, look, gate_policy(job.settings), job.watcher).since
 
 
 def _start_ingress(job: Job, deployment: Deployment) -> None:

@@ -13,7 +13,7 @@ from koprogo_agent.domain.overlay import awaited, expectation, is_made_of, level
 from koprogo_agent.domain.plan import Kind
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.ports import Project
-from koprogo_agent.update.holding import closed_services, users_wait
+from koprogo_agent.update.holding import closed_services, keep_rooms, users_wait
 from koprogo_agent.update.job import PINS, Found, Job, laid_project, left_alone, model_of
 from koprogo_agent.update.looking import Look, examined, gate_policy, wait_until_healthy
 from koprogo_agent.update.operation import Facts
@@ -147,6 +147,7 @@ def _await(job: Job, model: Mapping[str, Any], names: frozenset[str]) -> None:
             expected=expected,
             examined=examined(job.settings, names),
             unchanged=left_alone(job),
+            meanwhile=partial(keep_rooms, job),
         )
         policy = replace(gate_policy(job.settings), samples=1)
         wait_until_healthy(job.world, look, policy, job.watcher)

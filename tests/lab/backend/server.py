@@ -1,4 +1,4 @@
-"""The HTTP side: keep-alive connections, four routes, an orderly end."""
+"""The HTTP side: keep-alive connections, four routes, a WebSocket, an orderly end."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import psycopg
 
+from . import sockets
 from .pool import Pool
 
 HEALTH = {"status": "ok", "service": "koprogo-api"}
@@ -25,6 +26,7 @@ class Request:
     method: str
     path: str
     body: bytes
+    socket_key: str = ""
 
 
 class Server:
@@ -65,6 +67,11 @@ class Server:
                 self._idle.discard(writer)
                 self._busy.add(task)
                 request, keep = await _read(head, reader)
+                if request.socket_key and request.path == sockets.PATH:
+                    self._busy.discard(task)
+                    self._idle.add(writer)
+                    writer.write(sockets.accepted(request.socket_key))
+                    await sockets.echo(reader, writer)
                 status, said = await self._answer(request)
                 writer.write(_response(status, said, keep=keep and not self._ending))
                 await writer.drain()
@@ -135,7 +142,8 @@ async def _read(head: bytes, reader: asyncio.StreamReader) -> tuple[Request, boo
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     wish = headers.get("connection", "").lower()
     keep = wish != "close" and (version == "HTTP/1.1" or wish == "keep-alive")
-    return Request(method, path.partition("?")[0], body), keep
+    key = headers.get("sec-websocket-key", "")
+    return Request(method, path.partition("?")[0], body, key), keep
 
 
 def _response(status: int, said: dict[str, object], *, keep: bool) -> bytes:
