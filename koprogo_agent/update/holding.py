@@ -31,6 +31,9 @@ log = structlog.get_logger()
 _TAKEN_WITHIN = 15.0
 """Seconds within which an ingress must hand a route over: Traefik takes 1.3 to 3.9."""
 _GIVEN_BACK_WITHIN = 30.0
+_LET_IN_WITHIN = 60.0
+_EMPTY_LOOKS = 3
+"""Looks in a row at which nobody waits: users send the next request when one is answered."""
 _IDLE_WITHIN = 10.0
 """Seconds for the last answers of the old version; a WebSocket would never end."""
 _SILENT_WITHIN = 10.0
@@ -267,6 +270,7 @@ def give_routes_back(world: World, settings: Settings) -> None:
     rooms = world.rooms.seen(project)
     containers = world.stack.containers(project)
     ingress = tuple(one.id for one in containers if one.service in settings.stack.ingress)
+    _let_in(world, project)
     for room in rooms:
         if room.answers:
             world.rooms.step_aside(project, room.service)
@@ -367,6 +371,15 @@ def _unread(model: Mapping[str, Any], ingress: Iterable[str]) -> str:
     made = services(model)
     deaf = [name for name in ingress if not reads_labels(made.get(name, {}))]
     return f"{deaf[0]} has its routes from elsewhere than labels, and keeps them" if deaf else ""
+
+
+def _let_in(world: World, project: str) -> None:
+    """Waits until open rooms have let in what waited, at the pace that the ingress allows."""
+    deadline, empty = world.clock.monotonic() + _LET_IN_WITHIN, 0
+    while empty < _EMPTY_LOOKS and world.clock.monotonic() < deadline:
+        waiting = any(one.held and not one.closed for one in world.rooms.seen(project))
+        empty = 0 if waiting else empty + 1
+        world.clock.wait(_STEP)
 
 
 def _answers(world: World, project: str, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -23,6 +24,9 @@ class Count:
         failing: seconds for which requests failed, of the worst update.
         rate: requests a second, of the slowest update.
         misjudged: seconds between the wait that the agent told and the one that was counted.
+        answers: what the failed ones were answered, `429: 3`; 0 stands for no answer.
+        restarts: times that the ingress was started anew meanwhile: the kernel kills Traefik where
+            its memory is too little, and every connection with it.
         unlike: updates that did not end as they should have.
         updates: how many there were.
     """
@@ -37,6 +41,8 @@ class Count:
     rate: float
     misjudged: float
     unlike: int
+    answers: Counter[int]
+    restarts: int
     updates: int = 1
 
 
@@ -54,6 +60,8 @@ def count(update: Update, outcome: str = "committed") -> Count:
         rate=tally.rate,
         misjudged=0.0 if told is None else abs(told - tally.longest_wait),
         unlike=int(update.outcome != outcome),
+        answers=Counter(one.status for one in tally.samples if not one.ok),
+        restarts=int(update.ingress_restarted),
     )
 
 
@@ -71,6 +79,8 @@ def together(counts: Iterable[Count]) -> Count:
         rate=min(one.rate for one in all_of_them),
         misjudged=max(one.misjudged for one in all_of_them),
         unlike=sum(one.unlike for one in all_of_them),
+        answers=sum((one.answers for one in all_of_them), Counter()),
+        restarts=sum(one.restarts for one in all_of_them),
         updates=sum(one.updates for one in all_of_them),
     )
 
@@ -85,6 +95,7 @@ def failures(title: str, kept: Count, plain: Count | None, users: Users) -> Iter
         floor=None if plain is None else plain.failed,
         limit=0,
         beside=f"of {kept.sent:,} in {kept.updates} updates, {asked}"
+        + _why(kept)
         + (
             ""
             if plain is None
@@ -100,6 +111,13 @@ def failures(title: str, kept: Count, plain: Count | None, users: Users) -> Iter
         limit=0,
         beside=f"{kept.lost}, {kept.repeated} and {kept.unlike}",
     )
+
+
+def _why(kept: Count) -> str:
+    """What requests failed with, and whether it was the ingress that fell."""
+    answers = ", ".join(f"{status}: {number:,}" for status, number in kept.answers.most_common())
+    fallen = f"; the ingress fell in {kept.restarts} of them" if kept.restarts else ""
+    return (f"; answered {answers}" if answers else "") + fallen
 
 
 def _told(update: Update) -> float | None:

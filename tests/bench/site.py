@@ -69,6 +69,8 @@ class Update:
         git_bytes: what went to and from the git server, both ways together.
         outcome: how it ended.
         cause: why, where it did not end well.
+        ingress_restarted: whether the ingress was started anew meanwhile, which no release asked
+            for.
     """
 
     seconds: float
@@ -79,6 +81,7 @@ class Update:
     git_bytes: int
     outcome: str
     cause: str = ""
+    ingress_restarted: bool = False
 
 
 @dataclass(frozen=True)
@@ -202,7 +205,7 @@ class Site:
 
     def attempt(self, agent: Agent, kind: Kind, users: Users = QUIET) -> Update:
         """A release appears, and the agent does what it does, however that ends."""
-        front = self.lab.origin.front
+        front, started = self.lab.origin.front, self._ingress_started()
         with client(self.stack, users) as one:
             draft = self.lab.publisher.draft(kind)
             before = front.traffic()
@@ -220,6 +223,7 @@ class Site:
             git_bytes=spent,
             outcome=answer["outcome"],
             cause=answer["cause"],
+            ingress_restarted=started != self._ingress_started(),
         )
 
     def by_compose(self, kind: Kind, users: Users = QUIET) -> Update:
@@ -233,6 +237,9 @@ class Site:
             seconds = time.monotonic() - began
         lost = len(one.lost(self.plain))
         return Update(seconds, one.tally(), lost, {}, {}, 0, "committed")
+
+    def _ingress_started(self) -> object:
+        return self.stack.state(self.stack.ingress.service)["StartedAt"]
 
     @property
     def _tree(self) -> Path:
