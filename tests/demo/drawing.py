@@ -53,7 +53,7 @@ def draw(lines: list[str], file: Path) -> None:
     """Draws lines as a terminal shows them."""
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     text = "\n".join(line for line in lines if line)
-    console.print(Text.from_ansi(text), soft_wrap=True)
+    console.print(Text.from_ansi(text))
     console.save_svg(str(file), title="koprogo-agent")
 
 
