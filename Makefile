@@ -91,7 +91,7 @@ pictures: setup ## the README's pictures of the dashboard, of a simulated fleet:
 	pngquant --force --ext .png --speed 1 32 docs/pictures/dashboard-*.png
 
 .PHONY: bench
-bench: setup ## measured figures, as ratios in one run
+bench: setup ## measured figures, as ratios in one run: a quarter of an hour; KOPROGO_BENCH=full for two hours
 	@$(MAKE) --no-print-directory venv
 	@$(BIN)/python -m tests.bench
 

@@ -80,6 +80,22 @@ def reads_labels(service: Mapping[str, Any]) -> bool:
     return not found or bool(on & _LABEL_PROVIDERS)
 
 
+def rate_limit(labels: Labels) -> float:
+    """Requests a second that Traefik lets one client make on average; 0 where there is no limit.
+
+    The lowest of all rate limits in the labels (Traefik's manual, "RateLimit": `average` requests
+    in `period`, which is a second unless it is said). A period that cannot be read is no limit.
+    """
+    found = tuple(_http(labels))
+    periods = {one.name: _seconds(one.value) for one in found if _is(one, *_PERIOD)}
+    rates = [
+        int(one.value) / period
+        for one in found
+        if _is(one, *_AVERAGE) and one.value.isdigit() and (period := periods.get(one.name, 1.0))
+    ]
+    return min((rate for rate in rates if rate), default=0.0)
+
+
 def room_labels(labels: Labels, tag: str, port: int, probe_path: str) -> dict[str, str]:
     """The labels with which a waiting room takes every HTTP route of a container.
 
@@ -110,11 +126,24 @@ def room_labels(labels: Labels, tag: str, port: int, probe_path: str) -> dict[st
     return taken | _probe_router(found, tag, service, probe_path)
 
 
+_AVERAGE = ("middlewares", "ratelimit.average")
+_PERIOD = ("middlewares", "ratelimit.period")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _KINDS = ("routers", "services", "middlewares")
 
 
 def _switched_off(labels: Labels) -> bool:
     return any(k.lower() == "traefik.enable" and v.lower() == "false" for k, v in labels.items())
+
+
+def _seconds(duration: str) -> float:
+    """Seconds of a duration as Go writes it, `1m30s`, or a plain number of them; 0: unreadable."""
+    if duration.isdigit():
+        return float(duration)
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|h|m|s)", duration)
+    if "".join(number + unit for number, unit in parts) != duration:
+        return 0.0
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
 def _http(labels: Labels) -> Iterator[_Label]:

@@ -27,6 +27,9 @@ NO_ROUTE = "room.no_route"
 _TAKEN_WITHIN = 15.0
 """Seconds within which an ingress must hand a route over: Traefik takes 1.3 to 3.9."""
 _GIVEN_BACK_WITHIN = 30.0
+_LET_IN_WITHIN = 60.0
+_EMPTY_LOOKS = 3
+"""Looks in a row at which nobody waits: users send the next request when one is answered."""
 _IDLE_WITHIN = 10.0
 """Seconds for the last answers of the old version; a WebSocket would never end."""
 _ANSWERED_WITHIN = 3.0
@@ -235,6 +238,19 @@ def open_rooms(world: World, settings: Settings) -> None:
             world.rooms.remove(project, room.service)
 
 
+def let_in(world: World, settings: Settings) -> None:
+    """Waits until open rooms have let in what waited, at the pace that the ingress allows."""
+    project = settings.stack.project
+    deadline, empty = world.clock.monotonic() + _LET_IN_WITHIN, 0
+    while empty < _EMPTY_LOOKS and world.clock.monotonic() < deadline:
+        rooms = world.rooms.seen(project)
+        if not rooms:
+            return
+        waiting = any(one.held and not one.closed for one in rooms)
+        empty = 0 if waiting else empty + 1
+        world.clock.wait(_STEP)
+
+
 def give_routes_back(world: World, settings: Settings) -> None:
     """Has the ingress lead to the services themselves again, and removes the rooms.
 
@@ -286,6 +302,7 @@ def give_up_rooms(world: World, settings: Settings) -> None:
     except RetryLater as error:
         # What does not run cannot be led to, and the ingress will do no better.
         log.warning("hold.not_opened", why=error.message)
+    let_in(world, settings)
     give_routes_back(world, settings)
     end_beside(world, settings)
 

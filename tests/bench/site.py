@@ -39,23 +39,49 @@ PADDING_FILES, PADDING_BYTES = 2_900, 1_700
 
 
 @dataclass(frozen=True)
+class Users:
+    """What users do.
+
+    Attributes:
+        rate: requests a second.
+        writes: the share of them that writes a row.
+        connections: that they keep open, all of them from the beginning.
+    """
+
+    rate: float
+    writes: float
+    connections: int
+
+
+QUIET = Users(50, 0.5, 6)
+
+
+@dataclass(frozen=True)
 class Update:
     """One update, as it was seen from outside and, if the agent did it, from inside.
 
     Attributes:
         seconds: from the moment the tag could be seen until all was done.
-        tally: what a client at 50 requests a second saw.
+        tally: what users saw.
+        lost: rows that were acknowledged to them, and are not there.
         steps: the agent's steps and how long they took.
         facts: what the steps learned.
         git_bytes: what went to and from the git server, both ways together.
+        outcome: how it ended.
+        cause: why, where it did not end well.
+        ingress_restarted: whether the ingress was started anew meanwhile, which no release asked
+            for.
     """
 
     seconds: float
     tally: Tally
+    lost: int
     steps: Mapping[str, float]
     facts: Mapping[str, Mapping[str, Any]]
     git_bytes: int
     outcome: str
+    cause: str = ""
+    ingress_restarted: bool = False
 
 
 @dataclass(frozen=True)
@@ -117,7 +143,6 @@ class Site:
             directory=lab.root / "plain",
             http_port=free_port(),
         )
-        self._env: dict[str, str] = {}
         lab.publisher.pad(PADDING_FILES, PADDING_BYTES)
         self.kept = Instance.create(lab, **BARE)
 
@@ -147,15 +172,6 @@ class Site:
             while agent.tick()["outcome"]:
                 continue
 
-    def look_every(self, interval: str) -> None:
-        """From now on healthchecks come this often; containers that this changes are made anew."""
-        self._env = {"HEALTH_INTERVAL": interval}
-        installed = self.lab.publisher.releases[-1]
-        self.stack.write_env(installed.version, **self._env)
-        with Agent(self.kept) as agent:
-            self.by_agent(agent)
-        self.by_compose()
-
     def clone_bytes(self) -> int:
         """What a plain shallow clone of the newest release brings over the same connection."""
         front, target = self.lab.origin.front, self.lab.root / "clone"
@@ -177,10 +193,20 @@ class Site:
         env = {"PATH": os.environ["PATH"], "GIT_SSL_CAINFO": str(self.lab.origin.ca_file)}
         return run(["git", *words], env=env)
 
-    def by_agent(self, agent: Agent, kind: Kind = Kind.GOOD, outcome: str = "committed") -> Update:
-        """A release appears, and the agent does what it does."""
-        front = self.lab.origin.front
-        with _client(self.stack) as client:
+    def by_agent(self, agent: Agent, kind: Kind = Kind.GOOD) -> Update:
+        """A release appears, and the agent installs it.
+
+        Raises:
+            LabError: it has not.
+        """
+        update = self.attempt(agent, kind)
+        _require({"outcome": update.outcome, "cause": update.cause}, "committed")
+        return update
+
+    def attempt(self, agent: Agent, kind: Kind, users: Users = QUIET) -> Update:
+        """A release appears, and the agent does what it does, however that ends."""
+        front, started = self.lab.origin.front, self._ingress_started()
+        with client(self.stack, users) as one:
             draft = self.lab.publisher.draft(kind)
             before = front.traffic()
             self.lab.publisher.tag(draft)
@@ -188,20 +214,32 @@ class Site:
             answer = agent.tick()
             seconds = time.monotonic() - began
             spent = (front.traffic() - before).bytes
-        _require(answer, outcome)
-        tally = client.tally()
-        return Update(seconds, tally, answer["steps"], answer["facts"], spent, answer["outcome"])
+        return Update(
+            seconds=seconds,
+            tally=one.tally(),
+            lost=len(one.lost(self.stack)),
+            steps=answer["steps"],
+            facts=answer["facts"],
+            git_bytes=spent,
+            outcome=answer["outcome"],
+            cause=answer["cause"],
+            ingress_restarted=started != self._ingress_started(),
+        )
 
-    def by_compose(self, kind: Kind = Kind.GOOD) -> Update:
+    def by_compose(self, kind: Kind, users: Users = QUIET) -> Update:
         """What the same kind of release takes with `compose pull && up -d --wait`."""
-        with _client(self.plain) as client:
+        with client(self.plain, users) as one:
             self._lay_plain(kind)
             began = time.monotonic()
             self.plain.compose(self._tree, "pull", "--quiet")
             wait = ("up", "-d", "--wait", "--wait-timeout", str(UP_SECONDS))
             self.plain.compose(self._tree, *wait, *self.plain.long_lived)
             seconds = time.monotonic() - began
-        return Update(seconds, client.tally(), {}, {}, 0, "committed")
+        lost = len(one.lost(self.plain))
+        return Update(seconds, one.tally(), lost, {}, {}, 0, "committed")
+
+    def _ingress_started(self) -> object:
+        return self.stack.state(self.stack.ingress.service)["StartedAt"]
 
     @property
     def _tree(self) -> Path:
@@ -210,14 +248,16 @@ class Site:
     def _lay_plain(self, kind: Kind) -> None:
         release = self.lab.publisher.publish(kind)
         self.lab.export(release, self._tree)
-        self.plain.write_env(release.version, **self._env)
+        self.plain.write_env(release.version)
 
 
 @contextmanager
-def _client(stack: Stack) -> Iterator[Client]:
-    with Client(stack) as client:
+def client(stack: Stack, users: Users) -> Iterator[Client]:
+    """Users who are there a little before and after as well, so that edges are seen."""
+    count = users.connections
+    with Client(stack, users.rate, writes=users.writes, connections=count, opened=count) as one:
         time.sleep(CALM_SECONDS)
-        yield client
+        yield one
         time.sleep(CALM_SECONDS)
 
 

@@ -1,4 +1,4 @@
-"""The table, for a terminal, for the README, and for programs."""
+"""The figures, for a terminal, for the README, and for programs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
 from rich.console import Console
-from rich.table import Table
+from rich.padding import Padding
+from rich.text import Text
 
 from tests.bench.figure import Figure
 
@@ -17,12 +18,21 @@ _COLOURS = {True: "green", False: "red", None: "white"}
 
 
 def show(console: Console, figures: Sequence[Figure], lost: Mapping[str, str]) -> None:
-    """Prints the table, and what could not be measured."""
-    table = Table(*COLUMNS, title="koprogo-agent, measured", title_justify="left")
+    """Prints a line for each figure with what explains it below, and what was not measured."""
+    console.print("[bold]koprogo-agent, measured[/]")
     for figure in figures:
-        *cells, holds, beside = _cells(figure)
-        table.add_row(*cells, f"[{_COLOURS[figure.holds]}]{holds}[/]", beside)
-    console.print(table)
+        what, measured, floor, ratio, limit, holds, beside = _cells(figure)
+        compared = ", ".join(
+            f"{name} {text}"
+            for name, text in (("floor", floor), ("ratio", ratio), ("limit", limit))
+            if text
+        )
+        line = Text(f"{holds:>4} ", _COLOURS[figure.holds])
+        line.append(f"{what}: ", "default").append(measured, "bold")
+        line.append(f"  ({compared})" if compared else "", "default")
+        console.print(line)
+        if beside:
+            console.print(Padding(Text(beside, "dim"), (0, 0, 0, 7)))
     for name, why in lost.items():
         console.print(f"[red]could not be measured: {name}[/]: {why}", markup=True)
 
@@ -62,6 +72,8 @@ def _limit(figure: Figure) -> str:
 def _amount(value: float | None, unit: str) -> str:
     if value is None:
         return ""
+    if not unit:
+        return f"{value:,.0f}"
     return f"{value:.2f} {unit}" if abs(value) < 10 else f"{value:.1f} {unit}"
 
 

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from tests.demo.association import PEOPLE, Association
+from tests.demo.beside import CONNECTIONS, RATE, plain_compose
 from tests.demo.ending import save_pictures, say_where, stay
 from tests.demo.lacking import no_dashboard
 from tests.demo.story import Story
+from tests.demo.visit import Visit
 from tests.instance import PATIENT_GATE, Instance
 from tests.lab.client import Client
 from tests.lab.lab import Lab
@@ -39,38 +41,40 @@ def main() -> int:
             lab = exits.enter_context(Lab(shared=True))
             board = exits.enter_context(_dashboard(console, lab))
             instance = board.first if board else Instance.create(lab, gate=PATIENT_GATE)
+            plain = exits.enter_context(plain_compose(lab))
             shop = exits.enter_context(workshop_of(lab, PEOPLE))
         association = Association(console, shop, instance)
-        story = Story(console, association)
+        story = Story(console, association, plain)
         if not story.install():
             console.print("[red]the story cannot begin: the first release was not installed[/]")
             return 1
         if board:
             story.report()
-        with Client(lab.stack) as client:
+        with Client(lab.stack, RATE, connections=CONNECTIONS) as client:
             story.with_user(client)
-        faults = story.sum_up(client) + _last_act(console, story, association, board)
+        visit, faults = _fleet(console, story, association, board)
+        faults += story.sum_up(client)
+        if visit and not faults:
+            save_pictures(console, visit)
+        console.print()
+        if visit:
+            say_where(console, visit)
+        story.explain_how_to_look()
         stay(console)
     return 1 if faults else 0
 
 
-def _last_act(
+def _fleet(
     console: Console, story: Story, association: Association, board: Dashboard | None
-) -> list[str]:
-    """The dashboard, where there is one, and where all of it is; gives what went wrong."""
-    faults: list[str] = []
-    if board:
-        visit, faults = board.play(association, story.installed())
-        for fault in faults:
-            console.print(f"[red]not as it should be: {fault}[/]")
-        if not faults:
-            save_pictures(console, visit)
-        console.print()
-        say_where(console, visit)
-    else:
+) -> tuple[Visit | None, list[str]]:
+    """The dashboard, where there is one: how to look at it, and what went wrong."""
+    if board is None:
         console.print(f"\nleft out, the association's dashboard: {no_dashboard()}", soft_wrap=True)
-    story.explain_how_to_look()
-    return faults
+        return None, []
+    visit, faults = board.play(association, story.installed())
+    for fault in faults:
+        console.print(f"[red]not as it should be: {fault}[/]")
+    return visit, faults
 
 
 def _dashboard(console: Console, lab: Lab) -> AbstractContextManager[Dashboard | None]:

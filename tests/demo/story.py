@@ -6,7 +6,6 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from rich.rule import Rule
 from rich.table import Table
 
 from tests.demo.association import Association
+from tests.demo.beside import CONNECTIONS, RATE, PlainCompose
 from tests.demo.terminal import DONE, FAILED, REFUSED, ROLLED_BACK, terminal
 from tests.desks import JOB
 from tests.lab.client import Client, Tally
@@ -23,6 +23,12 @@ from tests.lab.keys import Signer
 from tests.lab.recipes import Kind
 from tests.lab.releases import Release
 
+NO_SCHEMA = "update, no schema change"
+SCHEMA = "update with schema change"
+CAUGHT = "broken at start, caught by the rehearsal"
+BROKEN = "broken in production after its migration"
+WHAT_A_CLIENT_SAW = "what a client saw"
+
 
 @dataclass(frozen=True)
 class Act:
@@ -30,14 +36,15 @@ class Act:
 
     title: str
     tally: Tally
-    faults: tuple[str, ...]
+    faults: tuple[str, ...] = ()
 
 
 class Story:
     """Plays the acts one after the other on one stack."""
 
-    def __init__(self, console: Console, association: Association) -> None:
+    def __init__(self, console: Console, association: Association, plain: PlainCompose) -> None:
         self._console = console
+        self._plain = plain
         self._association = association
         self._instance = association.instance
         self._lab = association.instance.lab
@@ -56,7 +63,7 @@ class Story:
         self._say("First install", f"{release.tag} is published; nothing runs here yet")
         if self._type("update") != DONE:
             return False
-        self._acts.append(Act("first install", Tally(()), ()))
+        self._plain.bring("first install", release)
         self._database = self._lab.stack.containers()["postgres"]
         return True
 
@@ -67,17 +74,11 @@ class Story:
 
     def with_user(self, client: Client) -> None:
         """Everything that follows happens while somebody works: 50 requests a second."""
-        self._act(client, "update, no schema change", Kind.GOOD, DONE)
-        self._act(client, "update with schema change", Kind.GOOD_WITH_MIGRATION, DONE)
-        self._act(
-            client, "broken at start: the rehearsal catches it", Kind.BROKEN_AT_START, FAILED, calm
-        )
-        self._act(
-            client,
-            "passes the rehearsal, breaks in production after its migration",
-            Kind.BROKEN_IN_PRODUCTION_AFTER_MIGRATION,
-            ROLLED_BACK,
-        )
+        self._beside(self._act(client, NO_SCHEMA, Kind.GOOD, DONE))
+        self._beside(self._act(client, SCHEMA, Kind.GOOD_WITH_MIGRATION, DONE))
+        self._act(client, CAUGHT, Kind.BROKEN_AT_START, FAILED)
+        broken = Kind.BROKEN_IN_PRODUCTION_AFTER_MIGRATION
+        self._beside(self._act(client, BROKEN, broken, ROLLED_BACK))
         self._refusals(client)
         self._trust(client)
         self._say("What the agent has to say", "")
@@ -86,23 +87,18 @@ class Story:
 
     def sum_up(self, client: Client) -> list[str]:
         """Prints what the client counted; gives everything that was not as it should be."""
+        with self._console.status("plain Compose has not come to the end yet"):
+            self._plain.finish()
+        self._console.print()
+        self._console.print(self._table())
         lost = client.lost(self._lab.stack)
-        table = Table(title="what a client saw, 50 requests a second through the ingress")
-        for name in ("act", "requests", "failed", "longest outage", "rows acknowledged"):
-            table.add_column(name, justify="left" if name == "act" else "right")
-        for act in self._acts:
-            tally = act.tally
-            table.add_row(
-                act.title,
-                str(tally.requests),
-                str(tally.failed),
-                f"{tally.longest:.2f} s",
-                str(len(tally.acknowledged)),
-            )
-        self._console.print(table)
         written = len(client.tally().acknowledged)
-        self._console.print(f"{written} rows acknowledged in all, {len(lost)} of them lost")
+        self._console.print(f"{written} rows acknowledged to the client, {len(lost)} of them lost")
         faults = [fault for act in self._acts for fault in act.faults]
+        if self._plain.fault:
+            faults.append(f"plain Compose could not be measured: {self._plain.fault}")
+        if repeated := client.tally().repeated:
+            faults.append(f"{len(repeated)} writes were executed twice")
         if lost:
             faults.append(f"{len(lost)} acknowledged rows are lost")
         if self._lab.stack.containers()["postgres"] != self._database:
@@ -132,15 +128,39 @@ class Story:
         title: str,
         kind: Kind,
         expected: int,
-        check: Callable[[Tally], tuple[str, ...]] | None = None,
-    ) -> None:
+    ) -> Release:
         release = self._publish(kind)
         self._say(title, f"{release.tag} appears on the git server")
         began = time.monotonic()
         code = self._type("update")
-        tally = client.tally().since(began)
         faults = _unless(code == expected, f"{title}: exit code {code}, not {expected}")
-        self._acts.append(Act(title, tally, faults + (check(tally) if check else ())))
+        self._close(title, client.tally().since(began), faults)
+        return release
+
+    def _close(self, title: str, tally: Tally, faults: tuple[str, ...]) -> None:
+        """Ends an act; in none of them a request may fail."""
+        fault = f"{title}: {tally.failed} requests failed where none should"
+        self._acts.append(Act(title, tally, faults + _unless(tally.failed == 0, fault)))
+
+    def _beside(self, release: Release) -> None:
+        """Has plain Compose bring the release of the last act as well."""
+        self._plain.bring(self._acts[-1].title, release)
+
+    def _table(self) -> Table:
+        title = f"{WHAT_A_CLIENT_SAW}: {RATE} requests a second, half of them writes"
+        table = Table(title=f"{title}, {CONNECTIONS} connections", title_justify="left")
+        table.add_column("act")
+        for name in ("failed of sent", "outage", "longest wait"):
+            table.add_column(name, justify="right", no_wrap=True)
+        by_compose = {one.title: one for one in self._plain.updates}
+        for act in self._acts:
+            table.add_row(act.title, *_counted(act.tally))
+            if one := by_compose.get(act.title):
+                failed, outage, waited = _counted(one.tally)
+                # It ends when somebody repairs the stack; the count ends when Compose gives up.
+                outage = "does not end" if one.complaint else outage
+                table.add_row("  the same by plain Compose", failed, outage, waited, style="dim")
+        return table
 
     def _refusals(self, client: Client) -> None:
         began = time.monotonic()
@@ -155,8 +175,7 @@ class Story:
         codes.append(self._type("verify", installed.tag))
         forger.restore(installed)
         faults = _unless(codes == [REFUSED, REFUSED], f"forged and moved tags: {codes}")
-        tally = client.tally().since(began)
-        self._acts.append(Act("a forged and a moved tag", tally, faults + calm(tally)))
+        self._close("a forged and a moved tag", client.tally().since(began), faults)
 
     def _trust(self, client: Client) -> None:
         """A key is lost, nobody vouches for freshness, a release is taken back: one act."""
@@ -181,7 +200,7 @@ class Story:
         faults += self._expect(DONE, "update") + self._expect(DONE, "why")
         faults += _unless(self.installed() == waiting.tag, "what was yanked was installed")
         tally = client.tally().since(began)
-        self._acts.append(Act("a key rotated out, freshness renewed, a yank", tally, faults))
+        self._close("two updates, a rotated key, a yank", tally, faults)
 
     def _installs(self, release: Release, text: str) -> tuple[str, ...]:
         """Lets the agent act; the release must be what runs afterwards."""
@@ -217,9 +236,10 @@ class Story:
         return done.returncode
 
 
-def calm(tally: Tally) -> tuple[str, ...]:
-    """Nobody may have noticed anything."""
-    return _unless(tally.failed == 0, f"{tally.failed} requests failed where none should")
+def _counted(tally: Tally) -> tuple[str, str, str]:
+    """Cells of the table: failed of sent, outage, longest wait."""
+    outage = f"{tally.failing:.1f} s" if tally.failed else "none"
+    return f"{tally.failed:,} of {tally.requests:,}", outage, f"{tally.longest_wait:.1f} s"
 
 
 def _unless(good: object, fault: str) -> tuple[str, ...]:

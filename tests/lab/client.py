@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sys
 import threading
 import time
@@ -110,13 +111,29 @@ class Tally:
         A good answer that took longer than `PATIENCE_SECONDS` is such a time as well; times that
         overlap are one.
         """
+        return self._outages(PATIENCE_SECONDS)
+
+    @property
+    def failing(self) -> float:
+        """Seconds from failed requests to the next good answers; slow answers do not count."""
+        return sum(outage.seconds for outage in self._outages(math.inf))
+
+    @property
+    def rate(self) -> float:
+        """Requests that ended in a second, over all the time from the first to the last."""
+        if not self.samples:
+            return 0.0
+        ended = max(sample.ended for sample in self.samples)
+        return len(self.samples) / (ended - self.samples[0].started)
+
+    def _outages(self, patience: float) -> tuple[Outage, ...]:
         spans: list[Outage] = []
         failing: float | None = None
         for sample in self.samples:
             if not sample.ok:
                 failing = sample.started if failing is None else failing
                 continue
-            if failing is not None or sample.ended - sample.started > PATIENCE_SECONDS:
+            if failing is not None or sample.ended - sample.started > patience:
                 spans.append(Outage(sample.started if failing is None else failing, sample.ended))
             failing = None
         if failing is not None:
@@ -164,6 +181,7 @@ class Client:
         writes: float = 0.5,
         keep_alive: bool = True,
         connections: int = 0,
+        opened: int = 0,
         timeout: float = TIMEOUT_SECONDS,
     ) -> None:
         """Say what users do.
@@ -174,6 +192,7 @@ class Client:
             writes: the share of requests that write a row, from 0 to 1.
             keep_alive: whether a connection is used for more than one request.
             connections: how many there are at most; 0 means as many as requests at one time.
+            opened: how many are opened before the first request; they are used in turn.
             timeout: seconds after which a request has failed.
         """
         place = urlsplit(stack.url)
@@ -181,6 +200,7 @@ class Client:
         self._interval = 1.0 / rate
         self._writes = writes
         self._timeout = timeout
+        self._opened = opened
         self._keep_alive = keep_alive
         self._headers = f"Host: {stack.api_domain}\r\n"
         self._headers += "" if keep_alive else "Connection: close\r\n"
@@ -229,6 +249,8 @@ class Client:
         self._loop.close()
 
     async def _send_all(self) -> None:
+        for _ in range(self._opened):
+            self._idle.append(await asyncio.open_connection(self._host, self._port))
         begun = time.monotonic()
         flying: set[asyncio.Task[None]] = set()
         number = 0

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.demo import lacking
+from tests.demo.drawing import what_stays
 
 ROOT = Path(__file__).parents[2]
 HATCH = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]
@@ -90,3 +91,10 @@ def test_without_a_browser_there_are_no_pictures(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PATH", "/nonexistent")
     assert "apt-get install chromium" in lacking.no_pictures()
     assert lacking.no_dashboard() == ""
+
+
+def test_pictures_show_what_a_terminal_shows_in_the_end() -> None:
+    """Signs of progress are replaced by what became of it; colours stay."""
+    recording = "\x1b[?25l\r\x1b[2K\x1b[36m\u280b\x1b[0m stage\r\x1b[2K\x1b[32m✓\x1b[0m stage\r\n"
+    turning = "\r\x1b[2K\x1b[36m\u280b\x1b[0m pull\r\n"
+    assert what_stays(recording + turning) == ["\x1b[32m✓\x1b[0m stage", ""]

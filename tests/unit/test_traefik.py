@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from koprogo_agent.domain.traefik import ABOVE_ALL, reads_labels, room_labels, routing
+from koprogo_agent.domain.traefik import (
+    ABOVE_ALL,
+    rate_limit,
+    reads_labels,
+    room_labels,
+    routing,
+)
 
 BACKEND = {
     "com.docker.compose.project": "docker-compose",
@@ -154,3 +160,27 @@ def test_providers_of_routes(words: list[str], *, reads: bool) -> None:
     """Labels are read unless the command has providers, and none that reads them."""
     assert reads_labels({"command": words}) is reads
     assert reads_labels({"command": None, "entrypoint": ["/traefik", *words]}) is reads
+
+
+@pytest.mark.parametrize(
+    ("options", "rate"),
+    [
+        ({}, 0.0),
+        ({"a.ratelimit.average": "500", "a.ratelimit.burst": "1000"}, 500.0),
+        ({"a.ratelimit.average": "500", "b.ratelimit.average": "30"}, 30.0),
+        ({"a.ratelimit.average": "90", "a.ratelimit.period": "1m30s"}, 1.0),
+        ({"a.ratelimit.average": "90", "a.ratelimit.period": "30"}, 3.0),
+        ({"a.ratelimit.average": "50", "a.ratelimit.period": "500ms"}, 100.0),
+        ({"a.RateLimit.Average": "500"}, 500.0),
+        ({"a.ratelimit.average": "0", "b.ratelimit.average": "30"}, 30.0),
+        ({"a.ratelimit.average": "0"}, 0.0),
+        ({"a.ratelimit.average": "many"}, 0.0),
+        ({"a.ratelimit.average": "90", "a.ratelimit.period": "soon"}, 0.0),
+        ({"a.ratelimit.average": "90", "a.ratelimit.period": "0s"}, 0.0),
+        ({"a.inflightreq.amount": "3"}, 0.0),
+    ],
+)
+def test_rate_limit(options: dict[str, str], rate: float) -> None:
+    """The lowest average; what is no limit, or cannot be read, is none."""
+    labels = {f"traefik.http.middlewares.{key}": value for key, value in options.items()}
+    assert rate_limit(labels) == pytest.approx(rate)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from koprogo_agent import docker_api
 from koprogo_agent.adapters.rooms.control import BASE, PORT, Door, leads_to_room
 from koprogo_agent.adapters.rooms.note import HoldNote
-from koprogo_agent.domain.traefik import room_labels, routing
+from koprogo_agent.domain.traefik import rate_limit, room_labels, routing
 from koprogo_agent.errors import RetryLater
 from koprogo_agent.ports import Room
 
@@ -270,6 +270,7 @@ class HaproxyRooms:
                 "KOPROGO_ROOM_ADDRESS": wanted.leads_to or _NOWHERE,
                 "KOPROGO_ROOM_DOOR": "open" if wanted.leads_to else "closed",
                 "KOPROGO_ROOM_LIMIT": str(wanted.limit),
+                "KOPROGO_ROOM_PACE": str(rate_limit(made_for["Config"]["Labels"])),
             },
             labels=labels | own,
             healthcheck={"Test": ["CMD", "wget", "-q", "-O", "/dev/null", health], **_HEALTH},

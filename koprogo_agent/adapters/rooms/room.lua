@@ -6,6 +6,8 @@ local ROOM = os.getenv("KOPROGO_ROOM")
 local LIMIT = tonumber(os.getenv("KOPROGO_ROOM_LIMIT"))
 local DOOR = os.getenv("KOPROGO_ROOM_DOOR")
 local STATE = ROOM .. "/state"
+-- Requests a second that the ingress lets one client make; 0 is no limit.
+local PACE = tonumber(os.getenv("KOPROGO_ROOM_PACE")) or 0
 local STEP_MS = 50
 
 local closed, leaving, address = DOOR == "closed", false, nil
@@ -15,6 +17,8 @@ local left = nil
 -- Request -> when it last looked at the door: one whose client has gone looks no more.
 local waiting, requests = {}, 0
 local FORGOTTEN = 1
+-- After the door was opened: request -> seconds after which it is its turn, and the next one's.
+local closed_at, opened, paced, turns, next_turn = nil, nil, 0, {}, 0
 
 local function set_leaving(now)
     left = now and (left or core.now()) or nil
@@ -54,6 +58,7 @@ remember()
 -- Once the servers exist.
 core.register_task(function()
     if address ~= nil then lead_to(address) end
+    if closed then closed_at = core.now() end
 end)
 
 local function since(began)
@@ -61,25 +66,57 @@ local function since(began)
     return (now.sec - began.sec) + (now.usec - began.usec) / 1000000
 end
 
+-- Users who waited send at once what they could not send meanwhile. All of it on the application's
+-- heels would be more than the ingress lets one client send, and it would answer 429. Who has
+-- waited longest goes first. Others may be at work whom no limit concerns, so it ends.
+local function is_paced()
+    return PACE > 0 and opened ~= nil and since(opened) < paced
+end
+
+local function give_turn(request)
+    turns[request] = math.max(next_turn, since(opened))
+    next_turn = turns[request] + 1 / PACE
+end
+
+-- Milliseconds until it is a request's turn, 0 when it is.
+local function until_turn(request)
+    if not is_paced() then return 0 end
+    if turns[request] == nil then give_turn(request) end
+    return math.ceil(math.max(turns[request] - since(opened), 0) * 1000)
+end
+
+local function note_opening()
+    if closed_at == nil then return end
+    opened, paced, turns, next_turn = core.now(), 2 * since(closed_at), {}, 0
+    closed_at = nil
+    if PACE == 0 then return end
+    local order = {}
+    for request in pairs(waiting) do order[#order + 1] = request end
+    table.sort(order)
+    for _, request in ipairs(order) do give_turn(request) end
+end
+
 core.register_action("hold", { "http-req" }, function(txn)
-    if not closed then return end
+    if not closed and not is_paced() then return end
     -- When the client goes away, HAProxy ends this action early and goes on with the request: what
     -- is still marked then must not reach the application, least of all behind a closed door.
     txn:set_var("txn.held", "yes")
     local began = core.now()
     requests = requests + 1
     local me = requests
-    while closed do
-        if since(began) >= LIMIT then
+    while true do
+        local pause = closed and STEP_MS or until_turn(me)
+        if not closed and pause == 0 then break end
+        if closed and since(began) >= LIMIT then
             late, waiting[me] = late + 1, nil
             txn:unset_var("txn.held")
             txn:set_var("txn.late", true)
             return
         end
         waiting[me] = core.now()
-        core.msleep(STEP_MS)
+        core.msleep(math.min(pause, STEP_MS))
     end
-    waiting[me] = nil
+    waiting[me], turns[me] = nil, nil
     txn:unset_var("txn.held")
     longest = math.max(longest, since(began))
 end)
@@ -102,10 +139,11 @@ end
 
 local function act(verb, query)
     if verb == "close" then
-        closed = true
+        closed, closed_at, opened = true, closed_at or core.now(), nil
     elseif verb == "open" then
         if not lead_to(query) then return false end
         closed = false
+        note_opening()
     elseif verb == "leave" then
         set_leaving(true)
     else

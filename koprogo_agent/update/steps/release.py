@@ -10,7 +10,7 @@ from koprogo_agent.domain.hold import Met, Way
 from koprogo_agent.domain.overlay import expectation, is_made_of
 from koprogo_agent.domain.plan import Action, Direction, Step
 from koprogo_agent.domain.states import Truth
-from koprogo_agent.update.holding import end_beside, give_routes_back, note_safe, open_rooms
+from koprogo_agent.update.holding import end_beside, give_routes_back, let_in, note_safe, open_rooms
 from koprogo_agent.update.job import (
     PINS,
     Found,
@@ -58,6 +58,7 @@ def _let_through(job: Job, deployment: Deployment) -> Facts:
     end_beside(world, job.settings)
     seen = _look_as_users(job, deployment)
     met = Met(away=_away(job, seen))
+    let_in(world, job.settings)
     if rooms := world.rooms.seen(project):
         longest, late = max(one.longest for one in rooms), sum(one.late for one in rooms)
         met = Met(waited=longest, turned_away=late)
