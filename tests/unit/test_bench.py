@@ -23,7 +23,7 @@ def update(
 
 def sample(started: float, seconds: float, status: int, key: str = "") -> Sample:
     """A request."""
-    return Sample(started, started + seconds, status, status in {200, 201}, key)
+    return Sample(started, started + seconds, status, status in {200, 201}, key, started)
 
 
 def test_a_failure_in_one_of_many_is_not_averaged_away() -> None:

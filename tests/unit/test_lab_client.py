@@ -9,7 +9,7 @@ from tests.lab.client import Sample, Tally
 
 def answered(started: float, *, seconds: float = 0.1, ok: bool = True) -> Sample:
     """A request that was answered, well or not."""
-    return Sample(started, started + seconds, 200 if ok else 502, ok, "")
+    return Sample(started, started + seconds, 200 if ok else 502, ok, "", started)
 
 
 def test_slow_answers_are_no_failures() -> None:

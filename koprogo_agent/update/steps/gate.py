@@ -68,9 +68,11 @@ def _fresh(job: Job) -> frozenset[str]:
     """The services that this operation exchanged, while nothing else can have felled them.
 
     The engine starts what fails ever more seldom. An agent that was killed in the gate would else
-    count from the beginning, and users wait for it.
+    count from the beginning, and users wait for it. Where a try before this one has failed, what
+    others need may have fallen, and their restarts with it.
     """
-    if job.operation.state.course is not Course.FORWARD or not hold_stands(job):
+    state = job.operation.state
+    if state.course is not Course.FORWARD or state.tries or not hold_stands(job):
         return frozenset()
     return frozenset(job.target.pins) - left_alone(job)
 
