@@ -57,6 +57,10 @@ class Look:
     meanwhile: Callable[[], None] | None = None
 
 
+FALLEN = "gate.fallen"
+"""Code of the fault that a service fell which the release leaves alone."""
+
+
 def gate_policy(settings: Settings) -> GatePolicy:
     """The operator's gate."""
     gate = settings.gate
@@ -266,7 +270,7 @@ def _failed(
     if what := fallen(samples, look.unchanged & look.expected.running):
         return RetryLater(
             f"the stack is not healthy, and it is not the release: {what}, which it leaves alone",
-            code="gate.fallen",
+            code=FALLEN,
             advice=f"see why: docker compose -p {look.project} ps -a, and its logs",
         )
     if why := _shut_out(world, look, samples[-1]):

@@ -23,7 +23,14 @@ from koprogo_agent.domain.scratch_files import HostPaths, ReleaseFiles, bind_sou
 from koprogo_agent.errors import AgentError, RetryLater, StepFailed
 from koprogo_agent.ports import DatabaseAt, Project
 from koprogo_agent.update.job import Job, left_alone, model_of
-from koprogo_agent.update.looking import Look, examined, gate_policy, inside, wait_until_healthy
+from koprogo_agent.update.looking import (
+    FALLEN,
+    Look,
+    examined,
+    gate_policy,
+    inside,
+    wait_until_healthy,
+)
 
 _UNAVAILABLE = "rehearsal.unavailable"
 _ADVICE = 'see the message; to go without: rehearsal.leave_out, or rehearsal.when = "never"'
@@ -117,7 +124,7 @@ class ScratchStack:
         try:
             return wait_until_healthy(self.job.world, look, self.policy, self.job.watcher).seconds
         except RetryLater as error:
-            if error.code != "gate.fallen":
+            if error.code != FALLEN:
                 raise
             raise unavailable(error) from error
 

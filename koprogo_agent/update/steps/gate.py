@@ -30,6 +30,7 @@ from koprogo_agent.update.job import (
     previous_of,
 )
 from koprogo_agent.update.looking import (
+    FALLEN,
     Look,
     Opened,
     closed_gate_policy,
@@ -44,6 +45,9 @@ from koprogo_agent.update.operator_files import expected_without_files, files_ar
 from koprogo_agent.update.steps.switch import start_again
 
 log = structlog.get_logger()
+
+_FELLED = "gate_felled"
+"""The operation at whose gate something fell that it leaves alone, and felled what needs it."""
 
 
 def do(job: Job) -> Facts:
@@ -68,11 +72,10 @@ def _fresh(job: Job) -> frozenset[str]:
     """The services that this operation exchanged, while nothing else can have felled them.
 
     The engine starts what fails ever more seldom. An agent that was killed in the gate would else
-    count from the beginning, and users wait for it. Where a try before this one has failed, what
-    others need may have fallen, and their restarts with it.
+    count from the beginning, and users wait for it.
     """
-    state = job.operation.state
-    if state.course is not Course.FORWARD or state.tries or not hold_stands(job):
+    felled = job.journal.get(int, _FELLED) == job.operation.id
+    if felled or job.operation.state.course is not Course.FORWARD or not hold_stands(job):
         return frozenset()
     return frozenset(job.target.pins) - left_alone(job)
 
@@ -115,7 +118,12 @@ def look_at(job: Job, deployment: Deployment) -> Opened:
         meanwhile=partial(keep_rooms, job),
     )
     policy = closed_gate_policy(job.settings) if users_wait(job) else gate_policy(job.settings)
-    return wait_until_healthy(job.world, look, policy, job.watcher)
+    try:
+        return wait_until_healthy(job.world, look, policy, job.watcher)
+    except RetryLater as error:
+        if error.code == FALLEN:
+            job.journal.put(_FELLED, job.operation.id)
+        raise
 
 
 def _facts(opened: Opened) -> dict[str, object]:
