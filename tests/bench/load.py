@@ -160,6 +160,7 @@ def _patience(site: Site, seen: Seen, cell: Cell, floors: Floors) -> Figure:
                 f" {floors.start:.2f}; limit: floor + {WAIT_MARGIN} s; steps: {steps}",
             )
         case _:
+            # A gate that failed tells no time: the bound is then the stricter one, without it.
             gate = max(one.get("gate", 0.0) for one in seen.steps[cell])
             return Figure(
                 "  outage",
