@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from koprogo_agent.domain.states import Truth
-from koprogo_agent.update.holding import hold_again, note_nothing_safe, users_come_in
+from koprogo_agent.update.holding import (
+    hold_again,
+    hold_stands,
+    note_nothing_safe,
+    runs_of,
+    users_come_in,
+)
 from koprogo_agent.update.job import Found, Job
 from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.reviving import revive_database
@@ -13,13 +19,14 @@ def do(job: Job) -> Facts:
     """Makes the point, unless a try before this one has."""
     point = job.operation.point
     job.journal.note_scratch((point, job.operation.aside))
-    stale = bool(job.operation.state.tries) and users_come_in(job)
-    runs = hold_again(job)
-    if not job.operation.state.tries:
+    first = not job.operation.state.tries
+    stale = not first and users_come_in(job)
+    # The step before has closed the doors a moment ago. Users wait for each question.
+    runs = runs_of(job) if first and hold_stands(job) else hold_again(job)
+    if first:
         job.world.database.make_point(job.database, point)
         note_nothing_safe(job)
         return {"name": point, "runs": runs}
-    # Asked only where there was a try before: users wait for each question.
     revive_database(job)
     if stale:
         # They may have written since; nothing was migrated yet, so another copy is as good.
