@@ -68,8 +68,8 @@ def preview(engine: Engine, tag: str | None) -> Preview | None:
     order = order_update(engine.world, engine.settings, release, engine.journal.installed)
     past = engine.journal.past(_RECENT)
     tried = next(_tried(past), None)
-    no_route = tried.get("no_route") if tried else ""
-    hold = _hold(engine, order.plan, release, f"last time, {no_route}" if no_route else "")
+    no_route = str(tried.get("no_route", "")) if tried else ""
+    hold = _hold(engine, order.plan, release, no_route)
     settled = closed_gate_policy(engine.settings).settled
     expected = forecast(order.plan, hold, past, _database(engine), settled)
     images = release.manifest.images.values() if release.manifest else ()

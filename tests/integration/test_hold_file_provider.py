@@ -64,7 +64,7 @@ def test_no_room_is_tried_and_plan_says_so(instance: Instance) -> None:
     lab, seen = instance.lab, Seen()
     lab.publisher.publish(Kind.GOOD_WITH_MIGRATION)
     planned = instance.type("plan")
-    assert "users cannot connect" in planned.stdout
+    assert "users are kept out" in planned.stdout
     assert "traefik has its routes from elsewhere than labels" in planned.stdout
     with Client(lab.stack, rate=20, connections=6) as client, instance.engine(seen) as engine:
         ran = engine.tick()

@@ -117,7 +117,7 @@ def test_an_ingress_that_does_not_hand_its_routes_over(watched: Instance, *, sch
     ahead = preview(watched.engine, None)
     assert ahead is not None
     assert ahead.hold.way == way(watched)
-    assert ahead.hold.why.startswith("last time, the ingress does not hand the route")
+    assert ahead.hold.why.startswith("the ingress does not hand the route")
 
 
 def test_an_ingress_that_kept_its_routes_is_not_asked_again_on_the_way_back(
