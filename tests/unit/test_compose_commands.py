@@ -49,7 +49,7 @@ def test_a_one_off_has_a_name_that_a_later_agent_finds() -> None:
     typed = " ".join(commands.run(PROGRAM, PROJECT, "backend", ("migrate", "--all"), name))
     assert typed == (
         f"{BASE} run --detach --no-deps --no-TTY --name koprogo-backend-koprogo-agent-once"
-        " -- backend migrate --all"
+        " --label traefik.enable=false -- backend migrate --all"
     )
 
 
