@@ -53,13 +53,13 @@ unit: venv ## unit and simulation tests
 
 # Side by side, because mypy keeps but one processor busy.
 .PHONY: check
-check: venv ## the inner loop: lint, unit and simulation tests, in about a minute
+check: venv ## the inner loop: lint, unit and simulation tests, in five minutes on 2 cores
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync lint unit
 
 # Four workers for two processors: the tests on a bare machine mostly wait.
 .PHONY: test
-test: setup ## everything, from a clean clone: about 25 minutes on 2 cores
-	@$(MAKE) --no-print-directory check
+test: setup ## everything, from a clean clone: about 50 minutes on 2 cores
+	@KOPROGO_UPDATES=1000 $(MAKE) --no-print-directory check
 	$(BIN)/pytest -q -n 4 $(FILES_APART) tests --ignore=tests/unit --ignore=tests/simulation
 
 .PHONY: machine

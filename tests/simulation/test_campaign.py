@@ -1,6 +1,7 @@
-"""A thousand updates on machines of bad luck: nobody waits beyond the bound, nothing is lost.
+"""Many updates on machines of bad luck: nobody waits beyond the bound, nothing is lost.
 
-`KOPROGO_UPDATES` says how many; `KOPROGO_SEED` goes through the course of one seed again.
+`KOPROGO_UPDATES` says how many; `make test` says a thousand. `KOPROGO_SEED` goes through the course
+of one seed again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from tests.simulation.campaign import Campaign
 
 EACH = 25
 """Updates of one machine."""
-UPDATES = int(os.environ.get("KOPROGO_UPDATES", "1000"))
+UPDATES = int(os.environ.get("KOPROGO_UPDATES", "250"))
 SEEDS = (
     [int(os.environ["KOPROGO_SEED"])]
     if "KOPROGO_SEED" in os.environ
