@@ -89,7 +89,7 @@ def _tell(found: Preview, runs: str | None) -> None:
 def meets(found: Preview) -> str:
     """What users meet, in a sentence that promises no more than is known."""
     if not found.plan.holds:
-        return "nobody uses it yet: nothing runs"
+        return "nothing runs yet: no user is affected"
     return _MEETS[found.hold.way].format(total=_total(found), limit=words.span(found.limit))
 
 

@@ -64,7 +64,7 @@ def units(patient: Patient) -> Iterator[Finding]:  # noqa: ARG001 - the contract
     """What systemd has of the agent is what its version brings; it may not write there itself."""
     shipped = Path(sys.prefix) / "systemd"
     if not (_UNITS / _SERVICE).exists():
-        return  # whoever runs it here does so in another way
+        return  # it is started here in another way
     mend = f"bring it up to date: sudo {_INSTALL}"
     placed = [(one, _UNITS / one.name) for one in sorted(shipped.glob("koprogo-agent*"))]
     placed += [(shipped / name, _SCRIPTS / name) for name in _SHELL]

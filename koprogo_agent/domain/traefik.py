@@ -72,7 +72,7 @@ def reads_labels(service: Mapping[str, Any]) -> bool:
     """Whether an ingress may find routes in labels, by its service in a compose model.
 
     Traefik takes its static configuration from one source only. Where that is its command, the
-    command names every provider of routes; else nobody can tell from here.
+    command names every provider of routes; else it cannot be known from here.
     """
     words = [str(word) for key in ("entrypoint", "command") for word in service.get(key) or ()]
     found = [match for word in words if (match := _PROVIDER.match(word))]

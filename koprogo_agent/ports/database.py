@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,12 +54,12 @@ class Session:
 
 def held_in_words(sessions: Iterable[Session]) -> str:
     """Who holds how many connections, most first: `koprogo from 172.18.0.5 (koprogo_db): 12`."""
-    counts: dict[str, int] = {}
-    for one in sessions:
-        name = f"{one.user} from {one.address or 'the container itself'} ({one.database})"
-        counts[name] = counts.get(name, 0) + 1
-    most_first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return ", ".join(f"{name}: {count}" for name, count in most_first) or "nobody that shows"
+    counts = Counter(
+        f"{one.user} from {one.address or 'the container itself'} ({one.database})"
+        for one in sessions
+    )
+    told = ", ".join(f"{name}: {count}" for name, count in counts.most_common())
+    return told or "no session that can be seen"
 
 
 class Database(Protocol):

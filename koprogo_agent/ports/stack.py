@@ -46,7 +46,7 @@ class Variable:
 
     @property
     def needs_value(self) -> bool:
-        """Whether somebody must give it a value."""
+        """Whether a value must be given."""
         return self.required or not (self.default or self.optional)
 
 

@@ -29,7 +29,7 @@ _TAKEN_WITHIN = 15.0
 _GIVEN_BACK_WITHIN = 30.0
 _LET_IN_WITHIN = 60.0
 _EMPTY_LOOKS = 3
-"""Looks in a row at which nobody waits: users send the next request when one is answered."""
+"""Looks in a row at which no request waits: users send the next request when one is answered."""
 _IDLE_WITHIN = 10.0
 """Seconds for the last answers of the old version; a WebSocket would never end."""
 _ANSWERED_WITHIN = 3.0
@@ -129,7 +129,7 @@ def runs_of(job: Job) -> dict[str, str]:
 def note_safe(job: Job) -> None:
     """Notes that users may be led to what routed services, writers and ingress run now.
 
-    Whoever ends the hold without the agent goes by it: say it only of what has passed its gate, on
+    `systemd/end-hold` goes by it: say it only of what has passed its gate, on
     data that does not go back, and never while a step changes either.
     """
     stack = job.settings.stack

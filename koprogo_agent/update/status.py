@@ -98,7 +98,7 @@ class Status:
 
     @property
     def unknown(self) -> str:
-        """That nobody can tell whether what runs is up to date; empty where its release is known.
+        """That it is not known whether what runs is up to date; empty where its release is known.
 
         It was adopted, and no release that is accepted here could be compared with it.
         """

@@ -21,6 +21,9 @@ _ERASED = re.compile(r"^.*(?:\r|\x1b\[2K)", re.DOTALL)
 _CURSOR = re.compile(r"\x1b\[\??[0-9;]*[A-HJKhlsu]")
 _TURNING = re.compile("[\u2800-\u28ff]")
 """Signs of progress, which the terminal has replaced since."""
+_FONTS = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace"
+_FONT_ELSEWHERE = re.compile(r"\n\s*@font-face \{.*?\}", re.DOTALL)
+"""Rich's own font comes from another host: each reader of the README would ask it."""
 _RULE = "───"
 _TABLE_ENDS = "└"
 
@@ -54,7 +57,8 @@ def draw(lines: list[str], file: Path) -> None:
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     text = "\n".join(line for line in lines if line)
     console.print(Text.from_ansi(text))
-    console.save_svg(str(file), title="koprogo-agent")
+    drawn = _FONT_ELSEWHERE.sub("", console.export_svg(title="koprogo-agent"))
+    file.write_text(drawn.replace("Fira Code, monospace", _FONTS), "utf-8")
 
 
 if __name__ == "__main__":

@@ -42,3 +42,11 @@ def instance(folder: Path) -> Instance:
     made = Instance.new(folder)
     made.install()
     return made
+
+
+@pytest.fixture
+def watched(instance: Instance) -> Instance:
+    """An instance whose users count from now on."""
+    instance.scene.users.failed.clear()
+    instance.watcher.began.clear()
+    return instance

@@ -36,7 +36,7 @@ def test_who_holds_most_comes_first() -> None:
         " koprogo from fd00::7 (postgres): 1,"
         " koprogo from the container itself (koprogo_db): 1"
     )
-    assert held_in_words(()) == "nobody that shows"
+    assert held_in_words(()) == "no session that can be seen"
 
 
 @pytest.mark.parametrize(

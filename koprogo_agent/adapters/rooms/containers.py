@@ -80,7 +80,7 @@ class _Found:
             service=self.service,
             run=run,
             answers=True,
-            # One that gives its route back keeps nobody from the service itself.
+            # A room that gives its route back holds no request.
             closed=bool(told["closed"]) and not told["leaving"],
             held=int(told["held"]),
             passing=int(told["passing"]),
@@ -183,7 +183,7 @@ class HaproxyRooms:
                         continue
 
     def note_safe(self, project_name: str, containers: Sequence[str]) -> None:
-        """Notes their ports as well: whoever reads it knows no labels."""
+        """Notes their ports as well: the script that reads it knows no labels."""
         found = ((one, self._details(one)) for one in containers)
         self._note.write(project_name, {one: _port(d) for one, d in found if d is not None})
 

@@ -69,7 +69,7 @@ class Writing:
         return f"{seconds // _DAY} {_DAYS[self._language]} {seconds % _DAY // _HOUR} h"
 
     def wait(self, milliseconds: int) -> str:
-        """How long somebody waited: below ten seconds, a tenth matters."""
+        """How long a request waited: below ten seconds, a tenth matters."""
         if milliseconds < _TENTHS_BELOW:
             return f"{_tenths(round(milliseconds / 1000, 1), self._locale)} s"
         return self.span(round(milliseconds / 1000))
