@@ -22,7 +22,8 @@ pytestmark = pytest.mark.real
 
 COMES_ALONG = {"postgres", "minio", "minio-bootstrap", "backend"}
 MAKE_TABLESPACE = (
-    "COPY (SELECT 1) TO PROGRAM 'mkdir -p /tmp/fast'",
+    # It reads what it is sent: else PostgreSQL may still be writing when it has ended.
+    "COPY (SELECT 1) TO PROGRAM 'cat >/dev/null; mkdir -p /tmp/fast'",
     "CREATE TABLESPACE fast LOCATION '/tmp/fast'",
 )
 MOVE_TABLES = """

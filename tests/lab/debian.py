@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 BOOT_SECONDS = 60.0
 SILENCE_SECONDS = 300.0
+JOURNAL_LINES = 80
 ASK_AGAIN_SECONDS = 3.0
 """A question typed there costs the engine a process and a namespace, or a Python's whole start."""
 _GROUPS = Path("/sys/fs/cgroup")
@@ -114,11 +115,15 @@ class Debian:
         wait_until(condition, seconds, f"{what} on {self._name}", ASK_AGAIN_SECONDS)
 
     def awaits(self, condition: str, seconds: float, what: str) -> None:
-        """Has a shell there look until a command succeeds; LabError after so many seconds."""
+        """Has a shell there look until a command succeeds; LabError after so many seconds.
+
+        The error has the end of the machine's journal.
+        """
         looks = f"until {condition}; do sleep 1; done >/dev/null 2>&1"
         words = ("timeout", str(seconds), "sh", "-c", looks)
         if self._runs(Program(words, {}, seconds + SILENCE_SECONDS)).code:
-            raise LabError(f"waited {seconds:g} s in vain for {what} on {self._name}")
+            journal = self.types("journalctl", "-n", str(JOURNAL_LINES), "--no-pager").text
+            raise LabError(f"waited {seconds:g} s in vain for {what} on {self._name}:\n{journal}")
 
     def types(self, *words: str, environment: Mapping[str, str] | None = None) -> Said:
         """What somebody types as root."""
