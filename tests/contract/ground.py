@@ -15,7 +15,7 @@ from koprogo_agent.update.job import PINS, project
 from tests.lab.keys import Signer
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
-from tests.lab.rooms import crash_room, end_room
+from tests.lab.rooms import crash_room, end_room, leave_room_unfinished
 from tests.lab.stack import ONE_SHOT
 from tests.simulation.instance import Instance
 from tests.simulation.people import PROJECT, PUBLIC
@@ -36,6 +36,8 @@ class Ground:
         corrupt: overwrites a backup with noise.
         crash_room: ends the process in a service's room; the engine starts it again.
         end_room: ends a service's room in a way that the engine leaves it down.
+        leave_room_unfinished: puts in its place what an agent leaves that is killed while it makes
+            one.
         ingress: the service through which users come in.
         one_shot: the service that ends.
         image_tag: the tag of the images of v1.0.0.
@@ -51,6 +53,7 @@ class Ground:
     corrupt: Callable[[Path], None]
     crash_room: Callable[[str], None]
     end_room: Callable[[str], None]
+    leave_room_unfinished: Callable[[str], None]
     ingress: str = "ingress"
     one_shot: str = "bootstrap"
     image_tag: str = ":1.0.0"
@@ -102,6 +105,10 @@ def simulated(folder: Path) -> Ground:
     def end_room(service: str) -> None:
         scene.machine.rooms[service].up = False
 
+    def leave_room_unfinished(service: str) -> None:
+        room = scene.machine.rooms[service]
+        room.up = room.finished = False
+
     def rows() -> int:
         return instance.data.rows.count("of the suite")
 
@@ -116,6 +123,7 @@ def simulated(folder: Path) -> Ground:
         corrupt=corrupt,
         crash_room=crash_room,
         end_room=end_room,
+        leave_room_unfinished=leave_room_unfinished,
     )
 
 
@@ -149,6 +157,7 @@ def on_the_lab(lab: Lab, engine: Engine) -> Ground:
         corrupt=corrupt,
         crash_room=partial(crash_room, lab),
         end_room=partial(end_room, lab),
+        leave_room_unfinished=partial(leave_room_unfinished, lab),
         ingress=lab.stack.ingress.service,
         one_shot=ONE_SHOT,
         image_tag=":1.0.0",

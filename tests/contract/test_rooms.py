@@ -144,6 +144,18 @@ def test_a_room_that_was_removed_comes_back_closed(ground: Ground, rooms: Rooms)
     assert room_of(ground).closed
 
 
+def test_a_room_that_was_never_finished_is_made_anew(ground: Ground, rooms: Rooms) -> None:
+    """Its agent was killed between creating and starting it: as it is, it would only fall."""
+    name, ids = ground.project.name, ground.ids
+    put_up(ground, rooms)
+    for start, closed in ((rooms.put_up, False), (rooms.put_up_again, True)):
+        ground.leave_room_unfinished(BACKEND)
+        assert not answers(ground)
+        start(name, BACKEND, ids[BACKEND], LIMIT)
+        ground.wait_for(lambda: answers(ground))
+        assert room_of(ground).closed is closed
+
+
 def test_it_steps_aside(ground: Ground, rooms: Rooms) -> None:
     """The ingress leads past it, and no request fails."""
     put_up(ground, rooms)

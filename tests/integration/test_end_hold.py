@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from tests.lab.engine import Engine
 from tests.lab.lab import Lab
 from tests.lab.processes import wait_until
 from tests.lab.recipes import Kind
+from tests.lab.rooms import crash_room, end_room, leave_room_unfinished
 
 pytestmark = pytest.mark.real
 
@@ -107,6 +108,24 @@ def test_before_anything_was_exchanged_users_are_let_through(
     assert ran is not None
     assert ran.outcome is Outcome.COMMITTED
     assert not client.lost(lab.stack)
+
+
+@pytest.mark.parametrize("leave", [leave_room_unfinished, end_room, crash_room])
+def test_a_room_that_does_not_run_is_no_obstacle(
+    instance: Instance, tmp_path: Path, leave: Callable[[Lab, str], None]
+) -> None:
+    """Its agent was killed while it made it, or it has fallen since: users are led past it."""
+    lab = instance.lab
+    lab.publisher.publish(Kind.GOOD_WITH_MIGRATION)
+    killed(instance, "point")
+    leave(lab, "backend")
+    wait_until(lambda: "is over" in ended(instance, tmp_path), 90, "the hold to be over", 5)
+    assert rooms(instance) == []
+    wait_until(lab.stack.serves, 30, "the ingress to lead to the backend")
+    with instance.engine() as engine:
+        ran = engine.tick()
+    assert ran is not None
+    assert ran.outcome is Outcome.COMMITTED
 
 
 def test_while_a_release_is_tried_users_are_led_nowhere(instance: Instance, tmp_path: Path) -> None:

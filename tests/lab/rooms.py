@@ -44,5 +44,23 @@ def remove_room(lab: Lab, service: str) -> None:
             return
 
 
+def leave_room_unfinished(lab: Lab, service: str) -> None:
+    """What an agent leaves that is killed while it makes a room: no files, never started."""
+    with closing(lab.engine.client()) as client:
+        room = _room(client, lab, service)
+        config = room.attrs["Config"]
+        room.remove(force=True)
+        client.containers.create(
+            config["Image"],
+            config["Cmd"],
+            name=room.name,
+            entrypoint=config["Entrypoint"],
+            environment=config["Env"],
+            labels=config["Labels"],
+            network=next(iter(room.attrs["NetworkSettings"]["Networks"])),
+            restart_policy={"Name": "unless-stopped"},
+        )
+
+
 def _room(client: docker.DockerClient, lab: Lab, service: str) -> Container:
     return client.containers.get(rooms(lab)[service])

@@ -23,6 +23,7 @@ class SimRoom:
         leads_to: id of the container that it passes requests on to.
         restarts: how often it has restarted, keeping what it was told.
         up: whether it runs.
+        finished: whether it was started once; what was not may lack its files.
         back: when it runs again by its restart policy, in seconds since the world began.
         since: when it was closed, in seconds since the world began.
         longest: seconds for which it has held a request at most.
@@ -36,7 +37,8 @@ class SimRoom:
     closed: bool = False
     leaving: bool = False
     restarts: int = 0
-    up: bool = True
+    up: bool = False
+    finished: bool = False
     made: int = 0
     back: float = math.inf
     since: float = 0.0
@@ -49,8 +51,8 @@ class SimRoom:
 
     def start(self) -> None:
         """It runs, as another run than before if it had fallen."""
-        self.restarts += not self.up
-        self.up, self.back = True, math.inf
+        self.restarts += self.finished and not self.up
+        self.up, self.finished, self.back = True, True, math.inf
 
 
 class SimRooms:
@@ -135,15 +137,15 @@ class SimRooms:
         if self._box(wanted.leads_to) is None:
             raise RetryLater(f"{wanted.service} has no container", code="room.failed")
         there = self._of(wanted.project, wanted.service)
-        if there is None or there.leaving:
+        if there is None or there.leaving or not there.finished:
             if self._images.program(IMAGE) is None:
                 raise RetryLater(f"no such image: {IMAGE}", code="image.absent")
             self._made += 1
             wanted.made, wanted.since = self._made, self._machine.clock.seconds
-            self._machine.rooms[wanted.service] = wanted
-        elif not there.up:
-            there.start()
+            self._machine.rooms[wanted.service] = there = wanted
         self._machine.middle("put_up")
+        if not there.up:
+            there.start()
 
     def _box(self, container: str) -> Box | None:
         return next((box for box in self._machine.boxes if box.id == container), None)
@@ -172,7 +174,10 @@ def end_hold(machine: Machine, *, whole: bool) -> set[str]:
     for box in boxes:
         machine.start(box)
     machine.pass_time(_HEALTHY_WITHIN)
-    for room in list(machine.rooms.values()):
+    for name, room in list(machine.rooms.items()):
+        if not room.finished:
+            del machine.rooms[name]
+            continue
         found = [box for box in boxes if box.service == room.service and box.serves]
         if found and room.up:
             room.leads_to, room.closed = found[0].id, False

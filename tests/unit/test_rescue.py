@@ -39,15 +39,17 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def called(home: Path, why: str, **told: str) -> None:
-    """Systemd calls it, and would tell it these things of the service."""
+def called(home: Path, why: str, **told: str) -> str:
+    """Systemd calls it, and would tell it these things of the service; what it says."""
     env = {
         "PATH": f"{home}:{os.environ['PATH']}",
         "KOPROGO_AGENT_HOME": str(home),
         "KOPROGO_AGENT_PATIENCE": "0",
         "KOPROGO_AGENT_PAUSE": "0",
     }
-    subprocess.run(["sh", str(RESCUE), why], env={**env, **told}, check=True)
+    words = ["sh", str(RESCUE), why]
+    done = subprocess.run(words, env={**env, **told}, check=True, capture_output=True, text=True)
+    return done.stdout
 
 
 def test_what_systemd_has_given_up_makes_way(home: Path) -> None:
@@ -114,6 +116,26 @@ def test_with_nothing_to_go_back_to_it_is_started_again(home: Path) -> None:
     (home / "previous").unlink()
     called(home, "failed", STATE="failed", JOB="0", RESTARTS="5")
     assert (home / "current").readlink() == Path("versions/0.2.0")
+    assert (home / "restarted").exists()
+
+
+def test_a_version_that_is_gone_is_not_put_together(home: Path) -> None:
+    """Somebody has moved its folder away: nothing else is touched, and it is tried again later."""
+    (home / "versions/0.2.0").rename(home / "versions/0.2.0.away")
+    (home / "previous").unlink()
+    there = sorted(home.rglob("*"))
+    said = called(home, "failed", STATE="failed", JOB="0", RESTARTS="5")
+    assert "put together" not in said
+    assert "the next try is in" in said
+    assert sorted(home.rglob("*")) == sorted([*there, home / "restarted"])
+
+
+def test_a_version_that_is_gone_makes_way(home: Path) -> None:
+    """Nothing is known against it: it is not put aside."""
+    (home / "versions/0.2.0").rename(home / "versions/0.2.0.away")
+    assert "version 0.2.0 is gone" in called(home, "failed", STATE="failed", JOB="0", RESTARTS="5")
+    assert (home / "current").readlink() == Path("versions/0.1.0")
+    assert not (home / "quarantined").exists()
     assert (home / "restarted").exists()
 
 

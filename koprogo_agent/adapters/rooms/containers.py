@@ -64,6 +64,11 @@ class _Found:
         return Door(address, self.token) if address else None
 
     @property
+    def was_started(self) -> bool:
+        """False where its agent was killed while it made it: it may lack its files."""
+        return bool(self.details["State"]["Status"] != "created")
+
+    @property
     def leaves(self) -> bool:
         """Whether it gives its route back."""
         told = self.door.state() if self.door else None
@@ -200,7 +205,7 @@ class HaproxyRooms:
             # Here, because `client` makes one fault of all of the engine's.
             try:
                 room = self._find(wanted.project, wanted.service)
-                if room is not None and room.leaves:
+                if room is not None and (room.leaves or not room.was_started):
                     api.remove_container(room.id, v=True, force=True)
                     room = None
                 if room is None:
