@@ -93,6 +93,17 @@ class Stack(Protocol):
     def stop(self, project_name: str, services: Sequence[str]) -> None:
         """Stops the containers of these services and waits until they have stopped."""
 
+    def raise_memory_limit(
+        self, project_name: str, services: Sequence[str], megabytes: int
+    ) -> None:
+        """Lets the containers of these services take at least so much memory.
+
+        It holds until a container is made anew. What has no limit, or a higher one, is left alone.
+
+        Raises:
+            RetryLater: the engine refuses it.
+        """
+
     def discard(self, project_name: str, services: Sequence[str]) -> None:
         """Stops and removes the containers of these services; their volumes stay."""
 

@@ -265,6 +265,12 @@ class Hold(Section):
         {"DB_POOL_MAX_CONNECTIONS": "2", "DB_POOL_MIN_CONNECTIONS": "1"},
         description="environment of the new version while it serves beside the old one only",
     )
+    ingress_memory: int = Field(
+        384,
+        ge=0,
+        description="MB that the ingress may take at least from the first hold on, as each request"
+        " that waits costs it some; 0 leaves its limit alone",
+    )
 
 
 class Rehearsal(Section):

@@ -160,6 +160,7 @@ def put_up_rooms(job: Job, names: Iterable[str]) -> None:
             over (`room.no_route`).
     """
     world, project = job.world, job.settings.stack.project
+    _give_ingress_memory(world, job.settings)
     made = {one.service: one for one in world.stack.containers(project)}
     state = job.operation.state
     held = state.course is Course.BACK and not state.opened
@@ -177,6 +178,20 @@ def put_up_rooms(job: Job, names: Iterable[str]) -> None:
                 code=NO_ROUTE,
             ),
         )
+
+
+def _give_ingress_memory(world: World, settings: Settings) -> None:
+    """Each request that waits costs the ingress some: the kernel would end it in the hold.
+
+    Traefik 3.7 with KoproGo's 128 MB did not survive 400 that waited for 3 s (measured). What keeps
+    the limit from being raised is no reason to let users get errors instead.
+    """
+    stack, wanted = settings.stack, settings.hold.ingress_memory
+    try:
+        project = stack.ingress_project or stack.project
+        world.stack.raise_memory_limit(project, stack.ingress, wanted)
+    except RetryLater as error:
+        log.warning("hold.ingress_memory", why=error.message, advice=error.advice)
 
 
 def keep_rooms(job: Job) -> None:

@@ -15,9 +15,10 @@ from koprogo_agent.update.job import PINS, project
 from tests.lab.keys import Signer
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
-from tests.lab.rooms import crash_room, end_room, leave_room_unfinished
+from tests.lab.rooms import crash_room, end_room, leave_room_unfinished, memory_limit
 from tests.lab.stack import ONE_SHOT
 from tests.simulation.instance import Instance
+from tests.simulation.machine import Box
 from tests.simulation.people import PROJECT, PUBLIC
 
 
@@ -38,6 +39,7 @@ class Ground:
         end_room: ends a service's room in a way that the engine leaves it down.
         leave_room_unfinished: puts in its place what an agent leaves that is killed while it makes
             one.
+        memory_limit: what the container of a service may take, in MB.
         ingress: the service through which users come in.
         one_shot: the service that ends.
         image_tag: the tag of the images of v1.0.0.
@@ -54,6 +56,7 @@ class Ground:
     crash_room: Callable[[str], None]
     end_room: Callable[[str], None]
     leave_room_unfinished: Callable[[str], None]
+    memory_limit: Callable[[str], int]
     ingress: str = "ingress"
     one_shot: str = "bootstrap"
     image_tag: str = ":1.0.0"
@@ -109,6 +112,9 @@ def simulated(folder: Path) -> Ground:
         room = scene.machine.rooms[service]
         room.up = room.finished = False
 
+    def box_of(service: str) -> Box:
+        return next(box for box in scene.machine.boxes if box.service == service)
+
     def rows() -> int:
         return instance.data.rows.count("of the suite")
 
@@ -124,6 +130,7 @@ def simulated(folder: Path) -> Ground:
         crash_room=crash_room,
         end_room=end_room,
         leave_room_unfinished=leave_room_unfinished,
+        memory_limit=lambda service: box_of(service).memory,
     )
 
 
@@ -158,6 +165,7 @@ def on_the_lab(lab: Lab, engine: Engine) -> Ground:
         crash_room=partial(crash_room, lab),
         end_room=partial(end_room, lab),
         leave_room_unfinished=partial(leave_room_unfinished, lab),
+        memory_limit=partial(memory_limit, lab),
         ingress=lab.stack.ingress.service,
         one_shot=ONE_SHOT,
         image_tag=":1.0.0",

@@ -113,6 +113,19 @@ def test_up_starts_what_was_stopped(ground: Ground, stack: Stack) -> None:
     assert one(ground, "frontend").state == "running"
 
 
+def test_raise_memory_limit(ground: Ground, stack: Stack) -> None:
+    """Of what goes on running; never lowered, and no limit where there was none."""
+    name, ids, before = ground.project.name, ground.ids, ground.memory_limit(ground.ingress)
+    assert before
+    for asked in (before + 64, before, 0):
+        stack.raise_memory_limit(name, [ground.ingress, ground.one_shot], asked)
+        assert ground.memory_limit(ground.ingress) == before + 64
+        assert ground.memory_limit(ground.one_shot) == 0
+    stack.raise_memory_limit("no-such-project", [ground.ingress], before + 999)
+    assert ground.memory_limit(ground.ingress) == before + 64
+    assert ground.ids == ids
+
+
 def test_discard_and_create(ground: Ground, stack: Stack) -> None:
     """Gone, twice; then made, and not started."""
     ids = ground.ids

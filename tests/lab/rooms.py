@@ -62,5 +62,12 @@ def leave_room_unfinished(lab: Lab, service: str) -> None:
         )
 
 
+def memory_limit(lab: Lab, service: str) -> int:
+    """What the container of a service may take, in MB; 0: no limit."""
+    with closing(lab.engine.client()) as client:
+        container = client.containers.get(lab.stack.containers()[service])
+        return int(container.attrs["HostConfig"]["Memory"]) // 1024**2
+
+
 def _room(client: docker.DockerClient, lab: Lab, service: str) -> Container:
     return client.containers.get(rooms(lab)[service])

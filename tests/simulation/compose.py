@@ -89,6 +89,14 @@ class SimStack:
                 self._machine.remove(box)
             self._machine.middle("stop")
 
+    def raise_memory_limit(
+        self, project_name: str, services: Sequence[str], megabytes: int
+    ) -> None:
+        """Raises it where there is one."""
+        for box in self._in_order(project_name, services):
+            if box.memory:
+                box.memory = max(box.memory, megabytes)
+
     def discard(self, project_name: str, services: Sequence[str]) -> None:
         """Removes containers."""
         for box in self._in_order(project_name, services):

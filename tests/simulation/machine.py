@@ -37,6 +37,7 @@ class Box:
         again: when it restarts, while it is restarting.
         one_off: whether it belongs to no service.
         beside: whether it is such a one that stands beside a service's own.
+        memory: what it may take, in MB; 0: no limit.
     """
 
     id: str
@@ -56,6 +57,7 @@ class Box:
     printed: list[str] = field(default_factory=list)
     one_off: bool = False
     beside: bool = False
+    memory: int = 0
 
     @property
     def labels(self) -> dict[str, str]:
@@ -165,6 +167,7 @@ class Machine:
         self._made += 1
         name = f"{self._made:012d}"
         box = Box(name, project, service, spec["image"], program, spec["hash"], spec)
+        box.memory = spec.get("mem_limit", 0)
         self.boxes.append(box)
         return box
 

@@ -53,6 +53,7 @@ def services(more: Mapping[str, Any]) -> dict[str, Any]:
     storage = {"S3_ENDPOINT": "http://storage:9000"}
     return {
         "ingress": {
+            "mem_limit": 128,
             **_UP,
             "image": "proxy:2",
             "depends_on": {"backend": _HEALTHY},

@@ -105,22 +105,25 @@ def test_connections_for_two(patient: Patient, instance: Instance, free: int, le
 
 
 @pytest.mark.parametrize(
-    ("image", "limit", "told"),
+    ("image", "limit", "given", "told"),
     [
-        ("traefik:v3.7", 128, True),
-        ("docker.io/library/traefik:v3", 64, True),
-        ("traefik:v3.7", 256, False),
-        ("traefik:v3.7", 0, False),
-        ("nginx:1", 64, False),
+        ("traefik:v3.7", 128, 0, ["may take 128 MB; Traefik"]),
+        ("docker.io/library/traefik:v3", 64, 128, ["may take 64 MB; Traefik"]),
+        ("traefik:v3.7", 128, 384, ["may take 128 MB, and 384 MB from"]),
+        ("traefik:v3.7", 256, 0, []),
+        ("traefik:v3.7", 0, 0, []),
+        ("nginx:1", 64, 0, []),
     ],
 )
-def test_traefik_with_little_memory(image: str, limit: int, *, told: bool) -> None:
-    """KoproGo's own limit is 128 MB; none at all is no matter."""
+def test_traefik_with_little_memory(image: str, limit: int, given: int, told: list[str]) -> None:
+    """KoproGo's own limit is 128 MB, which the hold raises; none at all is no matter."""
     details = {
         "Name": "/koprogo-traefik",
         "Config": {"Image": image},
         "HostConfig": {"Memory": limit * 1024**2},
     }
-    found = list(hold.of_memory(details))
-    assert bool(found) is told
-    assert not told or f"koprogo-traefik may take {limit} MB" in found[0].found
+    found = list(hold.of_memory(details, given))
+    assert len(found) == len(told)
+    assert all(
+        f"koprogo-traefik {said}" in one.found for one, said in zip(found, told, strict=True)
+    )

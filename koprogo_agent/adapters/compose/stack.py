@@ -38,6 +38,7 @@ _OUTPUT_LINES = 200
 _OUTPUT_BYTES = 1 << 16
 _OUTPUT_LIMIT = 8 << 20
 _ROOT = Path("/")
+_MEGA = 1024**2
 _START_INTERVAL = (1, 44)
 """The first version of the engine's API with `start_interval`."""
 
@@ -152,6 +153,23 @@ class ComposeStack:
         """
         self._each(project_name, services, self._stop)
         self._end_one_offs(project_name, services)
+
+    def raise_memory_limit(
+        self, project_name: str, services: Sequence[str], megabytes: int
+    ) -> None:
+        """Changes the limit of what goes on running; how much it may swap stays as it is."""
+        wanted = megabytes * _MEGA
+
+        def raise_limit(api: APIClient, entry: Entry) -> None:
+            told = containers.details(self._host, entry.id)
+            limits = told["HostConfig"] if told else {}
+            memory, swap = int(limits.get("Memory") or 0), int(limits.get("MemorySwap") or 0)
+            if 0 < memory < wanted:
+                # The engine counts memory and swap together; -1 is no limit, 0 that none is set.
+                swap = wanted + max(swap - memory, 0) if swap > 0 else swap
+                api.update_container(entry.id, mem_limit=wanted, memswap_limit=swap or None)
+
+        self._each(project_name, services, raise_limit)
 
     def discard(self, project_name: str, services: Sequence[str]) -> None:
         """Stops and removes the containers of these services; their volumes stay."""
