@@ -73,6 +73,11 @@ crash: setup ## kill -9 at length: 100 instants of the hold, 50 of all, each bou
 	KOPROGO_KILLS=100 $(BIN)/pytest -q -s tests/integration/test_hold_kills.py
 	KOPROGO_KILLS=50 $(BIN)/pytest -q -s tests/integration/test_crashes.py
 
+.PHONY: claims
+claims: setup ## every operation, by the file that config init writes: what users met, and what is said of it
+	@$(MAKE) --no-print-directory venv
+	KOPROGO_CLAIMS=all $(BIN)/pytest -q -s tests/integration/test_claims.py
+
 .PHONY: proof
 proof: setup ## take out each rule of trust in turn, and see that its tests fail: half an hour
 	@$(MAKE) --no-print-directory venv

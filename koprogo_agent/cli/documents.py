@@ -147,7 +147,7 @@ def of_quarantined(one: Quarantined) -> dict[str, Any]:
 
 def of_past(one: PastOperation) -> dict[str, Any]:
     """An operation that has ended."""
-    operation, state = one.operation, one.operation.state
+    operation, state, met = one.operation, one.operation.state, one.operation.met
     return {
         "id": operation.id,
         "operation": str(operation.kind),
@@ -160,6 +160,9 @@ def of_past(one: PastOperation) -> dict[str, Any]:
         "failed_step": str(state.failed) if state.failed else None,
         "cause": asdict(state.cause) if state.cause else None,
         "backup": operation.fact(Step.BACKUP, "path"),
+        "waited_seconds": round(met.waited, 3) if met else None,
+        "turned_away": met.turned_away if met else None,
+        "away_seconds": round(met.away, 3) if met else None,
         "facts": {str(step): dict(facts) for step, facts in operation.facts.items()},
     }
 

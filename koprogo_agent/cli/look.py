@@ -13,6 +13,7 @@ from koprogo_agent import __version__
 from koprogo_agent.cli import documents, render, words
 from koprogo_agent.cli.options import AsJson, ConfigPath
 from koprogo_agent.cli.session import Reading, reading
+from koprogo_agent.domain.duration import span
 from koprogo_agent.domain.hold import Met
 from koprogo_agent.domain.root import RoleName
 from koprogo_agent.domain.states import Outcome
@@ -235,7 +236,7 @@ def _row(one: PastOperation) -> tuple[str | Text, ...]:
         words.local(operation.started),
         f"{operation.kind} {came}{operation.tag}",
         render.styled(_word(one.outcome), _OUTCOMES[one.outcome]),
-        words.span((one.ended - operation.started).total_seconds()),
+        span((one.ended - operation.started).total_seconds()),
         _met(operation.met),
         str(state.failed or ""),
         words.brief(state.cause.message, _WHY) if state.cause else "",
@@ -246,8 +247,8 @@ def _met(met: Met | None) -> str:
     if met is None:
         return ""
     if met.away:
-        return f"without it {words.span(met.away)}"
-    return f"waited {words.span(met.waited)}" if met.waited else "no wait"
+        return f"without it {span(met.away)}"
+    return f"waited {span(met.waited)}" if met.waited else "no wait"
 
 
 def _word(outcome: str) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from koprogo_agent.cli import render, words
+from koprogo_agent.cli import render
 from koprogo_agent.cli.exits import Exit
 from koprogo_agent.cli.progress import Done
+from koprogo_agent.domain.duration import span
 from koprogo_agent.domain.hold import Met
 from koprogo_agent.domain.plan import Step
 from koprogo_agent.domain.states import Outcome
@@ -92,7 +93,7 @@ class Account:
     def _said(self) -> tuple[str, str]:
         operation, state = self.operation, self.operation.state
         previous = operation.previous.tag if operation.previous else "nothing"
-        total = words.span(sum(one.seconds for one in self.done))
+        total = span(sum(one.seconds for one in self.done))
         met = f"; {operation.met}" if operation.met else ""
         match self.ran.outcome:
             case Outcome.COMMITTED:

@@ -11,6 +11,7 @@ import typer
 from koprogo_agent.cli import render, words
 from koprogo_agent.cli.options import AsJson, ConfigPath
 from koprogo_agent.cli.session import acting
+from koprogo_agent.domain.duration import span
 from koprogo_agent.domain.hold import Way
 from koprogo_agent.domain.plan import Step
 from koprogo_agent.update.preview import Preview, preview
@@ -90,18 +91,18 @@ def meets(found: Preview) -> str:
     """What users meet, in a sentence that promises no more than is known."""
     if not found.plan.holds:
         return "nothing runs yet: no user is affected"
-    return _MEETS[found.hold.way].format(total=_total(found), limit=words.span(found.limit))
+    return _MEETS[found.hold.way].format(total=_total(found), limit=span(found.limit))
 
 
 def _total(found: Preview) -> str:
     seconds = found.forecast.seconds
-    return f"about {words.span(seconds)}" if seconds is not None else "not measured here yet"
+    return f"about {span(seconds)}" if seconds is not None else "not measured here yet"
 
 
 def _shares(found: Preview) -> Iterator[tuple[str, str]]:
     before = found.forecast.before
     for share in (*found.forecast.shares, *([before] if before else [])):
-        seconds = words.span(share.seconds) if share.seconds is not None else "unknown"
+        seconds = span(share.seconds) if share.seconds is not None else "unknown"
         yield share.what, f"{seconds}  ({share.basis})"
 
 

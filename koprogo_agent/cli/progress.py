@@ -13,6 +13,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from koprogo_agent.cli import render, words
+from koprogo_agent.domain.duration import span
 from koprogo_agent.domain.plan import Action
 from koprogo_agent.errors import Failure
 from koprogo_agent.update.operation import Facts
@@ -135,7 +136,7 @@ def _head(mark: str, style: str, action: Action, took: float) -> Text:
         "  ",
         (mark, style),
         f" {action!s:<{_NAME}}",
-        (f"{words.span(took):>{_TIME}}  ", "dim"),
+        (f"{span(took):>{_TIME}}  ", "dim"),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from koprogo_agent.domain.duration import span
 from koprogo_agent.domain.hold import Way
 from koprogo_agent.domain.plan import Action, Direction, Step
 from koprogo_agent.update.operation import Facts, met_of
@@ -39,21 +40,6 @@ def size(count: float) -> str:
             return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
         count /= _KILO
     return f"{count:.1f} TB"
-
-
-def span(seconds: float) -> str:
-    """How long something took: `0.3 s`, `47 s`, `3 min 20 s`, `5 h 10 min`."""
-    if seconds < 10:  # noqa: PLR2004 - below it a tenth matters
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < _MINUTE:
-        return f"{whole} s"
-    if whole < _HOUR:
-        return f"{whole // _MINUTE} min {whole % _MINUTE} s"
-    if whole < _DAY:
-        return f"{whole // _HOUR} h {whole % _HOUR // _MINUTE} min"
-    days = whole // _DAY
-    return f"{days} day{'' if days == 1 else 's'} {whole % _DAY // _HOUR} h"
 
 
 def ago(then: datetime, now: datetime) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from koprogo_agent.domain.duration import span
 from koprogo_agent.domain.traefik import Routing
 
 
@@ -94,9 +95,9 @@ class Met:
     def __str__(self) -> str:
         """The same as people say it."""
         if self.away:
-            said = f"users were without it for {_span(self.away)} at most"
+            said = f"users were without it for {span(self.away)} at most"
         elif self.waited >= _NOTICED:
-            said = f"users waited {_span(self.waited)} at most"
+            said = f"users waited {span(self.waited)} at most"
         else:
             said = "no user waited"
         late = self.turned_away
@@ -173,10 +174,6 @@ def _dependents(depends_on: Mapping[str, Collection[str]], names: frozenset[str]
         if not more:
             return frozenset(found)
         found |= more
-
-
-def _span(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"  # noqa: PLR2004 - a tenth
 
 
 def depends_on(model: Mapping[str, Any]) -> dict[str, frozenset[str]]:

@@ -22,7 +22,7 @@ class Kind(StrEnum):
     MIGRATION_FAILING = "migration failing half-way"
     MIGRATION_FAILING_ON_DATA = "migration failing on rows that are there"
     MIGRATION_HANGING = "migration hanging"
-    DYING = "healthy for ten seconds, then dead"
+    DYING = "healthy for half a minute, then dead"
     IMAGE_MISSING = "image named but not there"
     NEEDS_VARIABLE = "needs a variable that the env file lacks"
     INVALID_COMPOSE = "compose file invalid"
@@ -86,7 +86,7 @@ RECIPES: Mapping[Kind, Recipe] = {
     Kind.MIGRATION_FAILING: Recipe(sql=(NEW_TABLE, IMPOSSIBLE)),
     Kind.MIGRATION_FAILING_ON_DATA: Recipe(sql=(REFUSED_BY_DATA,)),
     Kind.MIGRATION_HANGING: Recipe(sql=(SLEEP.format(seconds=86_400),)),
-    Kind.DYING: Recipe(behaviour={"die_after_seconds": 10}),
+    Kind.DYING: Recipe(behaviour={"die_after_seconds": 30}),
     Kind.IMAGE_MISSING: Recipe(images_pushed=False, sound=True),
     Kind.NEEDS_VARIABLE: Recipe(
         new_variable=NEW_VARIABLE, behaviour={"needs_variable": NEW_VARIABLE}

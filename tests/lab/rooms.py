@@ -48,7 +48,7 @@ def leave_room_unfinished(lab: Lab, service: str) -> None:
     """What an agent leaves that is killed while it makes a room: no files, never started."""
     with closing(lab.engine.client()) as client:
         room = _room(client, lab, service)
-        config = room.attrs["Config"]
+        config, host_config = room.attrs["Config"], room.attrs["HostConfig"]
         room.remove(force=True)
         client.containers.create(
             config["Image"],
@@ -58,7 +58,7 @@ def leave_room_unfinished(lab: Lab, service: str) -> None:
             environment=config["Env"],
             labels=config["Labels"],
             network=next(iter(room.attrs["NetworkSettings"]["Networks"])),
-            restart_policy={"Name": "unless-stopped"},
+            restart_policy=host_config["RestartPolicy"],
         )
 
 

@@ -10,7 +10,8 @@ from time import monotonic
 from rich.progress import BarColumn, Progress, TextColumn
 
 from koprogo_agent import logs
-from koprogo_agent.cli import render, words
+from koprogo_agent.cli import render
+from koprogo_agent.domain.duration import span
 from koprogo_agent.fleet.simulation.course import Stand
 from koprogo_agent.fleet.simulation.plan import Plan
 from koprogo_agent.fleet.simulation.tally import Spread, Summary
@@ -63,7 +64,7 @@ class _Lines:
 
 def rows(summary: Summary) -> Iterator[tuple[str, str]]:
     """What came of it, as names and what is to be said of each."""
-    yield "lasted", words.span(summary.seconds)
+    yield "lasted", span(summary.seconds)
     yield "instances", str(summary.instances)
     yield "reports sent", str(summary.sent)
     yield "  taken", str(summary.taken)
@@ -97,7 +98,7 @@ def _spread(spread: Spread) -> str:
 
 
 def _span(seconds: float | None) -> str:
-    return _NOT_YET if seconds is None else words.span(seconds)
+    return _NOT_YET if seconds is None else span(seconds)
 
 
 def _milli(seconds: float | None) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.text import Text
 
 from koprogo_agent.cli import render, words
+from koprogo_agent.domain.duration import span
 from koprogo_agent.domain.freshness import Freshness, Rollout
 from koprogo_agent.release.changes import Changes, Difference
 from koprogo_agent.release.checks import Check
@@ -161,5 +162,5 @@ def of_freshness(content: Freshness) -> Iterator[tuple[str, str]]:
 
 def of_rollout(rollout: Rollout) -> str:
     """How a release reaches the fleet."""
-    within = f" within {words.span(rollout.duration)}" if rollout.duration else ""
+    within = f" within {span(rollout.duration)}" if rollout.duration else ""
     return f"{rollout.share} % of the instances from {rollout.start:%Y-%m-%d %H:%M} UTC{within}"
