@@ -133,6 +133,18 @@ class Instance:
         return type_in(("koprogo-agent", *words), self.environment, self.lab.root, seconds)
 
 
+def words_of_init(lab: Lab, file: Path) -> tuple[str, ...]:
+    """What an operator types to have a file written for a lab's stack; beside it lies the root."""
+    root = file.with_name("given.json")
+    root.write_bytes(lab.association.files["root/1.json"])
+    return (
+        *("config", "init", "--yes", "--config", str(file), "--project", lab.name),
+        *("--docker-host", lab.engine.host, "--env-file", str(lab.stack.env_file)),
+        *("--source-url", lab.origin.url, "--source-ca", str(lab.origin.ca_file)),
+        *("--trust-root", str(root)),
+    )
+
+
 def _defaults(lab: Lab, root: Path, tree: Path) -> dict[str, dict[str, Any]]:
     room = lab.publisher.room
     return {

@@ -9,6 +9,7 @@ from typing import Any
 from koprogo_agent import __version__
 from koprogo_agent.cli.words import iso
 from koprogo_agent.domain.condition import Condition
+from koprogo_agent.domain.hold import Met
 from koprogo_agent.domain.plan import Step
 from koprogo_agent.ports import Dump
 from koprogo_agent.reporting.outbox import Heard
@@ -147,7 +148,7 @@ def of_quarantined(one: Quarantined) -> dict[str, Any]:
 
 def of_past(one: PastOperation) -> dict[str, Any]:
     """An operation that has ended."""
-    operation, state, met = one.operation, one.operation.state, one.operation.met
+    operation, state = one.operation, one.operation.state
     return {
         "id": operation.id,
         "operation": str(operation.kind),
@@ -160,10 +161,17 @@ def of_past(one: PastOperation) -> dict[str, Any]:
         "failed_step": str(state.failed) if state.failed else None,
         "cause": asdict(state.cause) if state.cause else None,
         "backup": operation.fact(Step.BACKUP, "path"),
+        **of_met(operation.met),
+        "facts": {str(step): dict(facts) for step, facts in operation.facts.items()},
+    }
+
+
+def of_met(met: Met | None) -> dict[str, Any]:
+    """What users met in an operation; null where they were not let through yet."""
+    return {
         "waited_seconds": round(met.waited, 3) if met else None,
         "turned_away": met.turned_away if met else None,
         "away_seconds": round(met.away, 3) if met else None,
-        "facts": {str(step): dict(facts) for step, facts in operation.facts.items()},
     }
 
 

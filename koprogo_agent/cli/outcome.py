@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from koprogo_agent.cli import render
+from koprogo_agent.cli import documents, render
 from koprogo_agent.cli.exits import Exit
 from koprogo_agent.cli.progress import Done
 from koprogo_agent.domain.duration import span
@@ -61,7 +61,7 @@ class Account:
 
     def document(self) -> dict[str, Any]:
         """The same for programs."""
-        state, met = self.operation.state, self.operation.met or Met()
+        state = self.operation.state
         return {
             "operation": str(self.operation.kind),
             "tag": self.operation.tag,
@@ -73,9 +73,7 @@ class Account:
             "waits_for": asdict(self.ran.failure) if self.ran.failure else None,
             "backup": self.operation.fact(Step.BACKUP, "path"),
             "seconds": round(sum(one.seconds for one in self.done), 3),
-            "waited_seconds": round(met.waited, 3),
-            "turned_away": met.turned_away,
-            "away_seconds": round(met.away, 3),
+            **documents.of_met(self.operation.met or Met()),
             "steps": [_step(one) for one in self.done],
         }
 

@@ -87,7 +87,8 @@ def beside(patient: Patient) -> Iterator[Finding]:
 
 def ingress_memory(patient: Patient) -> Iterator[Finding]:
     """Traefik has memory for requests that wait."""
-    given = patient.settings.hold.ingress_memory
+    settings = patient.settings
+    given = settings.hold.ingress_memory if settings.stack.own_ingress else 0
     for container in ingress_of(patient.world, patient.settings):
         details = docker_api.read(patient.host, f"/containers/{container}/json")
         if details is not None:
@@ -99,7 +100,7 @@ def of_memory(details: Mapping[str, Any], given: int) -> Iterator[Finding]:
 
     Args:
         details: what the engine tells of it.
-        given: MB that the hold gives it at least.
+        given: MB that the hold gives it at least; 0: nothing.
     """
     limit = int(details["HostConfig"].get("Memory") or 0) // _MEGA
     name = details["Name"].removeprefix("/")
@@ -112,4 +113,5 @@ def of_memory(details: Mapping[str, Any], given: int) -> Iterator[Finding]:
             f"{name} may take {limit} MB; Traefik 3.7 was seen to need more when many requests had"
             " waited, and the kernel then ends it, with all connections"
         )
-        yield warning("ingress", said, "set ingress_memory = 384 below [hold]")
+        advice = "give it 384M (deploy.resources.limits) in the compose file that defines it"
+        yield warning("ingress", said, advice)

@@ -41,7 +41,7 @@ _SILENT_WITHIN = 10.0
 _STEP = 0.1
 """Seconds from one question to the next; each costs the engine and the ingress a few of theirs."""
 _CALM_STEP = 0.25
-"""The same where nobody waits for the answer."""
+"""Seconds from one question to the next where no request waits for the answer."""
 
 
 def ingress_of(world: World, settings: Settings) -> tuple[str, ...]:
@@ -183,15 +183,14 @@ def put_up_rooms(job: Job, names: Iterable[str]) -> None:
 
 
 def _give_ingress_memory(world: World, settings: Settings) -> None:
-    """Each request that waits costs the ingress some: the kernel would end it in the hold.
+    """Each waiting request costs the ingress memory; without enough, the kernel kills it.
 
-    Traefik 3.7 with KoproGo's 128 MB did not survive 400 that waited for 3 s (measured). What keeps
-    the limit from being raised is no reason to let users get errors instead.
+    Traefik 3.7 with KoproGo's 128 MB did not survive 400 requests that waited for 3 s (measured).
+    An ingress of another project is left as it is. If the limit cannot be raised, the hold goes on.
     """
     stack, wanted = settings.stack, settings.hold.ingress_memory
     try:
-        project = stack.ingress_project or stack.project
-        world.stack.raise_memory_limit(project, stack.ingress, wanted)
+        world.stack.raise_memory_limit(stack.project, stack.own_ingress, wanted)
     except RetryLater as error:
         log.warning("hold.ingress_memory", why=error.message, advice=error.advice)
 

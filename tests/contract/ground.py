@@ -18,7 +18,6 @@ from tests.lab.recipes import Kind
 from tests.lab.rooms import crash_room, end_room, leave_room_unfinished, memory_limit
 from tests.lab.stack import ONE_SHOT
 from tests.simulation.instance import Instance
-from tests.simulation.machine import Box
 from tests.simulation.people import PROJECT, PUBLIC
 
 
@@ -112,8 +111,10 @@ def simulated(folder: Path) -> Ground:
         room = scene.machine.rooms[service]
         room.up = room.finished = False
 
-    def box_of(service: str) -> Box:
-        return next(box for box in scene.machine.boxes if box.service == service)
+    def limit_of(service: str) -> int:
+        box = scene.machine.one(PROJECT, service)
+        assert box is not None
+        return box.memory
 
     def rows() -> int:
         return instance.data.rows.count("of the suite")
@@ -130,7 +131,7 @@ def simulated(folder: Path) -> Ground:
         crash_room=crash_room,
         end_room=end_room,
         leave_room_unfinished=leave_room_unfinished,
-        memory_limit=lambda service: box_of(service).memory,
+        memory_limit=limit_of,
     )
 
 

@@ -114,7 +114,7 @@ def test_up_starts_what_was_stopped(ground: Ground, stack: Stack) -> None:
 
 
 def test_raise_memory_limit(ground: Ground, stack: Stack) -> None:
-    """Of what goes on running; never lowered, and no limit where there was none."""
+    """The container runs on; a limit is never lowered, and none is set where there was none."""
     name, ids, before = ground.project.name, ground.ids, ground.memory_limit(ground.ingress)
     assert before
     for asked in (before + 64, before, 0):

@@ -1,10 +1,10 @@
 """What the agent says of users, against what users saw.
 
 It runs with the very file that `config init` writes, on KoproGo's own shape: health checks every
-30 s, 15 connections, Traefik with 128 MB. Each operation is typed as an operator types it, while
-somebody works. Then what a client counted is compared with what `update`, `history`, the report and
-the dashboard's page of the instance say. The environment names places of this machine, the room's
-image in the lab's registry, and no soak; all else is the default.
+30 s, 15 connections, Traefik with 128 MB. Each operation is typed as an operator types it, under
+load. The client's count is compared with `update`, `history`, the report and the dashboard's page
+of the instance. Only places of this machine, the room's image in the lab's registry and the soak
+(none) are set in the environment; all else is the default.
 
 A few operations by default; `KOPROGO_CLAIMS=all` plays bad releases of each kind, and kills the
 agent at random instants; `make claims` does that. What is printed is the table.
@@ -16,9 +16,7 @@ import json
 import os
 import random
 import re
-import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,10 +25,11 @@ from typing import Any
 import pytest
 
 from koprogo_agent.cli.exits import Exit
+from tests.bench.site import Users, client
 from tests.fleet.servers import Fleet
 from tests.fleet.visitors import PASSWORD, Visitor, employ
-from tests.instance import Instance
-from tests.lab.client import Client, Tally
+from tests.instance import Instance, words_of_init
+from tests.lab.client import Tally
 from tests.lab.engine import Engine
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
@@ -42,12 +41,11 @@ ALL = os.environ.get("KOPROGO_CLAIMS") == "all"
 SEED = int(os.environ.get("KOPROGO_SEED", "20261130"))
 AGREE = 1.0
 """Seconds within which all must agree."""
-RATE, WRITES, CONNECTIONS = 50.0, 0.3, 6
-EDGE = 0.7
-"""Seconds for which users are there before and after, so that edges are seen."""
+USERS = Users(50, 0.3, 6)
+WRITERS = Users(50, 1.0, 6)
 SECONDS = 600
-LONGEST_HOLD = 60.0
-"""Seconds from the beginning of an update within which its hold is over, where it is killed."""
+LATEST_KILL = 60.0
+"""Seconds after the start of `update`; most of its hold comes before that."""
 TOLD = re.compile(r"users: (?:waited|without it for) (\d+(?:\.\d+)?) s")
 
 
@@ -61,8 +59,7 @@ class Act:
         kind: of the release that is published before; None: none is.
         words: what is typed.
         kills: how often the agent is killed first, while it installs that release.
-        keeps: whether what users write meanwhile must be kept. A restore takes it back: then they
-            only write, as what they have written may be there no more.
+        users: a restore takes back rows that they have written, so then they read none.
     """
 
     title: str
@@ -70,7 +67,7 @@ class Act:
     kind: Kind | None = None
     words: tuple[str, ...] = ("update",)
     kills: int = 0
-    keeps: bool = True
+    users: Users = USERS
 
 
 SCHEMA = Act("schema change", kind=Kind.GOOD_WITH_MIGRATION)
@@ -81,7 +78,7 @@ IN_PRODUCTION = Act(
     Kind.BROKEN_IN_PRODUCTION_AFTER_MIGRATION,
 )
 ROLLBACK = Act("rollback", words=("rollback",))
-RESTORE = Act("restore", words=("backup", "restore", "BACKUP", "--yes"), keeps=False)
+RESTORE = Act("restore", words=("backup", "restore", "BACKUP", "--yes"), users=WRITERS)
 BAD = (
     Act("broken at start", Exit.FAILED, Kind.BROKEN_AT_START),
     Act("broken after its migration", Exit.FAILED, Kind.BROKEN_AFTER_MIGRATION),
@@ -168,27 +165,24 @@ class House:
         return json.loads(done.stdout)
 
     def play(self, act: Act) -> Seen:
-        """The act while somebody works, and what is said of it."""
+        """Plays the act under load, and collects what is said of it."""
         stack = self.lab.stack
-        writes = WRITES if act.keeps else 1.0
-        with Client(stack, RATE, writes=writes, connections=CONNECTIONS) as client:
-            time.sleep(EDGE)
+        with client(stack, act.users) as users:
             if act.kind:
                 self.lab.publisher.publish(act.kind)
-            for _ in range(act.kills):
-                self._kill()
+            killed = sum(self._kill() for _ in range(act.kills))
+            assert bool(killed) is bool(act.kills), "the update was over before it was killed"
             words = [self.backup if word == "BACKUP" else word for word in act.words]
             told = self._finished(act) if act.kills else self.document(*words, code=act.code)
-            time.sleep(EDGE)
         self.backup = told.get("backup") or self.backup
         (past,) = self.document("history", "--limit", "1")
-        lost = len(client.lost(stack)) if act.keeps else 0
+        lost = len(users.lost(stack)) if act.users is USERS else 0
         said = {
             "update": told.get("waited_seconds", 0.0) + told.get("away_seconds", 0.0),
             "history": _longest(past.get("waited_seconds"), past.get("away_seconds")),
             **self._heard(),
         }
-        return Seen(act, client.tally(), lost, said)
+        return Seen(act, users.tally(), lost, said)
 
     def _finished(self, act: Act) -> dict[str, Any]:
         """What is under way is finished; the last operation as `history` tells it."""
@@ -199,16 +193,18 @@ class House:
         found: dict[str, Any] = past
         return found
 
-    def _kill(self) -> None:
-        """Somebody types `update`, and it is killed before its hold can be over."""
+    def _kill(self) -> bool:
+        """Kills an `update` at a random instant; whether it was still at work."""
         words = ["koprogo-agent", "update"]
         with subprocess.Popen(
             words, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as process:
             try:
-                process.wait(self.dice.uniform(1.0, LONGEST_HOLD))
+                process.wait(self.dice.uniform(1.0, LATEST_KILL))
             except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGKILL)
+                process.kill()
+                return True
+        return False
 
     def _heard(self) -> dict[str, float | None]:
         """What the report says, and the page of the instance once it was sent."""
@@ -243,7 +239,7 @@ def house(lab_engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Itera
             made = House(
                 lab, fleet, visitor, folder / "config.toml", _environment(lab, fleet, folder)
             )
-            _configure(made, folder)
+            _configure(made)
             yield made
     finally:
         fleet.stop()
@@ -267,25 +263,18 @@ def _environment(lab: Lab, fleet: Fleet, folder: Path) -> dict[str, str]:
     }
 
 
-def _configure(house: House, folder: Path) -> None:
-    lab, root = house.lab, folder / "given.json"
-    root.write_bytes(lab.association.files["root/1.json"])
-    done = house.type(
-        *("config", "init", "--yes", "--config", str(house.config), "--project", lab.name),
-        *("--docker-host", lab.engine.host, "--env-file", str(lab.stack.env_file)),
-        *("--source-url", lab.origin.url, "--source-ca", str(lab.origin.ca_file)),
-        *("--trust-root", str(root), "--reports", "yes"),
-    )
+def _configure(house: House) -> None:
+    done = house.type(*words_of_init(house.lab, house.config), "--reports", "yes")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_what_is_said_is_what_users_saw(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     """From the adoption on; no request fails, no row is lost, and all agree within a second."""
     seen: list[Seen] = []
-    with Client(house.lab.stack, RATE, writes=WRITES, connections=CONNECTIONS) as client:
+    with client(house.lab.stack, USERS) as users:
         adopted = house.type("update")
     assert adopted.returncode == Exit.DONE, adopted.stdout + adopted.stderr
-    assert client.tally().failed == 0
+    assert users.tally().failed == 0
     for act in ACTS:
         seen.append(house.play(act))
         with capsys.disabled():

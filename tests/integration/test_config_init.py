@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.instance import Instance
+from tests.instance import Instance, words_of_init
 from tests.lab import oci
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
@@ -23,20 +23,13 @@ def test_the_pattern_of_image_tags_is_the_registrys(lab: Lab, tmp_path: Path) ->
     for image in release.images.values():
         oci.publish(image, lab.registry, ["v9.9.9"])
     lab.origin.repository.point("refs/tags/v9.9.9", release.tag_object)
-    root = tmp_path / "given.json"
-    root.write_bytes(lab.association.files["root/1.json"])
     file = tmp_path / "config.toml"
     environment = {
         **Instance.create(lab).environment,
         "KOPROGO_AGENT_TRUST__DIRECTORY": str(tmp_path / "trust"),
     }
-    words = (
-        *("config", "init", "--yes", "--config", str(file), "--project", lab.name),
-        *("--docker-host", lab.engine.host, "--env-file", str(lab.stack.env_file)),
-        *("--source-url", lab.origin.url, "--source-ca", str(lab.origin.ca_file)),
-        *("--trust-root", str(root)),
-    )
-    done = type_in(("koprogo-agent", *words), environment, tmp_path, 120)
+    words = ("koprogo-agent", *words_of_init(lab, file))
+    done = type_in(words, environment, tmp_path, 120)
     assert done.returncode == 0, done.stdout + done.stderr
     written = tomllib.loads(file.read_text())
     stack = written["stack"]

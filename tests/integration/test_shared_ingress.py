@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from koprogo_agent.domain.states import Outcome
-from tests.instance import Instance, Seen
+from tests.instance import Instance, Seen, words_of_init
 from tests.lab.client import Client
 from tests.lab.engine import Engine
 from tests.lab.lab import Lab
@@ -138,16 +138,9 @@ def test_config_init_finds_the_way_in(
     lab: Lab, edge: Edge, agent: Instance, tmp_path: Path
 ) -> None:
     """The other project's Traefik, by the labels of this one and a network that both are on."""
-    root, file = tmp_path / "given.json", tmp_path / "config.toml"
-    root.write_bytes(lab.association.files["root/1.json"])
+    file = tmp_path / "config.toml"
     instance = agent.changed(trust={"directory": str(tmp_path / "trust")})
-    words = (
-        *("config", "init", "--yes", "--config", str(file), "--project", lab.name),
-        *("--docker-host", lab.engine.host, "--env-file", str(lab.stack.env_file)),
-        *("--source-url", lab.origin.url, "--source-ca", str(lab.origin.ca_file)),
-        *("--trust-root", str(root)),
-    )
-    done = instance.type(*words)
+    done = instance.type(*words_of_init(lab, file))
     assert done.returncode == 0, done.stdout + done.stderr
     written = tomllib.loads(file.read_text())
     stack, (probe,) = written["stack"], written["probe"]

@@ -115,7 +115,7 @@ def take_away(instance: Instance) -> None:
 def test_a_room_that_stays_down_is_put_up_again(
     watched: Instance, step: str, fall: Callable[[Instance], None], *, schema: bool
 ) -> None:
-    """Within seconds, while the step goes on."""
+    """It is back within three seconds, before the step ends."""
     machine, users = watched.scene.machine, watched.scene.users
     fell, down = list[float](), list[float]()
 
@@ -169,7 +169,7 @@ def test_a_room_that_falls_before_the_point(
 def test_a_room_that_falls_while_a_command_migrates(
     folder: Path, fall: Callable[[Instance], None]
 ) -> None:
-    """It is put up again while the migration goes on."""
+    """It is put up again before the migration ends."""
     instance = Instance.new(folder, migration=COMMAND)
     instance.scene.publisher.common = {"migrates_at_start": False}
     instance.install()
@@ -250,7 +250,7 @@ def test_a_lost_journal_does_not_leave_users_waiting(instance: Instance) -> None
 
 
 def test_a_room_that_belongs_to_no_operation_is_removed(instance: Instance) -> None:
-    """However it came there: users must not wait for an operation that nobody goes on with."""
+    """Whatever made it: users must not wait for an operation that no agent continues."""
     backend = instance.ids["backend"]
     instance.scene.images.pull(instance.settings.hold.image, lambda _: None)
     instance.scene.rooms.put_up("koprogo", "backend", backend, 45)

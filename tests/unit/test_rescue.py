@@ -120,7 +120,7 @@ def test_with_nothing_to_go_back_to_it_is_started_again(home: Path) -> None:
 
 
 def test_a_version_that_is_gone_is_not_put_together(home: Path) -> None:
-    """Somebody has moved its folder away: nothing else is touched, and it is tried again later."""
+    """Its folder is missing: no other file is touched, and the start is tried again later."""
     (home / "versions/0.2.0").rename(home / "versions/0.2.0.away")
     (home / "previous").unlink()
     there = sorted(home.rglob("*"))

@@ -157,7 +157,7 @@ class ComposeStack:
     def raise_memory_limit(
         self, project_name: str, services: Sequence[str], megabytes: int
     ) -> None:
-        """Changes the limit of what goes on running; how much it may swap stays as it is."""
+        """Changes the limit of running containers; how much they may swap stays the same."""
         wanted = megabytes * _MEGA
 
         def raise_limit(api: APIClient, entry: Entry) -> None:
