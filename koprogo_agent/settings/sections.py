@@ -177,7 +177,7 @@ class Gate(Section):
     samples: Count = Field(3, description="good looks in a row that make a stack healthy")
     interval: Seconds = Field(2, description="seconds from one look to the next")
     closed_interval: Seconds = Field(
-        0.25,
+        0.1,
         description="the same between good looks while users wait, where it is shorter",
     )
     deadline: Seconds = Field(180, description="seconds within which it must be healthy")

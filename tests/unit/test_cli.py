@@ -114,7 +114,7 @@ def test_show_shows_what_is_in_force_and_no_secret(
     assert json.loads(out)["gate"] == {
         "samples": 4,
         "interval": 1.0,
-        "closed_interval": 0.25,
+        "closed_interval": 0.1,
         "deadline": 180.0,
         "max_deadline": 1800.0,
         "max_restarts": 2,
