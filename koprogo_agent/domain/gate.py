@@ -272,9 +272,9 @@ def _container_fault(container: Container, expected: Expectation) -> Fault | Non
         return _named(container, FaultKind.ENDED_BADLY, said) if container.exit_code else None
     if name in expected.ended:
         return _named(container, FaultKind.NOT_ENDED, "has not ended yet")
-    if name not in expected.running:
+    if name not in expected.running | expected.ending:
         return None
-    if container.state != "running":
+    if container.state != "running" and name in expected.running:
         kind = _KINDS.get(container.state, FaultKind.NOT_RUNNING)
         return _named(container, kind, f"is {container.state}")
     if container.health in {Health.STARTING, Health.UNHEALTHY}:

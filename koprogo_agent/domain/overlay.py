@@ -140,16 +140,27 @@ def is_made_of(container: Container, pin: ServicePin) -> bool:
 
 
 def expectation(model: Model, without: Iterable[str] = ()) -> Expectation:
-    """What must run: a service without a restart policy may end, as a one-shot does."""
+    """What must run, and what may end: one-shots, and what others wait for the end of."""
     left = {name: one for name, one in services(model).items() if name not in set(without)}
-    ending = {name for name, one in left.items() if restart_policy(one) in MAY_END}
     awaited = {
         name
         for service in services(model).values()
         for name, need in service.get("depends_on", {}).items()
         if need.get("condition") == "service_completed_successfully"
     }
+    ending = {
+        name
+        for name, one in left.items()
+        if is_one_shot(one) or (name in awaited and restart_policy(one) in MAY_END)
+    }
     return Expectation(frozenset(left) - ending, frozenset(ending), frozenset(ending & awaited))
+
+
+def is_one_shot(service: Mapping[str, Any]) -> bool:
+    """Whether a service does its work once: nothing restarts it, and it has no health check."""
+    check = service.get("healthcheck") or {}
+    checked = bool(check.get("test")) and not check.get("disable") and check["test"] != ["NONE"]
+    return restart_policy(service) in MAY_END and not checked
 
 
 def restart_policy(service: Mapping[str, Any]) -> str:

@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
-from koprogo_agent.domain.gate import MAY_END
-from koprogo_agent.domain.overlay import Model, levels, needs, restart_policy, services
+from koprogo_agent.domain.overlay import Model, is_one_shot, levels, needs, services
 from koprogo_agent.domain.scratch_files import Entry, FileRules, HostPaths, ReleaseFiles
 
 REHEARSAL_LABEL = "be.koprogo.agent.rehearsal"
@@ -122,13 +121,6 @@ def scratch_model(model: Model, terms: RehearsalTerms) -> ScratchModel:
         one_shots=frozenset(shots),
         awaited=frozenset(shots) & awaited,
     )
-
-
-def is_one_shot(service: Mapping[str, Any]) -> bool:
-    """Whether a service does its work once: nothing restarts it, and it has no health check."""
-    check = service.get("healthcheck") or {}
-    checked = bool(check.get("test")) and not check.get("disable") and check["test"] != ["NONE"]
-    return restart_policy(service) in MAY_END and not checked
 
 
 def _cast(known: Model, terms: RehearsalTerms) -> tuple[str, ...]:

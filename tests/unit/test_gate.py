@@ -116,6 +116,13 @@ def test_awaited_one_shot() -> None:
     )
 
 
+def test_what_may_end_must_be_healthy_while_it_runs() -> None:
+    """Its image has a health check: it is no one-shot, whatever its restart policy says."""
+    ill = replace(BOOTSTRAP, state="running", health=Health.UNHEALTHY)
+    samples = [look(at, BACKEND, ill) for at in (0, 2, 4)]
+    assert verdict(*samples) == (Verdict.NOT_YET, "bootstrap is unhealthy")
+
+
 def test_deadline() -> None:
     """It fails at the deadline with the reason of the last sample."""
     bad = [look(at, answer="timeout") for at in (0.0, 29.0, 30.0)]

@@ -14,6 +14,7 @@ from koprogo_agent.domain.overlay import (
     awaited,
     define,
     expectation,
+    is_one_shot,
     levels,
     mounted_paths,
     override,
@@ -118,6 +119,26 @@ def test_expectation() -> None:
     assert expectation(altered("backend", depends_on=waits)).ended == {"bootstrap"}
     policy = {"restart_policy": {"condition": "none"}}
     assert "postgres" in expectation(altered("postgres", deploy=policy)).ending
+
+
+def test_one_shot() -> None:
+    """Nothing restarts it, and nobody asks how it is."""
+    assert is_one_shot({"image": "x"})
+    assert is_one_shot({"image": "x", "restart": "on-failure:3"})
+    assert is_one_shot({"image": "x", "healthcheck": {"test": ["NONE"]}})
+    assert not is_one_shot({"image": "x", "healthcheck": {"test": ["CMD", "ask"]}})
+    assert not is_one_shot({"image": "x", "restart": "always"})
+
+
+def test_what_has_a_health_check_must_run_without_a_restart_policy_too() -> None:
+    """Unless others wait for its end: then its check says nothing."""
+    check = {"test": ["CMD", "ask"]}
+    checked = altered("bootstrap", healthcheck=check)
+    assert "bootstrap" in expectation(checked).running
+    waits = {"bootstrap": {"condition": "service_completed_successfully"}}
+    backend = {**MODEL["services"]["backend"], "depends_on": waits}
+    awaited = {**checked, "services": {**checked["services"], "backend": backend}}
+    assert expectation(awaited).ended == {"bootstrap"}
 
 
 def test_levels() -> None:

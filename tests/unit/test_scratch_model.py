@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from koprogo_agent.domain.rehearsal import (
     RehearsalTerms,
     ScratchModel,
-    is_one_shot,
     prompt_check,
     scratch_model,
 )
@@ -313,15 +312,6 @@ def test_health_checks_come_every_second() -> None:
     assert prompt_check({"test": ["CMD", "ask"], "interval": "1m30s"})["retries"] == 270
     assert prompt_check({"disable": True}) == {"disable": True}
     assert prompt_check({}) == {}
-
-
-def test_one_shot() -> None:
-    """Nothing restarts it, and nobody asks how it is."""
-    assert is_one_shot({"image": "x"})
-    assert is_one_shot({"image": "x", "restart": "on-failure:3"})
-    assert is_one_shot({"image": "x", "healthcheck": {"test": ["NONE"]}})
-    assert not is_one_shot({"image": "x", "healthcheck": {"test": ["CMD", "ask"]}})
-    assert not is_one_shot({"image": "x", "restart": "always"})
 
 
 _NAMES = st.sampled_from(["postgres", "backend", "minio", "bootstrap", "cache", "traefik"])
