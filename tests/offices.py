@@ -29,7 +29,7 @@ def first_files(registry: str, ingress: Ingress = Ingress.TRAEFIK) -> dict[str, 
     """The product's files: the lab's sample stack, and how it is released."""
     recipe = Recipe()
     return {
-        **contents.deployed(recipe, 1, MigrationStyle.START, ingress),
+        **contents.deployed(recipe, 1, MigrationStyle.START, ingress, {}),
         **contents.undeployed(contents.first_migrations()),
         "koprogo-release.toml": _settings(registry),
     }

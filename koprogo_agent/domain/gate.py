@@ -52,6 +52,11 @@ class Container:
     labels: Mapping[str, str]
     may_end: bool
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether what needs it may start: it runs, and is not known to be other than healthy."""
+        return self.state == "running" and self.health in {Health.NONE, Health.HEALTHY}
+
 
 @dataclass(frozen=True)
 class Expectation:

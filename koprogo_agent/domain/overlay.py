@@ -93,11 +93,21 @@ def _definition(service: Mapping[str, Any], image: str, mounted: Mapping[str, st
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def override(pins: Mapping[str, ServicePin]) -> bytes:
-    """The compose file that pins images and carries the agent's labels (JSON is YAML)."""
+def override(pins: Mapping[str, ServicePin], model: Model) -> bytes:
+    """The compose file that pins images and carries the agent's labels (JSON is YAML).
+
+    With it, compose starts services in their order and waits for none: the agent does, and need
+    not wait until the engine comes to a health check. None of this is in compose's own hash.
+
+    Args:
+        pins: service -> how it runs.
+        model: the rendered compose model, without any pins.
+    """
     entries: dict[str, Any] = {}
     for name, pin in sorted(pins.items()):
         entries[name] = {"image": pin.image}
+        if needed := sorted(needs(services(model).get(name, {}))):
+            entries[name]["depends_on"] = {one: {"condition": "service_started"} for one in needed}
         if pin.release is not None:
             entries[name]["labels"] = {RELEASE_LABEL: pin.release}
         if pin.healthcheck:
@@ -189,6 +199,26 @@ def levels(model: Model, names: Iterable[str], last: Iterable[str] = ()) -> list
         level = tuple(name for name in ready if name not in needed) or tuple(left)
         result.append(level)
         left = {name: None for name in left if name not in level}
+    return result
+
+
+def joined(
+    model: Model, order: Iterable[tuple[str, ...]], settled: Iterable[str]
+) -> list[tuple[str, ...]]:
+    """Levels that may start in one go, in the order of starting.
+
+    Args:
+        model: the rendered compose model.
+        order: the levels.
+        settled: services that nobody has to wait for.
+    """
+    result: list[tuple[str, ...]] = []
+    for level in order:
+        needed = {need for name in level for need in needs(services(model)[name])}
+        if result and not needed.intersection(result[-1]).difference(settled):
+            result[-1] += level
+        else:
+            result.append(level)
     return result
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from koprogo_agent.domain.deployment import Deployment, ServicePin
 from koprogo_agent.domain.overlay import override
-from koprogo_agent.update.job import Job
+from koprogo_agent.update.job import Job, model_of
 
 
 def write_pins(job: Job, name: str, deployment: Deployment) -> Path:
@@ -19,7 +19,8 @@ def write_pins(job: Job, name: str, deployment: Deployment) -> Path:
     container is there and the tag still leads to its image; a container that must be made anew is
     made of the image that ran, by digest.
     """
-    return job.world.files.write_override(name, override(_as_made(job, deployment)))
+    content = override(_as_made(job, deployment), model_of(job, deployment))
+    return job.world.files.write_override(name, content)
 
 
 def _as_made(job: Job, deployment: Deployment) -> Mapping[str, ServicePin]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -72,9 +72,11 @@ class Ground:
         installed = self.engine.journal.installed
         assert installed is not None
         files = self.engine.world.files
-        pins = files.write_override(PINS, override(installed.pins))
         paths = [files.stack_path(path) for path in installed.compose_files]
-        return project(self.engine.settings, paths, installed.image_tag, pins)
+        plain = project(self.engine.settings, paths, installed.image_tag)
+        model = self.engine.world.stack.render(plain)
+        pins = files.write_override(PINS, override(installed.pins, model))
+        return replace(plain, files=(*plain.files, pins))
 
     @property
     def ids(self) -> dict[str, str]:

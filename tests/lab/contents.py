@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from tests.lab.stack import BASE_FILE, ENV_EXAMPLE, MIGRATIONS, OVERRIDE_FILE
 
 TEMPLATES = Path(__file__).parent / "templates"
 
+Tree = Mapping[str, object]
+"""A part of a compose file."""
+
 
 def first_migrations() -> dict[str, str]:
     """The migrations of the first release: file name -> SQL."""
@@ -18,9 +22,17 @@ def first_migrations() -> dict[str, str]:
 
 
 def deployed(
-    recipe: Recipe, revision: int, style: MigrationStyle, ingress: Ingress
+    recipe: Recipe, revision: int, style: MigrationStyle, ingress: Ingress, more: Tree
 ) -> dict[str, bytes]:
-    """The files that a machine needs to run the stack; `revision` is that of the ingress."""
+    """The files that a machine needs to run the stack.
+
+    Args:
+        recipe: the kind of release.
+        revision: that of the ingress.
+        style: who runs the migrations.
+        ingress: how users reach the stack.
+        more: what the override file says besides.
+    """
     base = (TEMPLATES / "docker-compose.base.yml").read_text()
     base = base.replace("@INGRESS@\n", f"{ingress.compose(revision)}\n")
     if recipe.new_variable:
@@ -30,22 +42,44 @@ def deployed(
         base = base.replace("\n  frontend:\n", "\n  frontend:\n    imag: typo\n")
     return {
         BASE_FILE: base.encode(),
-        OVERRIDE_FILE: _override(style).encode(),
+        OVERRIDE_FILE: json.dumps(_merged(_override(style), more), indent=1).encode(),
         **ingress.configuration(revision),
     }
 
 
-def _override(style: MigrationStyle) -> str:
-    text = (TEMPLATES / "docker-compose.override.yml").read_text()
-    if style is MigrationStyle.START:
-        return text
-    served = '  backend:\n    command: ["serve"]\n'
-    if style is MigrationStyle.SERVICE:
-        served += (
-            "    depends_on:\n      migrate:\n        condition: service_completed_successfully\n"
-        )
-        text += (TEMPLATES / "migrate-service.yml").read_text()
-    return text.replace("  backend:\n", served)
+def _override(style: MigrationStyle) -> Tree:
+    """Production: what differs from the common part."""
+    backend: Tree = {
+        "environment": {"RUST_LOG": "warn"},
+        "deploy": {"resources": {"limits": {"memory": "512M"}}},
+    }
+    frontend: Tree = {"deploy": {"resources": {"limits": {"memory": "96M"}}}}
+    if style is not MigrationStyle.START:
+        backend = {**backend, "command": ["serve"]}
+    if style is not MigrationStyle.SERVICE:
+        return {"services": {"backend": backend, "frontend": frontend}}
+    ended = {"migrate": {"condition": "service_completed_successfully"}}
+    migrate = {
+        "image": "${REGISTRY}/koprogo/backend:${IMAGE_TAG}",
+        "container_name": "${STACK_NAME}-migrate",
+        "command": ["migrate"],
+        "environment": {
+            "DATABASE_URL": "postgresql://koprogo:${POSTGRES_PASSWORD}@postgres:5432/koprogo_db"
+        },
+        "depends_on": {"postgres": {"condition": "service_healthy"}},
+        "networks": ["koprogo-network"],
+    }
+    backend = {**backend, "depends_on": ended}
+    return {"services": {"backend": backend, "frontend": frontend, "migrate": migrate}}
+
+
+def _merged(under: Tree, over: Tree) -> Tree:
+    merged = dict(under)
+    for key, value in over.items():
+        below = merged.get(key)
+        both = isinstance(value, Mapping) and isinstance(below, Mapping)
+        merged[key] = _merged(below, value) if both else value  # type: ignore[arg-type]
+    return merged
 
 
 def undeployed(migrations: Mapping[str, str]) -> dict[str, bytes]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from koprogo_agent.update.preview import preview
 from tests.simulation.checks import assert_no_row_lost
+from tests.simulation.faults import Taps
 from tests.simulation.instance import Instance
 from tests.simulation.telling import told
 
@@ -127,6 +129,29 @@ def test_what_is_told_of_users_is_what_they_met(
     assert operation.met is not None
     assert seen - 1 <= operation.met.away <= seen + 2
     assert told(watched, "users were without it for ") == 1
+
+
+def test_an_agent_killed_while_it_gives_routes_back_knows_how_long_users_waited(
+    watched: Instance, memory: Callable[[], Path]
+) -> None:
+    """Rooms take with them what they have counted."""
+    watched.scene.publisher.publish("1.1.0", schema=True)
+    names = _settled(watched, memory(), Taps()).taps.names
+    first = names.index("rooms.step_aside before")
+    for number in range(first, names.index("rooms.forget_safe after", first) + 1):
+        killed = _settled(watched, memory(), Taps({number: "killed"}))
+        operation, users = killed.journal.past(1)[0].operation, killed.scene.users
+        assert operation.met is not None
+        assert operation.met.waited == pytest.approx(users.longest), names[number]
+        assert (killed.deaths, users.longest > 0) == (1, True)
+
+
+def _settled(instance: Instance, folder: Path, taps: Taps) -> Instance:
+    """Another instance in the same state, in which that strikes, when it has come to rest."""
+    other = instance.copy(folder, taps)
+    instance.start()
+    other.settle()
+    return other
 
 
 def test_an_image_of_the_room_that_cannot_be_had(folder: Path) -> None:

@@ -15,6 +15,7 @@ from koprogo_agent.domain.overlay import (
     define,
     expectation,
     is_one_shot,
+    joined,
     levels,
     mounted_paths,
     override,
@@ -102,12 +103,24 @@ def test_definitions_change_with_what_defines_them() -> None:
 def test_override() -> None:
     """Pins for all, labels only for what the agent made: adoption changes nothing."""
     pins = {"b": ServicePin("b@sha256:1", "v1.0.0"), "a": ServicePin("a:1", None)}
-    assert json.loads(override(pins)) == {
+    waits = {"depends_on": {"b": {"condition": "service_healthy", "restart": True}}}
+    assert json.loads(override(pins, {"services": {"a": waits, "b": {}}})) == {
         "services": {
-            "a": {"image": "a:1"},
+            "a": {"image": "a:1", "depends_on": {"b": {"condition": "service_started"}}},
             "b": {"image": "b@sha256:1", "labels": {RELEASE_LABEL: "v1.0.0"}},
         }
     }
+
+
+def test_joined_levels() -> None:
+    """What need not wait for others starts with them."""
+    model = altered("backend", depends_on={"postgres": {}, "bootstrap": {}})
+    order = levels(model, list(MODEL["services"]))
+    assert order == [("postgres",), ("bootstrap",), ("backend",), ("ingress",)]
+    assert joined(model, order, []) == order
+    before = ("postgres", "bootstrap", "backend")
+    assert joined(model, order, ["postgres", "bootstrap"]) == [before, ("ingress",)]
+    assert joined(model, order, before) == [(*before, "ingress")]
 
 
 def test_expectation() -> None:

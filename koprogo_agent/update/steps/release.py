@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from koprogo_agent.domain.deployment import Deployment
@@ -57,16 +57,46 @@ def _let_through(job: Job, deployment: Deployment) -> Facts:
     _start_ingress(job, deployment)
     end_beside(world, job.settings)
     seen = _look_as_users(job, deployment)
-    met = Met(away=_away(job, seen))
+    met = _noted(job) or Met(away=_away(job, seen))
     let_in(world, job.settings)
-    if rooms := world.rooms.seen(project):
+    rooms = world.rooms.seen(project)
+    if rooms:
         longest, late = max(one.longest for one in rooms), sum(one.late for one in rooms)
-        met = Met(waited=longest, turned_away=late)
+        met = Met(max(met.waited, longest), max(met.turned_away, late), met.away)
+    _note(job, met)
+    if rooms:
         give_routes_back(world, job.settings)
         _look_as_users(job, deployment)
     world.rooms.forget_safe()
     before = job.operation.met or Met()
     return {**asdict(before + met), "seconds": world.clock.monotonic() - began}
+
+
+@dataclass(frozen=True)
+class _Note:
+    """What users met in one going through this step, so far."""
+
+    action: str
+    met: Met
+
+
+def _note(job: Job, met: Met) -> None:
+    """Remembers it: rooms take what they have counted with them, and time goes on."""
+    job.journal.put(_MET, _Note(_going_through(job), met))
+
+
+def _noted(job: Job) -> Met | None:
+    """What an agent that was killed in this step had seen of users."""
+    note = job.journal.get(_Note, _MET)
+    return note.met if note is not None and note.action == _going_through(job) else None
+
+
+def _going_through(job: Job) -> str:
+    operation, state = job.operation, job.operation.state
+    return f"{operation.id} {state.course} {state.position}"
+
+
+_MET = "release_met"
 
 
 def _away(job: Job, seen: datetime) -> float:
@@ -103,18 +133,14 @@ def _look_as_users(job: Job, deployment: Deployment) -> datetime:
 
 
 def _start_ingress(job: Job, deployment: Deployment) -> None:
-    """Starts what the switch has made. A second try, or what was meddled with, is for compose."""
+    """Has compose start what the hold has closed; a second try is for compose in any case."""
     stack, settings = job.world.stack, job.settings.stack
     pins = {name: pin for name, pin in deployment.pins.items() if name in settings.own_ingress}
-    if not pins:
-        return
     there = [one for one in stack.containers(settings.project) if one.service in pins]
     # A container that a killed compose left half made counts as well: there would be two.
-    as_made = sorted(one.service for one in there) == sorted(pins) and all(
-        is_made_of(one, pins[one.service]) for one in there
+    runs = sorted(one.service for one in there) == sorted(pins) and all(
+        one.state == "running" and is_made_of(one, pins[one.service]) for one in there
     )
-    if as_made and not job.operation.state.tries:
-        stack.start(settings.project, list(pins))
-    else:
+    if pins and (job.operation.state.tries or not runs):
         written = write_pins(job, PINS, deployment)
         stack.up(laid_project(job, deployment, written), list(pins))

@@ -9,7 +9,7 @@ from typing import Any
 
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.gate import Container
-from koprogo_agent.domain.overlay import awaited, expectation, is_made_of, levels
+from koprogo_agent.domain.overlay import awaited, expectation, is_made_of, joined, levels
 from koprogo_agent.domain.plan import Kind
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.ports import Project
@@ -111,19 +111,19 @@ def _exchange_in_use(job: Job, deployment: Deployment, project: Project) -> None
 def _exchange_while_users_wait(job: Job, deployment: Deployment, project: Project) -> None:
     """Each second counts: compose makes all containers in one run, those of the ingress too.
 
-    One-shots that have done their work and are still the same are not run again, as they are not
-    when the machine starts.
+    Then it starts in one run whatever need not wait for others: their contents, secrets and hooks
+    are its work. One-shots that have done theirs and are still the same are not run again, as they
+    are not when the machine starts.
     """
     stack, model = job.world.stack, model_of(job, deployment)
     stack.create(project, sorted(deployment.pins))
+    containers = stack.containers(project.name)
     ending = expectation(model).ending
-    ended = {
-        one.service
-        for one in stack.containers(project.name)
-        if one.service in ending and _has_ended_well(one)
-    }
+    ended = {one.service for one in containers if one.service in ending and _has_ended_well(one)}
+    ready = {one.service for one in containers if one.is_ready}
     names = [name for name in deployment.pins if name not in closed_services(job) | ended]
-    _bring(job, model, levels(model, names), partial(stack.start, project.name))
+    order = joined(model, levels(model, names), ready.union(job.settings.stack.writers))
+    _bring(job, model, order, partial(stack.up, project))
 
 
 def _bring(

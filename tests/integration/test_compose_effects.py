@@ -1,0 +1,81 @@
+"""What Compose does besides starting containers: a release gets it on every path, as by `up`.
+
+One stack for all of them. A test that changes what later ones stand on brings a release of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+
+import docker
+import pytest
+
+from tests.instance import Instance
+from tests.lab.recipes import Kind
+from tests.lab.stack import Stack
+from tests.scenes import Watched, bring, installed
+
+pytestmark = pytest.mark.real
+
+FROM_COMPOSE = {
+    "services": {
+        "backend": {
+            "configs": [{"source": "motto", "target": "/etc/motto.txt"}],
+            "secrets": ["token"],
+            "post_start": [{"command": ["touch", "/tmp/hooked"]}],  # noqa: S108 - in the container
+        }
+    },
+    "configs": {"motto": {"content": "hello\n"}},
+    "secrets": {"token": {"environment": "JWT_SECRET"}},
+}
+"""What Compose itself puts into a container: contents, secrets from variables, a hook's work."""
+PUT_THERE = ("/etc/motto.txt", "/run/secrets/token", "/tmp/hooked")  # noqa: S108 - as above
+
+
+@pytest.fixture(autouse=True)
+def _plain_again(instance: Instance) -> Iterator[None]:
+    """What a test gives to its releases is not in those of the next one."""
+    yield
+    instance.lab.publisher.compose = {}
+    instance.lab.publisher.deployed.clear()
+
+
+def release(instance: Instance, kind: Kind, compose: Mapping[str, object]) -> Watched:
+    """Brings a release whose override file says this besides."""
+    instance.lab.publisher.compose = compose
+    _, watched = bring(instance.changed(rehearsal={"when": "never"}), kind)
+    return watched
+
+
+def runs_in(stack: Stack, service: str, *command: str) -> bool:
+    """Whether a command passes in a service's container."""
+    with closing(docker.DockerClient(base_url=stack.docker_host, timeout=60)) as client:
+        done = client.containers.get(f"{stack.name}-{service}").exec_run(list(command))
+    return bool(done.exit_code == 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome"),
+    [
+        (Kind.GOOD, "committed"),
+        (Kind.GOOD_WITH_MIGRATION, "committed"),
+        (Kind.BROKEN_IN_PRODUCTION_AFTER_MIGRATION, "rolled_back"),
+    ],
+)
+def test_what_compose_puts_into_a_container(instance: Instance, kind: Kind, outcome: str) -> None:
+    """It is there after an update of each way, and after a way back."""
+    stack = instance.lab.stack
+    watched = release(instance, kind, FROM_COMPOSE)
+    assert watched.outcome == outcome, watched.seen.failures
+    assert [path for path in PUT_THERE if not runs_in(stack, "backend", "test", "-e", path)] == []
+    assert watched.tally.failed == 0
+    assert stack.serves()
+
+
+def test_the_stack_without_them_again(instance: Instance) -> None:
+    """A release that does without gets a container without."""
+    watched = release(instance, Kind.GOOD, {})
+    assert watched.outcome == "committed", watched.seen.failures
+    assert not runs_in(instance.lab.stack, "backend", "test", "-e", PUT_THERE[0])
+    assert installed(instance) == instance.lab.publisher.releases[-1].tag
