@@ -157,9 +157,10 @@ class Database(Protocol):
         """A mark for `wrote_since`; sessions may be open."""
 
     def wrote_since(self, at: DatabaseAt, mark: str) -> bool:
-        """Whether rows may have been written since a mark, by PostgreSQL's own counters.
+        """Whether anything may have been written since a mark; every doubt counts as a write.
 
-        Writers must have stopped: only then have their sessions reported all that they wrote.
+        Rows, TRUNCATE, large objects, sequences and DDL are writes; what PostgreSQL does for its
+        own upkeep is none.
         """
 
     def progress_mark(self, at: DatabaseAt) -> str:

@@ -12,12 +12,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from koprogo_agent.adapters.postgres import cluster
+from koprogo_agent.adapters.postgres import cluster, writes
 from koprogo_agent.adapters.postgres import statements as sql
 from koprogo_agent.adapters.postgres.channel import Ended
 from koprogo_agent.adapters.postgres.dumps import DumpReader, DumpWriter, corrupt
 from koprogo_agent.adapters.postgres.server import Occupied, Server, disk_full, find
 from koprogo_agent.adapters.postgres.sessions import is_full
+from koprogo_agent.adapters.postgres.writes import Mark
 from koprogo_agent.backup_record import read_record
 from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater
 from koprogo_agent.ports import DatabaseAt, Dump, Session
@@ -210,18 +211,19 @@ class ContainerPostgres:
     def write_mark(self, at: DatabaseAt) -> str:
         """A mark for `wrote_since`; sessions may be open."""
         server = self._server(at)
-        return server.ask(sql.write_mark(), server.app)[0]
+        return server.ask(writes.mark(), server.app)[0]
 
     def wrote_since(self, at: DatabaseAt, mark: str) -> bool:
-        """Whether rows may have been written since the mark; writers must have ended.
-
-        A write needs a transaction and moves a counter. Counters alone would accuse sessions that
-        reported late what they had written before the mark; transactions alone, ANALYZE. Where the
-        counters began anew in between (a crash discards them), any transaction counts.
-        """
-        transactions, *counted = mark.split("|")
-        transactions_now, *counted_now = self.write_mark(at).split("|")
-        return transactions != transactions_now and counted != counted_now
+        """Whether anything may have been written since the mark."""
+        then, now = Mark.read(mark), Mark.read(self.write_mark(at))
+        if then is None or now is None:
+            return True
+        if (then.database, then.sequences) != (now.database, now.sequences):
+            return True
+        if then.snapshot == now.snapshot:
+            return False
+        ended, server = then.transactions_until(now), self._server(at)
+        return ended is None or server.ask(writes.were_analyzes(ended), server.app) != ["t"]
 
     def progress_mark(self, at: DatabaseAt) -> str:
         """A value that changes while the server does work; sleeping and waiting do not move it."""

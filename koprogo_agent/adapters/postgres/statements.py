@@ -180,22 +180,6 @@ def drop(name: str) -> str:
     return f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE);"
 
 
-_ROWS = "coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)"
-
-
-def write_mark() -> str:
-    """Four facts, by which it can be told later whether rows were written.
-
-    The transactions that have ended or run; the database's id; when the counters began, which
-    moves when a crash discards them; the rows written.
-    """
-    return f"""
-        SELECT concat_ws('|', pg_current_snapshot(),
-            (SELECT oid FROM pg_database WHERE datname = current_database()),
-            (SELECT stats_reset FROM pg_stat_bgwriter), (SELECT {_ROWS} FROM pg_stat_user_tables));
-    """
-
-
 def progress_mark() -> str:
     """WAL written, in steps of 64 KiB, and how far index builds and table rewrites are.
 

@@ -1,0 +1,82 @@
+r"""Whether anybody has written to a database: told by PostgreSQL's transaction ids.
+
+Whatever changes data that outlives its session needs a transaction id: rows, TRUNCATE, large
+objects, DDL, `setval`. So where no id was used, nothing was written. The only exception is
+`nextval`, which uses one in 33 calls; what sequences have handed out is therefore compared as well.
+An id that was used is no write where PostgreSQL itself can be seen to have used it: for an
+automatic ANALYZE, which stamps the statistics that it stores. Everything else counts as a write.
+`docs/decisions/0002-writes.md` has the proof and its sources.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MOST_EXPLAINED = 1000
+"""Transactions that are looked into one by one; with more of them somebody is at work."""
+_FIELDS = 5
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How far a server has come at one moment.
+
+    Attributes:
+        snapshot: the transactions that have ended or run (`pg_current_snapshot`).
+        database: the database's id; another one has other data.
+        sequences: a hash of what its sequences have handed out.
+        counters: since when PostgreSQL counts, and whether it does: a crash begins anew.
+        analyzed: how often somebody has asked for an ANALYZE.
+    """
+
+    snapshot: str
+    database: str
+    sequences: str
+    counters: str
+    analyzed: str
+
+    @classmethod
+    def read(cls, text: str) -> Mark | None:
+        """A mark from its text; None where another version of the agent has written it."""
+        fields = text.split("|")
+        return cls(*fields) if len(fields) == _FIELDS else None
+
+    def transactions_until(self, later: Mark) -> range | None:
+        """The ids used in between; None where they cannot be told or looked into one by one.
+
+        What ran at either moment may end at any later one.
+        """
+        (_, first, running), (_, end, running_later) = self._snapshot, later._snapshot
+        same = (self.counters, self.analyzed) == (later.counters, later.analyzed)
+        counts = self.counters.endswith(" on")
+        used = range(int(first), int(end))
+        told = same and counts and not running and not running_later
+        return used if told and len(used) <= MOST_EXPLAINED else None
+
+    @property
+    def _snapshot(self) -> list[str]:
+        return self.snapshot.split(":")
+
+
+def mark() -> str:
+    """The text of a mark."""
+    return """
+        SELECT concat_ws('|', pg_current_snapshot(),
+            (SELECT oid FROM pg_database WHERE datname = current_database()),
+            (SELECT md5(coalesce(string_agg(concat_ws(' ', schemaname, sequencename, last_value),
+                                            ',' ORDER BY schemaname, sequencename), ''))
+             FROM pg_sequences),
+            (SELECT stats_reset FROM pg_stat_bgwriter) || ' ' || current_setting('track_counts'),
+            (SELECT coalesce(sum(analyze_count), 0) FROM pg_stat_all_tables));
+    """
+
+
+def were_analyzes(transactions: range) -> str:
+    """Whether each of these transactions has stored statistics, as nothing but ANALYZE does."""
+    # Rows carry the lower half of an id.
+    return f"""
+        SELECT NOT EXISTS (
+            SELECT FROM generate_series({transactions.start}::bigint, {transactions.stop - 1}) id
+            WHERE (id % 4294967296)::text::xid NOT IN (
+                SELECT xmin FROM pg_statistic UNION ALL SELECT xmin FROM pg_statistic_ext_data));
+    """  # noqa: S608 - numbers only
