@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -184,22 +185,48 @@ def restart_policy(service: Mapping[str, Any]) -> str:
 def levels(model: Model, names: Iterable[str], last: Iterable[str] = ()) -> list[tuple[str, ...]]:
     """Services in the order of starting: each one after those that it depends on.
 
+    What has to be restarted with another service comes up in one run with it: compose restarts
+    what it has to in the same run only (`depends_on` with `restart`, and what shares a namespace).
+
     Args:
         model: the rendered compose model.
         names: the services.
         last: services that come after what depends on them, instead of before it.
     """
-    left = dict.fromkeys(names)
+    left = _grouped(model, names)
+    late = [one for one in left if set(one).intersection(last)]
     result: list[tuple[str, ...]] = []
     while left:
-        before = set(left).difference(last)
-        ready = [name for name in left if not needs(services(model)[name]).intersection(before)]
-        needed = {need for name in ready for need in needs(services(model)[name])}
+        before = [one for one in left if one not in late]
+        ready = [one for one in left if not _need_others(model, one, before)]
+        level = [one for one in ready if not any(_need_others(model, o, [one]) for o in ready)]
         # A cycle cannot pass compose's own validation; whatever is left then starts together.
-        level = tuple(name for name in ready if name not in needed) or tuple(left)
-        result.append(level)
-        left = {name: None for name in left if name not in level}
+        level = level or left
+        result.append(tuple(chain.from_iterable(level)))
+        left = [one for one in left if one not in level]
     return result
+
+
+def _grouped(model: Model, names: Iterable[str]) -> list[tuple[str, ...]]:
+    """The services, in groups of those that are restarted with each other."""
+    groups: list[tuple[str, ...]] = []
+    for name in dict.fromkeys(names):
+        mine = [one for one in groups if any(_restart_together(model, name, o) for o in one)]
+        apart = [one for one in groups if one not in mine]
+        groups = [*apart, (*chain.from_iterable(mine), name)]
+    return groups
+
+
+def _restart_together(model: Model, one: str, other: str) -> bool:
+    """Whether compose restarts one of two services when it makes the other anew."""
+    pairs = ((one, other), (other, one))
+    return any(depends_on(services(model)[a]).get(b, {}).get("restart") for a, b in pairs)
+
+
+def _need_others(model: Model, group: tuple[str, ...], others: Iterable[tuple[str, ...]]) -> bool:
+    """Whether a group needs one of the others."""
+    needed = {need for name in group for need in needs(services(model)[name])}
+    return any(needed.intersection(one) for one in others if one != group)
 
 
 def joined(
@@ -236,4 +263,13 @@ def awaited(
 
 def needs(service: Mapping[str, Any]) -> set[str]:
     """The services that a service depends on."""
-    return set(service.get("depends_on", {}))
+    return set(depends_on(service))
+
+
+def depends_on(service: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """What a service says of those that it depends on, as compose renders it.
+
+    Compose adds those whose namespaces or volumes it shares, with `restart`.
+    """
+    found: Mapping[str, Mapping[str, Any]] = service.get("depends_on", {})
+    return found

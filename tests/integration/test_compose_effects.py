@@ -33,6 +33,9 @@ FROM_COMPOSE = {
 PUT_THERE = ("/etc/motto.txt", "/run/secrets/token", "/tmp/hooked")  # noqa: S108 - as above
 
 
+HEALTH = "http://localhost:8080/api/v1/health"
+
+
 @pytest.fixture(autouse=True)
 def _plain_again(instance: Instance) -> Iterator[None]:
     """What a test gives to its releases is not in those of the next one."""
@@ -79,3 +82,49 @@ def test_the_stack_without_them_again(instance: Instance) -> None:
     assert watched.outcome == "committed", watched.seen.failures
     assert not runs_in(instance.lab.stack, "backend", "test", "-e", PUT_THERE[0])
     assert installed(instance) == instance.lab.publisher.releases[-1].tag
+
+
+IDLE: Mapping[str, object] = {
+    "image": "${REGISTRY}/lab/minio:1",
+    "restart": "unless-stopped",
+    "stop_grace_period": "2s",
+    "entrypoint": ["/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 1; done"],
+}
+"""A service that does nothing."""
+DEPENDENTS = {
+    "services": {
+        "sidecar": {
+            **IDLE,
+            "container_name": "${STACK_NAME}-sidecar",
+            "network_mode": "service:backend",
+        },
+        "follower": {
+            **IDLE,
+            "container_name": "${STACK_NAME}-follower",
+            "networks": ["koprogo-network"],
+            "depends_on": {"backend": {"condition": "service_started", "restart": True}},
+        },
+    }
+}
+
+
+@pytest.mark.parametrize("kind", [Kind.GOOD, Kind.GOOD_WITH_MIGRATION])
+def test_what_depends_on_a_service_follows_it(instance: Instance, kind: Kind) -> None:
+    """What shares its network finds it again; what is to be restarted with it is restarted."""
+    stack = instance.lab.stack
+    if "sidecar" not in stack.containers():
+        assert release(instance, Kind.GOOD, DEPENDENTS).outcome == "committed"
+    watched = release(instance, kind, DEPENDENTS)
+    assert watched.outcome == "committed", watched.seen.failures
+    assert runs_in(stack, "sidecar", "test", "-e", "/sys/class/net/eth0")
+    assert runs_in(stack, "sidecar", "wget", "-q", "-O", "/dev/null", HEALTH)
+    assert {"sidecar", "follower"} <= watched.restarted
+    assert watched.tally.failed == 0
+
+
+def test_dependents_that_a_release_drops(instance: Instance) -> None:
+    """They are gone, and nothing else is touched by that."""
+    watched = release(instance, Kind.GOOD, {})
+    assert watched.outcome == "committed", watched.seen.failures
+    assert not {"sidecar", "follower"} & set(instance.lab.stack.containers())
+    assert watched.kept("postgres", "minio", "traefik")

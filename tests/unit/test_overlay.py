@@ -112,6 +112,18 @@ def test_override() -> None:
     }
 
 
+def test_what_is_restarted_with_another_service_comes_up_with_it() -> None:
+    """Compose does that in the same run only, and adds it where a namespace is shared."""
+    follows = {"postgres": {}, "backend": {"condition": "service_started", "restart": True}}
+    sidecar = {"image": "s:1", "network_mode": "service:backend", "depends_on": follows}
+    model = {**MODEL, "services": {**MODEL["services"], "sidecar": sidecar}}
+    names = list(model["services"])
+    order = levels(model, names)
+    assert order == [("postgres",), ("bootstrap", "backend", "sidecar"), ("ingress",)]
+    after = levels(model, names, last=["backend"])
+    assert after == [("ingress", "postgres"), ("bootstrap", "backend", "sidecar")]
+
+
 def test_joined_levels() -> None:
     """What need not wait for others starts with them."""
     model = altered("backend", depends_on={"postgres": {}, "bootstrap": {}})
