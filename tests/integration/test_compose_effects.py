@@ -31,8 +31,6 @@ FROM_COMPOSE = {
 }
 """What Compose itself puts into a container: contents, secrets from variables, a hook's work."""
 PUT_THERE = ("/etc/motto.txt", "/run/secrets/token", "/tmp/hooked")  # noqa: S108 - as above
-
-
 HEALTH = "http://localhost:8080/api/v1/health"
 
 
