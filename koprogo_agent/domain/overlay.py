@@ -139,6 +139,11 @@ def is_made_of(container: Container, pin: ServicePin) -> bool:
     return labelled and container.image in {pin.image, pin.reference}
 
 
+def is_made_by_agent(container: Container) -> bool:
+    """Whether the agent made a container, as its label says."""
+    return RELEASE_LABEL in container.labels
+
+
 def expectation(model: Model, without: Iterable[str] = ()) -> Expectation:
     """What must run: a service without a restart policy may end, as a one-shot does."""
     left = {name: one for name, one in services(model).items() if name not in set(without)}
@@ -165,10 +170,10 @@ def levels(model: Model, names: Iterable[str], last: Iterable[str] = ()) -> list
 
     Args:
         model: the rendered compose model.
-        names: the services.
+        names: the services; those that the model does not have are left out.
         last: services that come after what depends on them, instead of before it.
     """
-    left = dict.fromkeys(names)
+    left = dict.fromkeys(name for name in names if name in services(model))
     result: list[tuple[str, ...]] = []
     while left:
         before = set(left).difference(last)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,6 +34,15 @@ def deployed(
         OVERRIDE_FILE: _override(style).encode(),
         **ingress.configuration(revision),
     }
+
+
+def with_services(
+    files: Mapping[str, bytes], services: Mapping[str, Mapping[str, object]]
+) -> dict[str, bytes]:
+    """The files with further services in the common part; JSON is YAML."""
+    more = "".join(f"  {name}: {json.dumps(one)}\n" for name, one in services.items())
+    base = files[BASE_FILE].decode().replace("services:\n", f"services:\n{more}", 1)
+    return {**files, BASE_FILE: base.encode()}
 
 
 def _override(style: MigrationStyle) -> str:

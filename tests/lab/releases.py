@@ -140,7 +140,8 @@ class Publisher:
     ) -> None:
         """`signer` and `cosigners` sign where a call names nobody else; fixed images are pushed.
 
-        What lies in `besides` is in the repository with every release, and is not deployed.
+        What lies in `besides` is in the repository with every release, and is not deployed;
+        `services` are further services of every release.
         With `style` START the backend migrates as it starts; with COMMAND `backend migrate` must
         be run before it; with SERVICE a one-shot service `migrate` does that.
         """
@@ -149,6 +150,7 @@ class Publisher:
         self.signer = signer
         self.cosigners: Sequence[Signer] = ()
         self.besides: dict[str, bytes] = {}
+        self.services: dict[str, Mapping[str, object]] = {}
         self.releases: list[Release] = []
         self._style = style
         self._ingress = ingress
@@ -197,6 +199,7 @@ class Publisher:
         if recipe.new_images or pushed is None:
             pushed = self._push_images(recipe, version, line, ballast)
         files = contents.deployed(recipe, line.ingress, self._style, self._ingress)
+        files = contents.with_services(files, self.services)
         tree_files = files | contents.undeployed(line.migrations) | self.besides
         commit = self.commit(tree_files, f"Release {version}")
         if recipe.sound:
