@@ -109,8 +109,10 @@ class Aftermath:
             news = self._postpone(operation.fingerprint, cause, now, least)
         if ran.outcome is Outcome.ROLLED_BACK:
             runs = operation.previous.tag if operation.previous else "nothing"
-            told = f"{cause.message}\n{cause.advice}\n{operation.met or ''}"
-            self._tell(f"{operation.tag} was taken back; {runs} runs", told)
+            told = (cause.message, cause.advice, str(operation.met or ""))
+            self._tell(
+                f"{operation.tag} was taken back; {runs} runs", "\n".join(filter(None, told))
+            )
         elif news:
             self._tell(f"{operation.tag} is not installed", f"{cause.message}\n{cause.advice}")
 
