@@ -9,6 +9,7 @@ import structlog
 from koprogo_agent.domain.deployment import Deployment, can_go_back
 from koprogo_agent.domain.drift import Difference, differences, may_repair, older_release
 from koprogo_agent.domain.plan import Kind
+from koprogo_agent.domain.states import Outcome
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.asked import services_asked_for
 from koprogo_agent.update.health import HealthMonitor
@@ -160,7 +161,8 @@ class Repair:
 
     def _heals_since(self, moment: datetime) -> int:
         past = self._journal.past(_RECENT)
-        heals = [one for one in past if one.operation.kind is Kind.HEAL]
+        done = (one for one in past if one.outcome is Outcome.COMMITTED)
+        heals = [one for one in done if one.operation.kind is Kind.HEAL]
         return len([one for one in heals if one.operation.started >= moment])
 
     def _give_up(self, drift: Drift) -> None:

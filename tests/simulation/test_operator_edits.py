@@ -240,6 +240,26 @@ def test_an_env_file_that_is_away_on_the_way_back_asks_for_no_visit(
     assert_sound(instance, ids)
 
 
+def test_a_stack_that_falls_while_the_env_file_is_away_is_put_right_later(
+    instance: Instance,
+) -> None:
+    """However long that takes, it asks for no visit."""
+    file = instance.settings.stack.env_files[0]
+    kept = file.read_text()
+    file.unlink()
+    box = instance.scene.machine.one(PROJECT, "backend")
+    assert box is not None
+    instance.scene.machine.remove(box)
+    for _ in range(6):
+        instance.tick()
+        instance.wait(TICK)
+    assert not is_held(instance)
+    assert instance.running is None
+    file.write_text(kept)
+    instance.settle()
+    assert_well(instance)
+
+
 @pytest.mark.parametrize("at", ["images.pull before", "stack.create before", "rooms.close after"])
 def test_a_fault_of_the_agents_own_blames_no_release(
     instance: Instance, monkeypatch: pytest.MonkeyPatch, at: str
