@@ -161,11 +161,23 @@ def _turn_back(state: State, failure: Failure) -> tuple[State, Command]:
 def reopened(state: State) -> State:
     """Where an operation that was HELD goes on, once an operator has mended what was in its way.
 
-    From its beginning; but data that went back already does not go back twice.
+    From its beginning; but data that went back already does not go back twice. Where the release
+    was only watched, and it was not what failed, it is looked at again instead of taken back.
     """
+    if _was_watched_well(state):
+        forward = tuple(Action(step) for step in state.plan.steps)
+        start = state.plan.steps.index(Step.HOLD)
+        return replace(state, course=Course.FORWARD, actions=forward, position=start, tries=0)
     images_back = Action(Step.SWITCH, Direction.UNDO)
     index = state.actions.index(images_back) if images_back in state.actions else 0
     return replace(state, position=index if state.position >= index else 0, tries=0)
+
+
+def _was_watched_well(state: State) -> bool:
+    """Whether a release is on its way back that passed its gates, and is not what failed since."""
+    watched = state.failed is Step.SOAK and state.course is Course.BACK
+    sound = state.cause is not None and not state.cause.blames_release
+    return watched and sound and state.plan.holds and not state.plan.rewinds_data
 
 
 def discards_data(state: State) -> bool:

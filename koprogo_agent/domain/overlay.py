@@ -150,6 +150,11 @@ def is_made_of(container: Container, pin: ServicePin) -> bool:
     return labelled and container.image in {pin.image, pin.reference}
 
 
+def is_made_by_agent(container: Container) -> bool:
+    """Whether the agent made a container, as its label says."""
+    return RELEASE_LABEL in container.labels
+
+
 def expectation(model: Model, without: Iterable[str] = ()) -> Expectation:
     """What must run, and what may end: one-shots, and what others wait for the end of."""
     left = {name: one for name, one in services(model).items() if name not in set(without)}
@@ -190,10 +195,10 @@ def levels(model: Model, names: Iterable[str], last: Iterable[str] = ()) -> list
 
     Args:
         model: the rendered compose model.
-        names: the services.
+        names: the services; those that the model does not have are left out.
         last: services that come after what depends on them, instead of before it.
     """
-    left = _grouped(model, names)
+    left = _grouped(model, [name for name in names if name in services(model)])
     late = [one for one in left if set(one).intersection(last)]
     result: list[tuple[str, ...]] = []
     while left:

@@ -42,7 +42,7 @@ class Adoption:
             return None
         release = self._release(containers, offers)
         image_tag = self._image_tag(release)
-        files = self._files(image_tag)
+        files, asked = self._files(image_tag)
         tag = release.tag if release else UNKNOWN
         self.world.files.stage(tag, files)
         manifest = release.manifest if release else None
@@ -56,7 +56,7 @@ class Adoption:
             image_tag=image_tag,
             files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
             compose_files=self.settings.stack.compose_files,
-            pins={one.service: self._pin(one) for one in containers},
+            pins={one.service: self._pin(one) for one in containers if one.service in asked},
             migrations=self.world.source.tree_id(release.commit, path) if release else None,
             works_with=manifest.migrations.works_with if manifest else (),
             era=release.era if release else "",
@@ -115,8 +115,12 @@ class Adoption:
         form = self.settings.stack.image_tag
         return form.format(tag=release.tag, version=parse_tag(release.tag))
 
-    def _files(self, image_tag: str) -> dict[str, bytes]:
-        """The files as they are now, whoever changed them: they are what runs."""
+    def _files(self, image_tag: str) -> tuple[dict[str, bytes], frozenset[str]]:
+        """The files as they are now, whoever changed them: they are what runs; and their services.
+
+        Compose counts containers that were started from other files to the same project. They are
+        the operator's own.
+        """
         files = dict(self._read(self.settings.stack.compose_files))
         missing = [path for path in self.settings.stack.compose_files if path not in files]
         if missing:
@@ -127,14 +131,11 @@ class Adoption:
                 advice="set stack.directory to the folder that the stack was started from, and"
                 " stack.compose_files to its compose files",
             )
-        return files | dict(self._read(self._mounted(image_tag)))
-
-    def _mounted(self, image_tag: str) -> list[str]:
         paths = [self.world.files.stack_path(p) for p in self.settings.stack.compose_files]
         model = self.world.stack.render(project(self.settings, paths, image_tag))
         root = str(self.settings.stack.directory)
         mounts = {p for one in services(model).values() for p in mounted_paths(one, model, root)}
-        return sorted(mounts)
+        return files | dict(self._read(sorted(mounts))), frozenset(services(model))
 
     def _read(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         for path in paths:

@@ -17,7 +17,8 @@ from koprogo_agent.update.holding import let_through
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.memory import Memory
 from koprogo_agent.update.operation import Operation
-from koprogo_agent.update.runner import Ran
+from koprogo_agent.update.operator_files import OPERATORS
+from koprogo_agent.update.runner import BUG, Ran
 from koprogo_agent.update.standing import Held, HeldBy, Standing
 from koprogo_agent.update.world import World
 
@@ -28,6 +29,8 @@ _LONGEST_WAIT = timedelta(hours=1)
 _LONGEST_ASKED = timedelta(days=1)
 """A registry that wants us to come back in ten years is not taken at its word."""
 _MOST_TRANSIENT_ROLLBACKS = 2
+_NEVER_THE_RELEASE = OPERATORS | {NO_CONNECTION}
+"""Codes of faults that pass by themselves, and that no release can cause."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +102,17 @@ class Aftermath:
             self._quarantine(ran, cause, now)
             news = True
         else:
-            news = self._postpone(operation.fingerprint, cause, now)
+            # Users are not to meet the same again soon; the operator's `update` tries it at once.
+            again = cause.code == BUG and ran.outcome is Outcome.ROLLED_BACK
+            again = again or (not cause.transient and self._rolled_back_often(ran))
+            least = _LONGEST_ASKED if again else timedelta()
+            news = self._postpone(operation.fingerprint, cause, now, least)
         if ran.outcome is Outcome.ROLLED_BACK:
             runs = operation.previous.tag if operation.previous else "nothing"
-            told = f"{cause.message}\n{operation.met or ''}"
-            self._tell(f"{operation.tag} was taken back; {runs} runs", told)
+            told = (cause.message, cause.advice, str(operation.met or ""))
+            self._tell(
+                f"{operation.tag} was taken back; {runs} runs", "\n".join(filter(None, told))
+            )
         elif news:
             self._tell(f"{operation.tag} is not installed", f"{cause.message}\n{cause.advice}")
 
@@ -125,8 +134,12 @@ class Aftermath:
         """The release failed; or what is transient made it fail in production time and again."""
         if cause.blames_release:
             return True
-        if cause.code == NO_CONNECTION:
+        if not cause.transient or cause.code in _NEVER_THE_RELEASE:
             return False
+        return self._rolled_back_often(ran)
+
+    def _rolled_back_often(self, ran: Ran) -> bool:
+        """Whether users have met a release that was taken back for the second time."""
         if ran.outcome is not Outcome.ROLLED_BACK:
             return False
         same = [
@@ -149,7 +162,8 @@ class Aftermath:
         if operation.target is not None and state.course is Course.ONWARD:
             # Users have written with the new version: it is what is here now.
             self.journal.commit(operation.target, operation.previous)
-        if operation.kind in {Kind.INSTALL, Kind.UPDATE} and state.cause is not None:
+        update = operation.kind in {Kind.INSTALL, Kind.UPDATE}
+        if update and state.cause is not None and self._is_to_blame(ran, state.cause):
             self._quarantine(ran, state.cause, now)
         self._note_data()
         self._open(ran)
@@ -183,14 +197,14 @@ class Aftermath:
         except AgentError as error:
             log.error("held.cannot_open", code=error.code, why=error.message)
 
-    def _postpone(self, fingerprint: str, cause: Failure, now: datetime) -> bool:
+    def _postpone(self, fingerprint: str, cause: Failure, now: datetime, least: timedelta) -> bool:
         """Later, and each time later still; tells whether what stands in the way is new."""
         postponed = self._postponed()
         known = postponed.get(fingerprint)
         tries = known.tries + 1 if known else 1
         wait = min(_FIRST_WAIT * 2 ** min(tries - 1, 10), _LONGEST_WAIT)
         asked = min(cause.after or 0.0, _LONGEST_ASKED.total_seconds())
-        wait = max(wait, timedelta(seconds=asked))
+        wait = max(wait, timedelta(seconds=asked), least)
         postponed[fingerprint] = Postponed(tries, now + wait, cause)
         self.journal.put("postponed", postponed)
         interrupted = cause.code == INTERRUPTED  # by a reboot, perhaps: it just begins anew

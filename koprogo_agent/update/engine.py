@@ -312,5 +312,7 @@ class Engine:
         return ran
 
     def _remember_applied(self) -> None:
+        installed = self.journal.installed
+        ours = installed.pins if installed else {}
         containers = self.world.stack.containers(self.settings.stack.project)
-        self.standing.apply(applied(containers))
+        self.standing.apply(applied(one for one in containers if one.service in ours))

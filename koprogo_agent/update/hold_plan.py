@@ -16,7 +16,8 @@ from koprogo_agent.domain.traefik import Routing, reads_labels, routing
 from koprogo_agent.errors import RetryLater
 from koprogo_agent.ports import DatabaseAt
 from koprogo_agent.settings import Settings
-from koprogo_agent.update.job import Job, model_of, previous_of
+from koprogo_agent.update.asked import dropped_services
+from koprogo_agent.update.job import Job, as_asked_for, model_of, previous_of
 from koprogo_agent.update.standing import Standing
 from koprogo_agent.update.world import World
 
@@ -64,14 +65,14 @@ def what_is_ahead(job: Job, stuck: str = "") -> Ahead:
     """The exchange that an operation is about to do, at the step `hold`."""
     containers = job.world.stack.containers(job.settings.stack.project)
     back = job.operation.state.course is Course.BACK
-    deployment = previous_of(job) if back else job.target
+    deployment = as_asked_for(job, previous_of(job) if back else job.target)
     made = {one.service: one for one in containers}
     changed = {
         name
         for name, pin in deployment.pins.items()
         if name not in made or not is_made_of(made[name], pin)
     }
-    changed |= made.keys() - deployment.pins.keys()
+    changed |= set(dropped_services(job, deployment))
     if job.operation.kind is Kind.HEAL or back:
         changed |= set(_astray(job, containers))
     model = model_of(job, deployment)

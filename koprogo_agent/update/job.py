@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,6 +12,7 @@ from koprogo_agent.domain.overlay import services
 from koprogo_agent.domain.plan import Kind
 from koprogo_agent.domain.states import Course, Truth
 from koprogo_agent.domain.trust import VerifiedRelease
+from koprogo_agent.errors import NeedsOperator, StepFailed
 from koprogo_agent.ports import DatabaseAt, Project
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.journal import Journal
@@ -19,6 +20,8 @@ from koprogo_agent.update.operation import Facts, Operation
 from koprogo_agent.update.world import Watcher, World
 
 PINS = "pins.json"
+UNUSABLE = "compose.operator_files"
+"""Code of the fault that Compose can no longer use files that it could use before."""
 
 Models = dict[tuple[str, ...], Mapping[str, Any]]
 """Rendered compose models; each costs a process of some 100 ms."""
@@ -111,8 +114,45 @@ def model_of(job: Job, deployment: Deployment) -> Mapping[str, Any]:
     # What is staged under a tag does not change while the operation lasts.
     key = (deployment.tag, deployment.image_tag, *deployment.compose_files)
     if key not in job.models:
-        job.models[key] = job.world.stack.render(staged_project(job, deployment))
+        job.models[key] = _render(job, deployment)
     return job.models[key]
+
+
+def _render(job: Job, deployment: Deployment) -> Mapping[str, Any]:
+    """Renders it; what only the operator can have changed is not put down to the release.
+
+    Staged files do not change. So once they were rendered, only the operator's own files can be
+    the reason; and if those of the release before cannot be rendered either, they are it as well.
+    """
+    try:
+        return job.world.stack.render(staged_project(job, deployment))
+    except StepFailed as error:
+        previous = job.operation.previous
+        if job.operation.target is not None or deployment.tag != job.operation.tag:
+            raise unusable(error) from error
+        if previous is not None:
+            model_of(job, previous)
+        raise
+
+
+def unusable(error: StepFailed) -> NeedsOperator:
+    """The operator's files as the reason why Compose cannot render a release that it could."""
+    return NeedsOperator(
+        f"your env file or an override file was changed: {error.message}",
+        code=UNUSABLE,
+        advice="correct it (stack.env_files and stack.overrides name them); to see it checked:"
+        " koprogo-agent doctor",
+    )
+
+
+def as_asked_for(job: Job, deployment: Deployment) -> Deployment:
+    """The deployment without services for which its files and the operator's no longer ask.
+
+    The operator may have switched a profile off, or taken a service out of an override file.
+    """
+    asked = services(model_of(job, deployment))
+    pins = {name: pin for name, pin in deployment.pins.items() if name in asked}
+    return replace(deployment, pins=pins)
 
 
 def absent_services(job: Job, deployment: Deployment) -> frozenset[str]:

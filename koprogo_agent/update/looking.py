@@ -18,7 +18,7 @@ from koprogo_agent.domain.gate import (
     fallen,
     judge,
 )
-from koprogo_agent.errors import AgentError, RetryLater, StepFailed
+from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater, StepFailed
 from koprogo_agent.ports import NO_CONNECTION, DatabaseAt, HttpProbe, held_in_words
 from koprogo_agent.settings import Settings
 from koprogo_agent.settings.sections import Probe
@@ -41,6 +41,7 @@ class Look:
         examined: services whose healthcheck the agent runs itself until the engine has come to it.
         unchanged: services that the release leaves alone: where one of them has fallen, whatever
             is not healthy is not put down to the release.
+        own: services of the operator's own, which the release knows nothing of.
         database: whose work moves the deadline, or None.
         listing: gives the containers of a project; None: those of its services.
         meanwhile: what is to be kept up as long as it takes; called with each look.
@@ -52,6 +53,7 @@ class Look:
     outside: tuple[Probe, ...] = ()
     examined: frozenset[str] = frozenset()
     unchanged: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
     database: DatabaseAt | None = None
     listing: Callable[[str], tuple[Container, ...]] | None = None
     meanwhile: Callable[[], None] | None = None
@@ -59,6 +61,8 @@ class Look:
 
 FALLEN = "gate.fallen"
 """Code of the fault that a service fell which the release leaves alone."""
+OWN_FALLEN = "gate.own_fallen"
+"""Code of the fault that a service fell which only the operator's override files have."""
 
 
 def gate_policy(settings: Settings) -> GatePolicy:
@@ -122,6 +126,7 @@ def wait_until_healthy(world: World, look: Look, policy: GatePolicy, watcher: Wa
         StepFailed: the gate gave up (code `gate.failed`); the message ends with the last lines
             that the failing container printed.
         RetryLater: it gave up, but a service fell that the release leaves alone (`gate.fallen`).
+        NeedsOperator: it gave up, but one of the operator's own fell (`gate.own_fallen`).
     """
     return _Gate(world, look, policy).wait(watcher)
 
@@ -272,6 +277,14 @@ def _failed(
             f"the stack is not healthy, and it is not the release: {what}, which it leaves alone",
             code=FALLEN,
             advice=f"see why: docker compose -p {look.project} ps -a, and its logs",
+        )
+    if what := fallen(samples, look.own & look.expected.running):
+        return NeedsOperator(
+            f"the stack is not healthy, and it is not the release: {what}, and it is a service of"
+            " your own override file",
+            code=OWN_FALLEN,
+            advice="mend it, or take it out of the file; see why:"
+            f" docker compose -p {look.project} ps -a, and its logs",
         )
     if why := _shut_out(world, look, samples[-1]):
         return RetryLater(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from koprogo_agent.domain.deployment import Deployment, ServicePin
 from koprogo_agent.domain.overlay import override
-from koprogo_agent.update.job import Job, model_of
+from koprogo_agent.update.job import Job, as_asked_for, model_of
 
 
 def write_pins(job: Job, name: str, deployment: Deployment) -> Path:
@@ -17,9 +17,10 @@ def write_pins(job: Job, name: str, deployment: Deployment) -> Path:
     An adopted container may have been made by a tag, such as `production-latest`. Compose would
     make it anew if its image were written in another way. So the tag stays for as long as the
     container is there and the tag still leads to its image; a container that must be made anew is
-    made of the image that ran, by digest.
+    made of the image that ran, by digest. What nobody asks for any more is left out: Compose would
+    take its pin for a service.
     """
-    content = override(_as_made(job, deployment), model_of(job, deployment))
+    content = override(_as_made(job, as_asked_for(job, deployment)), model_of(job, deployment))
     return job.world.files.write_override(name, content)
 
 

@@ -9,7 +9,9 @@ import structlog
 from koprogo_agent.domain.deployment import Deployment, can_go_back
 from koprogo_agent.domain.drift import Difference, differences, may_repair, older_release
 from koprogo_agent.domain.plan import Kind
+from koprogo_agent.domain.states import Outcome
 from koprogo_agent.settings import Settings
+from koprogo_agent.update.asked import services_asked_for
 from koprogo_agent.update.health import HealthMonitor
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.planning import order_heal
@@ -78,7 +80,12 @@ class Repair:
 
     def _differences(self) -> tuple[Difference, ...]:
         containers = self._world.stack.containers(self._settings.stack.project)
-        return differences(self._standing.applied, containers)
+        found = differences(self._standing.applied, containers)
+        installed = self._journal.installed
+        if not found or installed is None:
+            return found
+        asked = services_asked_for(self._world, self._settings, installed)
+        return tuple(one for one in found if one.service in asked)
 
     def _words(self, installed: Deployment, found: tuple[Difference, ...]) -> tuple[str, ...]:
         words = tuple(one.words for one in found)
@@ -154,7 +161,8 @@ class Repair:
 
     def _heals_since(self, moment: datetime) -> int:
         past = self._journal.past(_RECENT)
-        heals = [one for one in past if one.operation.kind is Kind.HEAL]
+        done = (one for one in past if one.outcome is Outcome.COMMITTED)
+        heals = [one for one in done if one.operation.kind is Kind.HEAL]
         return len([one for one in heals if one.operation.started >= moment])
 
     def _give_up(self, drift: Drift) -> None:

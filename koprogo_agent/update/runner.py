@@ -27,18 +27,21 @@ from koprogo_agent.domain.states import (
     Unfinished,
 )
 from koprogo_agent.domain.trust import VerifiedRelease
-from koprogo_agent.errors import AgentError, Failure, StepFailed
+from koprogo_agent.errors import AgentError, Failure, NeedsOperator
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.encoding import deployment_from
 from koprogo_agent.update.job import Job, Models
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.operation import Facts, Operation
+from koprogo_agent.update.operator_files import waits_for_files
 from koprogo_agent.update.presentable import presentable
 from koprogo_agent.update.table import WORK
 from koprogo_agent.update.world import Watcher, World
 
 log = structlog.get_logger()
 
+BUG = "agent.bug"
+"""Code of the failure that an exception of the agent's own code is."""
 _TELL_OF_USERS = frozenset({Step.GATE, Step.RELEASE})
 """Steps whose way back is worth knowing as well: it is when users are in again."""
 
@@ -172,11 +175,10 @@ class Runner:
         try:
             facts = work.do(job) if action.direction is Direction.DO else work.undo(job)
         except AgentError as error:
-            return self._broke(operation, Failure.of(error))
+            return self._broke(operation, Failure.of(waits_for_files(job, error)))
         except Exception as error:  # a bug of ours must not leave a stack down either
             log.exception("step.bug", step=str(action))
-            bug = StepFailed(f"the agent has a fault: {error!r}", code="agent.bug")
-            return self._broke(operation, Failure.of(bug))
+            return self._broke(operation, _of_bug(operation, error))
         if facts is None:
             return operation, Unfinished()
         self._watcher.finished(action, self._world.clock.monotonic() - began, facts)
@@ -196,11 +198,14 @@ class Runner:
         return operation, Broke(failure)
 
     def _probe(self, operation: Operation) -> tuple[Operation, Event]:
-        step = operation.state.action.step
+        step, job = operation.state.action.step, self._job(operation, None)
         try:
-            found = WORK[step].probe(self._job(operation, None))
+            found = WORK[step].probe(job)
         except AgentError as error:
-            return self._broke(operation, Failure.of(error))
+            return self._broke(operation, Failure.of(waits_for_files(job, error)))
+        except Exception as error:  # as in the step itself
+            log.exception("probe.bug", step=str(step))
+            return self._broke(operation, _of_bug(operation, error))
         if found.facts:
             operation = _learn(operation, step, found.facts)
         return operation, Found(found.truth)
@@ -208,6 +213,19 @@ class Runner:
     def _job(self, operation: Operation, release: VerifiedRelease | None) -> Job:
         world, settings = self._world, self._settings
         return Job(operation, world, settings, self._journal, self._watcher, release, self._models)
+
+
+def _of_bug(operation: Operation, error: Exception) -> Failure:
+    """A fault of the agent's own in one sentence: it is never the release's."""
+    step, what = operation.state.action, type(error).__name__
+    return Failure.of(
+        NeedsOperator(
+            f"the agent itself has a fault, at step {step}: {what} ({error})",
+            code=BUG,
+            advice="the release is not to blame; please report it, with what this prints:"
+            " journalctl -u koprogo-agent",
+        )
+    )
 
 
 def _learn(operation: Operation, step: Step, facts: Facts) -> Operation:

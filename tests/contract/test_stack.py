@@ -11,7 +11,7 @@ import pytest
 from koprogo_agent.domain.drift import CONFIG_HASH
 from koprogo_agent.domain.gate import Container, Health
 from koprogo_agent.domain.overlay import RELEASE_LABEL
-from koprogo_agent.errors import StepFailed
+from koprogo_agent.errors import NeedsOperator, StepFailed
 from koprogo_agent.ports import Project, Stack
 from tests.contract.ground import Ground
 
@@ -179,6 +179,35 @@ def test_invalid_files(ground: Ground, stack: Stack) -> None:
     with pytest.raises(StepFailed) as raised:
         stack.render(more(ground, '{"services": ['))
     assert raised.value.code == "compose.invalid"
+
+
+def test_a_file_that_is_not_there(ground: Ground, stack: Stack) -> None:
+    """It is the operator's to write: those of the release are always there."""
+    absent = Path("/nowhere/own.yml")
+    with pytest.raises(NeedsOperator) as raised:
+        stack.render(replace(ground.project, files=(*ground.project.files, absent)))
+    assert raised.value.code == "compose.file_missing"
+    assert str(absent) in raised.value.message
+
+
+def test_profiles(ground: Ground, stack: Stack) -> None:
+    """A service with profiles is there only while the operator's env file switches one on."""
+    text = '{"services": {"tool": {"image": "tool:1", "profiles": ["a", "b"]}}}'
+    project, env_file = more(ground, text), ground.project.env_files[-1]
+    assert "tool" not in stack.render(project)["services"]
+    kept = env_file.read_text()
+    env_file.write_text(f"{kept}COMPOSE_PROFILES=x,b\n")
+    try:
+        assert "tool" in stack.render(project)["services"]
+    finally:
+        env_file.write_text(kept)
+
+
+def test_a_service_that_the_files_do_not_have(ground: Ground, stack: Stack) -> None:
+    """Compose refuses to bring it up."""
+    with pytest.raises(StepFailed) as raised:
+        stack.up(ground.project, ("no-such-service",))
+    assert raised.value.code == "compose.up_failed"
 
 
 def test_variables(ground: Ground, stack: Stack) -> None:

@@ -197,6 +197,8 @@ class SimStack:
         machine, model = self._machine, self.render(project)["services"]
         self._settle_recreated(project.name)
         for name in services or model:
+            if name not in model:
+                raise StepFailed(f"no such service: {name}", code="compose.up_failed")
             spec = {**model[name], "hash": _hash(model[name])}
             program = self._program(spec)
             box = machine.one(project.name, name)
@@ -259,6 +261,12 @@ def _render(
                 f"compose cannot use the files: {error}", code="compose.invalid"
             ) from error
         model = _merge(model, _resolved(document, known))
+    chosen = set(known.get("COMPOSE_PROFILES", "").split(","))
+    model["services"] = {
+        name: one
+        for name, one in model["services"].items()
+        if not one.get("profiles") or chosen & {"*", *one["profiles"]}
+    }
     for service in model["services"].values():
         for mount in service.get("volumes", ()):
             if mount["source"].startswith("./"):

@@ -331,4 +331,4 @@ class Machine:
             box.restart == "on-failure" and code != 0
         )
         box.state = "restarting" if again else "exited"
-        box.again = self._now + min(2.0**box.restarts, _LONGEST_PAUSE)
+        box.again = self._now + min(2.0 ** min(box.restarts, 9), _LONGEST_PAUSE)

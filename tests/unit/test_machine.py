@@ -190,3 +190,20 @@ def test_empty_way_back_survives_a_crash() -> None:
     """Killed between the last state and the end of the operation, it ends all the same."""
     state, _, _ = run(heal(), Step.PULL, "StepFailed")
     assert decide(state, Resumed())[1] == End(Outcome.HELD)
+
+
+@pytest.mark.parametrize("kind", ["NeedsOperator", "StepFailed"])
+@pytest.mark.parametrize("plan", [one for one in PLANS if Step.SOAK in one.steps], ids=str)
+def test_a_watched_release_on_resume(plan: Plan, kind: str) -> None:
+    """It is looked at again if it was not what failed, and has changed no schema."""
+    state, _ = begin(plan)
+    while not state.watches:
+        state, _ = decide(state, Finished())
+    state, command = decide(state, Broke(FAILURES[kind]))
+    while not isinstance(command, End):
+        state, command = decide(state, Broke(FAILURES["NeedsOperator"]))
+    assert command.outcome is Outcome.HELD
+    again = reopened(state)
+    looks = kind == "NeedsOperator" and plan.holds and not plan.rewinds_data
+    assert again.course is (Course.FORWARD if looks else Course.BACK)
+    assert not looks or again.action.step is Step.HOLD

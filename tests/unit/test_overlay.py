@@ -173,6 +173,11 @@ def test_levels() -> None:
     assert levels(MODEL, ["ingress"]) == [("ingress",)]
 
 
+def test_levels_of_a_name_that_the_model_does_not_have() -> None:
+    """The operator may have taken it out since: it is no service any more."""
+    assert levels(MODEL, ["ingress", "gone"]) == [("ingress",)]
+
+
 def test_levels_with_the_writers_last() -> None:
     """What needs a writer does not come after it then, and never starts together with it."""
     found = levels(MODEL, list(MODEL["services"]), last=["backend"])

@@ -70,6 +70,15 @@ def missing_env_file(path: str) -> NeedsOperator:
     )
 
 
+def missing_file(path: str) -> NeedsOperator:
+    """A compose file that the operator must write is not there."""
+    return NeedsOperator(
+        f"the compose file {path} is not there",
+        code="compose.file_missing",
+        advice=f"write {path}, or take it out of stack.overrides in the configuration",
+    )
+
+
 def disk_full(words: str) -> NeedsOperator:
     """There is no room left."""
     return NeedsOperator(

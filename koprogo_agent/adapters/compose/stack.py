@@ -290,6 +290,9 @@ class ComposeStack:
         for path in project.env_files:
             if not path.exists():
                 raise failures.missing_env_file(str(path))
+        for path in project.files:
+            if not path.exists():
+                raise failures.missing_file(str(path))
         env = commands.environment(project, self._environment, self._host)
         return process.run(argv, env=env, timeout=timeout, limit_output=_OUTPUT_LIMIT, cwd=_ROOT)
 

@@ -9,10 +9,10 @@ import structlog
 
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.hold import Way
-from koprogo_agent.domain.overlay import expectation
 from koprogo_agent.domain.states import Course, Truth
 from koprogo_agent.errors import NeedsOperator, RetryLater
 from koprogo_agent.ports import NO_CONNECTION
+from koprogo_agent.update.asked import operators_own
 from koprogo_agent.update.holding import (
     closed_services,
     hold_stands,
@@ -24,9 +24,7 @@ from koprogo_agent.update.holding import (
 from koprogo_agent.update.job import (
     Found,
     Job,
-    absent_services,
     left_alone,
-    model_of,
     previous_of,
 )
 from koprogo_agent.update.looking import (
@@ -41,7 +39,7 @@ from koprogo_agent.update.looking import (
     wait_until_healthy,
 )
 from koprogo_agent.update.operation import Facts
-from koprogo_agent.update.operator_files import expected_without_files, files_are_there
+from koprogo_agent.update.operator_files import expected_of, expected_without_files
 from koprogo_agent.update.steps.switch import start_again
 
 log = structlog.get_logger()
@@ -99,11 +97,10 @@ def look_at(job: Job, deployment: Deployment) -> Opened:
     closed = closed_services(job)
     try:
         start_again(job, deployment)
-        expected = expectation(model_of(job, deployment), closed | absent_services(job, deployment))
     except NeedsOperator as error:
         expected = expected_without_files(job, deployment, closed, error)
     else:
-        files_are_there(job)
+        expected = expected_of(job, deployment, closed)
     # A hold that was cut short has noted no way yet; whoever asked through its room would wait too.
     rooms = job.world.rooms.seen(job.settings.stack.project)
     in_use = way_in_force(job) in {Way.AWAY, Way.IN_USE} and not rooms
@@ -114,6 +111,7 @@ def look_at(job: Job, deployment: Deployment) -> Opened:
         outside=outside(job.settings) if in_use else (),
         examined=examined(job.settings, expected.running),
         unchanged=left_alone(job),
+        own=operators_own(job, deployment),
         database=job.database,
         meanwhile=partial(keep_rooms, job),
     )

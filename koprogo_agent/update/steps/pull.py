@@ -14,7 +14,8 @@ from koprogo_agent.domain.states import Truth
 from koprogo_agent.domain.traefik import routing
 from koprogo_agent.errors import AgentError, StepFailed
 from koprogo_agent.ports import LocalImage, PullProgress
-from koprogo_agent.update.job import Found, Job, model_of, staged_project
+from koprogo_agent.update.asked import operators_own, with_added
+from koprogo_agent.update.job import Found, Job, as_asked_for, model_of, staged_project
 from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.pins import write_pins
 
@@ -25,15 +26,17 @@ CANDIDATE = "candidate.json"
 
 def do(job: Job) -> Facts:
     """Brings what is absent, pins what the release chooses, and has compose check the result."""
+    target = _as_asked_for_now(job)
     pulled = 0
-    for reference in sorted({pin.reference for pin in job.target.pins.values()}):
+    for reference in sorted({pin.reference for pin in target.pins.values()}):
         if job.world.images.find(reference) is None or _floats(job, reference):
             pulled += _pull(job, reference).size
     if job.operation.state.plan.holds:
         _bring_waiting_room(job)
+    operators_own(job, target)  # rendered here, and not while users wait
     if job.operation.kind not in {Kind.INSTALL, Kind.UPDATE}:
-        return {"bytes": pulled}
-    target = _pinned(job)
+        return {"bytes": pulled, "target": asdict(target)}
+    target = _pinned(job, target)
     path = write_pins(job, CANDIDATE, target)
     job.world.stack.render(staged_project(job, target, path))
     return {"bytes": pulled, "target": asdict(target)}
@@ -51,6 +54,16 @@ def undo(job: Job) -> Facts:
 def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
     """What is here already is not pulled twice: it is done again."""
     return Found(Truth.NOT_DONE)
+
+
+def _as_asked_for_now(job: Job) -> Deployment:
+    """The target as the operator's files ask for it now; healing brings nothing new."""
+    target = as_asked_for(job, job.target)
+    return with_added(job, target) if job.operation.kind in _GO_BACK else target
+
+
+_GO_BACK = {Kind.ROLLBACK, Kind.RESTORE}
+"""Operations whose target is from another day; an update makes its own of today's files."""
 
 
 def _floats(job: Job, reference: str) -> bool:
@@ -91,25 +104,25 @@ def _by_digest(image: LocalImage, reference: str) -> str:
     raise StepFailed(f"{reference} has no digest in its registry", code="registry.no_digest")
 
 
-def _pinned(job: Job) -> Deployment:
+def _pinned(job: Job, draft: Deployment) -> Deployment:
     """The target with digests for the release's images, and labels for what it changes."""
     references: Mapping[str, str] = job.operation.fact(Step.STAGE, "references") or {}
     images = {
         name: _reference(job, name, one.image) if name in references else one.image
-        for name, one in job.target.pins.items()
+        for name, one in draft.pins.items()
     }
     checks = _quick_checks(job)
     pins = {
         name: ServicePin(image, job.target.tag, checks.get(name, {}))
         for name, image in images.items()
     }
-    target = replace(job.target, pins=pins)
+    target = replace(draft, pins=pins)
     previous = job.operation.previous
     if previous is None:
         return target
     before, after = _definitions(job, previous), _definitions(job, target)
     unchanged = {name for name in before if before[name] == after.get(name)}
-    kept = {name: previous.pins[name] for name in unchanged}
+    kept = {name: previous.pins[name] for name in unchanged if name in pins}
     return replace(target, pins={**target.pins, **kept})
 
 

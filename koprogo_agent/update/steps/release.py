@@ -7,22 +7,22 @@ from datetime import datetime
 
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.hold import Met, Way
-from koprogo_agent.domain.overlay import expectation, is_made_of
+from koprogo_agent.domain.overlay import is_made_of
 from koprogo_agent.domain.plan import Action, Direction, Step
 from koprogo_agent.domain.states import Truth
+from koprogo_agent.update.asked import operators_own
 from koprogo_agent.update.holding import end_beside, give_routes_back, let_in, note_safe, open_rooms
 from koprogo_agent.update.job import (
     PINS,
     Found,
     Job,
-    absent_services,
     laid_project,
     left_alone,
-    model_of,
     previous_of,
 )
 from koprogo_agent.update.looking import Look, examined, gate_policy, outside, wait_until_healthy
 from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.operator_files import expected_of
 from koprogo_agent.update.pins import write_pins
 from koprogo_agent.update.steps.gate import look_at
 from koprogo_agent.update.steps.switch import start_again
@@ -119,7 +119,7 @@ def _away(job: Job, seen: datetime) -> float:
 
 def _look_as_users(job: Job, deployment: Deployment) -> datetime:
     """Since when it is healthy: to the engine, to which the ingress looks, and to users."""
-    expected = expectation(model_of(job, deployment), absent_services(job, deployment))
+    expected = expected_of(job, deployment)
     project = job.settings.stack.project
     routed = {one.service for one in job.world.rooms.seen(project)}
     look = Look(
@@ -128,6 +128,7 @@ def _look_as_users(job: Job, deployment: Deployment) -> datetime:
         outside=outside(job.settings),
         examined=examined(job.settings, expected.running - routed),
         unchanged=left_alone(job),
+        own=operators_own(job, deployment),
     )
     return wait_until_healthy(job.world, look, gate_policy(job.settings), job.watcher).since
 

@@ -14,11 +14,9 @@ from koprogo_agent.domain.overlay import mounted_paths, repository, services
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.errors import NeedsOperator, Refused, StepFailed
+from koprogo_agent.update.asked import PROBE_TAG, operators_own
 from koprogo_agent.update.job import Found, Job, model_of, project, staged_project
 from koprogo_agent.update.operation import Facts
-
-_PROBE_TAG = "koprogo-agent-asks"
-"""A value that no image tag has: what changes with it is what the release chooses."""
 
 
 def do(job: Job) -> Facts:
@@ -27,6 +25,7 @@ def do(job: Job) -> Facts:
     draft = _stage_files(job, release)
     _check_variables(job, draft)
     model = model_of(job, draft)
+    _check_images(job, draft, model)
     references = _references(job, release, draft, model)
     if not references:
         raise StepFailed(
@@ -137,12 +136,31 @@ def _references(
             if repository(str(service.get("image", ""))) in by_repository
         }
     paths = [job.world.files.staged_path(draft.tag, path) for path in draft.compose_files]
-    other = services(job.world.stack.render(project(job.settings, paths, _PROBE_TAG)))
+    other = services(job.world.stack.render(project(job.settings, paths, PROBE_TAG)))
     return {
         name: str(service.get("image", ""))
         for name, service in services(model).items()
-        if service.get("image") != other[name].get("image")
+        if service.get("image") != other.get(name, {}).get("image")
     }
+
+
+def _check_images(job: Job, draft: Deployment, model: Mapping[str, Any]) -> None:
+    """Every service names the image that it runs: the agent pulls, and never builds."""
+    without = [name for name, service in services(model).items() if not service.get("image")]
+    if not without:
+        return
+    own = [name for name in without if name in operators_own(job, draft)]
+    if own:
+        raise NeedsOperator(
+            f"the service {own[0]} of your override file has no image: the agent builds none",
+            code="stage.no_image_named",
+            advice=f"give {own[0]} an image: that you have built or can be pulled",
+        )
+    raise StepFailed(
+        f"the service {without[0]} of {draft.tag} has no image: the agent builds none",
+        code="stage.no_image_named",
+        advice=f"the release must name an image for {without[0]}; tell who published it",
+    )
 
 
 def _check_variables(job: Job, draft: Deployment) -> None:

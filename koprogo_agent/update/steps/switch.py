@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.gate import Container
@@ -13,8 +12,17 @@ from koprogo_agent.domain.overlay import awaited, expectation, is_made_of, joine
 from koprogo_agent.domain.plan import Kind
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.ports import Project
+from koprogo_agent.update.asked import dropped_services, operators_own
 from koprogo_agent.update.holding import closed_services, keep_rooms, users_wait
-from koprogo_agent.update.job import PINS, Found, Job, laid_project, left_alone, model_of
+from koprogo_agent.update.job import (
+    PINS,
+    Found,
+    Job,
+    as_asked_for,
+    laid_project,
+    left_alone,
+    model_of,
+)
 from koprogo_agent.update.looking import Look, examined, gate_policy, wait_until_healthy
 from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.pins import write_pins
@@ -22,7 +30,7 @@ from koprogo_agent.update.pins import write_pins
 
 def do(job: Job) -> Facts:
     """Brings up the target."""
-    return _apply(job, job.target, job.operation.previous)
+    return _apply(job, as_asked_for(job, job.target))
 
 
 def undo(job: Job) -> Facts:
@@ -31,8 +39,9 @@ def undo(job: Job) -> Facts:
     if previous is None or job.operation.kind is Kind.INSTALL:
         job.world.stack.discard(job.settings.stack.project, sorted(job.target.pins))
         return {}
-    _fetch_pruned(job, previous)
-    return _apply(job, previous, job.target)
+    asked = as_asked_for(job, previous)
+    _fetch_pruned(job, asked)
+    return _apply(job, asked)
 
 
 def probe(job: Job) -> Found:
@@ -41,7 +50,7 @@ def probe(job: Job) -> Found:
     containers = {
         one.service: one for one in job.world.stack.containers(job.settings.stack.project)
     }
-    closed, pins = closed_services(job), job.target.pins
+    closed, pins = closed_services(job), as_asked_for(job, job.target).pins
     ending = expectation(model_of(job, job.target)).ending
     made = pins.keys() <= containers.keys() and all(
         is_made_of(containers[name], pin)
@@ -61,7 +70,7 @@ def start_again(job: Job, deployment: Deployment) -> None:
         pins = write_pins(job, PINS, deployment)
         project, model = laid_project(job, deployment, pins), model_of(job, deployment)
         names = [name for name in deployment.pins if name not in closed_services(job)]
-        _bring(job, model, levels(model, names), partial(job.world.stack.up, project))
+        _bring(job, deployment, levels(model, names), partial(job.world.stack.up, project))
 
 
 def _has_run(container: Container, *, may_end: bool) -> bool:
@@ -84,7 +93,7 @@ def _fetch_pruned(job: Job, deployment: Deployment) -> None:
             )
 
 
-def _apply(job: Job, deployment: Deployment, other: Deployment | None) -> Facts:
+def _apply(job: Job, deployment: Deployment) -> Facts:
     """Lays the files, then has the containers exchanged that differ, and drops the rest."""
     began = job.world.clock.monotonic()
     job.world.files.lay(deployment.tag)
@@ -92,8 +101,7 @@ def _apply(job: Job, deployment: Deployment, other: Deployment | None) -> Facts:
     project = laid_project(job, deployment, pins)
     exchange = _exchange_while_users_wait if users_wait(job) else _exchange_in_use
     exchange(job, deployment, project)
-    dropped = sorted(set(other.pins) - set(deployment.pins)) if other else []
-    if dropped:
+    if dropped := dropped_services(job, deployment):
         job.world.stack.discard(project.name, dropped)
     return {"seconds": job.world.clock.monotonic() - began}
 
@@ -105,7 +113,7 @@ def _exchange_in_use(job: Job, deployment: Deployment, project: Project) -> None
     """
     model = model_of(job, deployment)
     order = levels(model, deployment.pins, last=job.settings.stack.writers)
-    _bring(job, model, order, partial(job.world.stack.up, project))
+    _bring(job, deployment, order, partial(job.world.stack.up, project))
 
 
 def _exchange_while_users_wait(job: Job, deployment: Deployment, project: Project) -> None:
@@ -123,31 +131,34 @@ def _exchange_while_users_wait(job: Job, deployment: Deployment, project: Projec
     ready = {one.service for one in containers if one.is_ready}
     names = [name for name in deployment.pins if name not in closed_services(job) | ended]
     order = joined(model, levels(model, names), ready.union(job.settings.stack.writers))
-    _bring(job, model, order, partial(stack.up, project))
+    _bring(job, deployment, order, partial(stack.up, project))
 
 
 def _bring(
     job: Job,
-    model: Mapping[str, Any],
+    deployment: Deployment,
     order: Sequence[tuple[str, ...]],
     bring: Callable[[tuple[str, ...]], None],
 ) -> None:
     """Level by level: what others need is ready before they start."""
+    model = model_of(job, deployment)
     for index, level in enumerate(order):
         bring(level)
         later = [name for after in order[index + 1 :] for name in after]
-        _await(job, model, awaited(model, level, later, job.settings.stack.writers))
+        _await(job, deployment, awaited(model, level, later, job.settings.stack.writers))
 
 
-def _await(job: Job, model: Mapping[str, Any], names: frozenset[str]) -> None:
+def _await(job: Job, deployment: Deployment, names: frozenset[str]) -> None:
     """Waits until these services are ready."""
     if names:
+        model = model_of(job, deployment)
         expected = expectation(model, set(model["services"]) - names)
         look = Look(
             project=job.settings.stack.project,
             expected=expected,
             examined=examined(job.settings, names),
             unchanged=left_alone(job),
+            own=operators_own(job, deployment),
             meanwhile=partial(keep_rooms, job),
         )
         policy = replace(gate_policy(job.settings), samples=1)

@@ -77,9 +77,7 @@ def test_what_is_no_write(furnished: Postgres, adapter: ContainerPostgres) -> No
     assert not adapter.wrote_since(furnished.at, mark)
 
 
-def test_an_automatic_analyze_is_no_write(
-    furnished: Postgres, adapter: ContainerPostgres
-) -> None:
+def test_an_automatic_analyze_is_no_write(furnished: Postgres, adapter: ContainerPostgres) -> None:
     """PostgreSQL does it by itself after a migration; a row that is written with it still shows."""
     furnished.sql("ALTER TABLE charge SET (autovacuum_analyze_threshold = 1)")
     with _set(furnished, "autovacuum = off", "autovacuum_naptime = '1s'"):
@@ -89,7 +87,7 @@ def test_an_automatic_analyze_is_no_write(
         mark = adapter.write_mark(furnished.at)
         with _set(furnished, "autovacuum = on"):
             wait_until(
-                lambda: _analyzed(furnished) and adapter.write_mark(furnished.at) != mark,
+                lambda: _analyzed(furnished) > 0 and adapter.write_mark(furnished.at) != mark,
                 60,
                 "PostgreSQL to analyze the table",
             )
