@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from koprogo_agent.domain.host import MACHINE_FAULTS, MAY_BE_ITS_OWN
 from koprogo_agent.domain.machine import INTERRUPTED, discards_data, reopened
 from koprogo_agent.domain.plan import Kind, Step
 from koprogo_agent.domain.states import Course, Outcome
@@ -125,7 +126,7 @@ class Aftermath:
         """The release failed; or what is transient made it fail in production time and again."""
         if cause.blames_release:
             return True
-        if cause.code == NO_CONNECTION:
+        if cause.code == NO_CONNECTION or cause.code in MACHINE_FAULTS - MAY_BE_ITS_OWN:
             return False
         if ran.outcome is not Outcome.ROLLED_BACK:
             return False
@@ -149,7 +150,8 @@ class Aftermath:
         if operation.target is not None and state.course is Course.ONWARD:
             # Users have written with the new version: it is what is here now.
             self.journal.commit(operation.target, operation.previous)
-        if operation.kind in {Kind.INSTALL, Kind.UPDATE} and state.cause is not None:
+        blamed = state.cause is not None and state.cause.code not in MACHINE_FAULTS
+        if operation.kind in {Kind.INSTALL, Kind.UPDATE} and state.cause is not None and blamed:
             self._quarantine(ran, state.cause, now)
         self._note_data()
         self._open(ran)

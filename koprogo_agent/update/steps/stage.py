@@ -14,6 +14,7 @@ from koprogo_agent.domain.overlay import mounted_paths, repository, services
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.errors import NeedsOperator, Refused, StepFailed
+from koprogo_agent.update.host_check import check_host
 from koprogo_agent.update.job import Found, Job, model_of, project, staged_project
 from koprogo_agent.update.operation import Facts
 
@@ -27,6 +28,7 @@ def do(job: Job) -> Facts:
     draft = _stage_files(job, release)
     _check_variables(job, draft)
     model = model_of(job, draft)
+    check_host(job, model)
     references = _references(job, release, draft, model)
     if not references:
         raise StepFailed(

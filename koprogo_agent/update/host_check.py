@@ -1,0 +1,51 @@
+"""Whether the machine can give what a deployment needs; asked before anything is held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from koprogo_agent.domain.host import PAUSED, Objection, objections
+from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater
+from koprogo_agent.update.job import Job, model_of
+
+
+def check_host(job: Job, model: Mapping[str, Any]) -> None:
+    """Make sure that the machine can run a model.
+
+    Raises:
+        NeedsOperator: something else has a port or a name, or a network or volume is missing.
+        RetryLater: a container is paused, and nothing else is in the way (code
+            `container.paused`); or the engine has no addresses for a network that the model adds.
+    """
+    project, host = job.settings.stack.project, job.world.stack.host()
+    found = objections(model, project, host)
+    if found:
+        waits = all(one.code == PAUSED for one in found)
+        raise _error(found, RetryLater if waits else NeedsOperator)
+
+
+def check_host_again(job: Job) -> None:
+    """Make sure of it once more right before the hold: hours may have gone by since.
+
+    A model that cannot be rendered now is the switch's matter, as it was before.
+
+    Raises:
+        RetryLater: something is in the way. The operation is not begun, whatever its kind: a heal
+            that needs a person would end HELD.
+    """
+    try:
+        model = model_of(job, job.target)
+    except NeedsOperator:
+        return
+    found = objections(model, job.settings.stack.project, job.world.stack.host())
+    if found:
+        raise _error(found, RetryLater)
+
+
+def _error(found: Iterable[Objection], kind: type[NeedsOperator | RetryLater]) -> AgentError:
+    """One error for all objections, with the code of the worst: what only a person can mend."""
+    worst_first = sorted(dict.fromkeys(found), key=lambda one: one.code == PAUSED)
+    words = "; ".join(one.words for one in worst_first)
+    advice = "; ".join(one.advice for one in worst_first)
+    return kind(words, code=worst_first[0].code, advice=advice)
