@@ -11,6 +11,7 @@ mounted), and never removes a folder.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -72,6 +73,14 @@ class LocalFiles:
                 path = path.parent
             status = os.statvfs(path)
             return status.f_bavail * status.f_frsize
+
+    def check_writable(self, path: Path) -> None:
+        """Makes sure that the file system that holds, or will hold, `path` is not read-only."""
+        with disk_errors(f"ask whether {path} can be written to"):
+            while not path.exists():
+                path = path.parent
+            if os.statvfs(path).f_flag & os.ST_RDONLY:
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
 
     def stage(self, release: str, files: Mapping[str, bytes]) -> None:
         """Keeps a release's files under its name, durable, whole, and open to whoever mounts them.

@@ -131,6 +131,19 @@ def objections(model: Model, project: str, host: Host) -> tuple[Objection, ...]:
     )
 
 
+def new_networks(model: Model, host: Host) -> dict[str, Mapping[str, Any]]:
+    """Return the networks, by name, that the engine has to make for a model."""
+    named = {
+        str((one or {}).get("name") or key): one or {}
+        for key, one in (model.get("networks") or {}).items()
+    }
+    return {
+        name: one
+        for name, one in named.items()
+        if name not in host.networks and not one.get("external")
+    }
+
+
 def paused(project: str, host: Host) -> Iterator[Objection]:
     """Yield the containers of a project that a person has paused; the agent never does so here."""
     for one in host.holders:

@@ -81,6 +81,13 @@ class Stack(Protocol):
     def host(self) -> Host:
         """What the machine has already: containers of any project, ports, networks, volumes."""
 
+    def try_network(self, name: str, definition: Mapping[str, Any]) -> None:
+        """Finds out whether the engine has addresses for one more network; it does not stay.
+
+        Raises:
+            RetryLater: it has none (code `engine.addresses`).
+        """
+
     def up(self, project: Project, services: Sequence[str] = ()) -> None:
         """Creates and starts services (all when none are named), recreating what changed.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from koprogo_agent.domain.host import PAUSED, Objection, objections
+from koprogo_agent.domain.host import PAUSED, Objection, new_networks, objections
 from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater
 from koprogo_agent.update.job import Job, model_of
 
@@ -14,7 +14,8 @@ def check_host(job: Job, model: Mapping[str, Any]) -> None:
     """Make sure that the machine can run a model.
 
     Raises:
-        NeedsOperator: something else has a port or a name, or a network or volume is missing.
+        NeedsOperator: something else has a port or a name, a network or volume is missing, or a
+            disk that the agent writes to is read-only.
         RetryLater: a container is paused, and nothing else is in the way (code
             `container.paused`); or the engine has no addresses for a network that the model adds.
     """
@@ -23,6 +24,10 @@ def check_host(job: Job, model: Mapping[str, Any]) -> None:
     if found:
         waits = all(one.code == PAUSED for one in found)
         raise _error(found, RetryLater if waits else NeedsOperator)
+    for name, definition in new_networks(model, host).items():
+        job.world.stack.try_network(name, definition)
+    for folder in (job.settings.stack.directory, job.settings.backup.directory):
+        job.world.files.check_writable(folder)
 
 
 def check_host_again(job: Job) -> None:

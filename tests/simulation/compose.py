@@ -14,7 +14,7 @@ from dotenv import dotenv_values
 
 from koprogo_agent.adapters.compose.failures import missing_env_file
 from koprogo_agent.domain.gate import Container
-from koprogo_agent.domain.host import NAME_TAKEN, Host
+from koprogo_agent.domain.host import NAME_TAKEN, NO_ADDRESSES, Host
 from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
 from koprogo_agent.ports import Project, RunResult, Variable
 from tests.simulation.disk import Disk
@@ -68,6 +68,12 @@ class SimStack:
     def host(self) -> Host:
         """What the machine has."""
         return self._machine.host()
+
+    def try_network(self, name: str, definition: Mapping[str, Any]) -> None:
+        """Whether there are addresses for it."""
+        mine = [one.get("subnet") for one in definition.get("ipam", {}).get("config", ())]
+        if self._machine.subnets.intersection(mine) or self._machine.lacks_addresses:
+            raise RetryLater(f"{name}: no address pool", code=NO_ADDRESSES)
 
     def up(self, project: Project, services: Sequence[str] = ()) -> None:
         """Creates, recreates, starts."""

@@ -137,6 +137,8 @@ class Machine:
         others: containers of others.
         listening: ports at which other programs listen.
         networks: the names of the engine's networks.
+        subnets: those that its networks have.
+        lacks_addresses: whether it has none for one more network.
         middle: called in the middle of effects that have one, so that a fault can strike there.
         busy: called whenever a second has gone by, for those who use what runs here.
     """
@@ -150,6 +152,8 @@ class Machine:
         self.buckets: set[str] = set()
         self.others: list[Holder] = []
         self.listening: list[Port] = []
+        self.subnets: set[str] = {"172.17.0.0/16"}
+        self.lacks_addresses = False
         self.networks: set[str] = {"bridge", "host", "none"}
         self.middle: Callable[[str], None] = nothing
         self.busy: Callable[[], None] | None = None

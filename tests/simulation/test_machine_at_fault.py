@@ -8,8 +8,18 @@ from typing import Any
 
 import pytest
 
-from koprogo_agent.domain.host import NAME_TAKEN, PAUSED, PORT_TAKEN, Holder, Port
+from koprogo_agent.domain.host import (
+    DISK_FULL,
+    NAME_TAKEN,
+    NO_ADDRESSES,
+    PAUSED,
+    PORT_TAKEN,
+    READ_ONLY,
+    Holder,
+    Port,
+)
 from koprogo_agent.domain.states import Outcome
+from koprogo_agent.errors import RetryLater
 from koprogo_agent.update.runner import Ran
 from tests.simulation.checks import assert_ids_kept, assert_no_row_lost, assert_serves, is_held
 from tests.simulation.instance import Instance
@@ -179,3 +189,53 @@ def test_what_is_paused_is_no_drift_to_put_right(folder: Path, drift: str) -> No
     assert not is_held(instance)
     assert instance.ids == ids
     assert {box.state for box in machine.of(PROJECT, ("backend", "frontend"))} == {"paused"}
+
+
+@pytest.mark.parametrize("lacks", ["addresses", "disk"])
+def test_what_the_engine_or_the_disk_lacks(watched: Instance, lacks: str) -> None:
+    """A network that the release adds gets no addresses, or the disk is read-only."""
+    instance, ids, machine = watched, watched.ids, watched.scene.machine
+    instance.scene.publisher.networks = {"mail": {"name": "koprogo_mail"}}
+    instance.scene.publisher.publish("1.1.0", schema=True)
+    machine.lacks_addresses = lacks == "addresses"
+    instance.scene.disk.read_only = lacks == "disk"
+    ran = tick(instance)
+    assert ran.outcome is (Outcome.POSTPONED if lacks == "addresses" else Outcome.CANCELLED)
+    assert codes(instance) == {NO_ADDRESSES if lacks == "addresses" else READ_ONLY}
+    assert "hold" not in instance.watcher.began
+    assert_not_blamed(instance, ids)
+    machine.lacks_addresses = instance.scene.disk.read_only = False
+    instance.settle()
+    assert instance.installed == instance.running == "v1.1.0"
+
+
+def test_a_network_that_is_there_is_not_tried_out(watched: Instance) -> None:
+    """An engine without a free address can go on with the networks that it has."""
+    machine = watched.scene.machine
+    machine.networks.add("koprogo_mail")
+    machine.lacks_addresses = True
+    watched.scene.publisher.networks = {"mail": {"name": "koprogo_mail"}}
+    watched.scene.publisher.publish("1.1.0")
+    watched.settle()
+    assert watched.installed == "v1.1.0"
+
+
+def test_a_machine_that_is_at_fault_again_and_again_blames_no_release(instance: Instance) -> None:
+    """Three rollbacks for what is transient are the release's fault; for a full disk, never."""
+    machine = instance.scene.machine
+    before = machine.middle
+
+    def fill(now: str) -> None:
+        if now == "create" and instance.watcher.began[-1] == "switch":
+            raise RetryLater("the disk is full", code=DISK_FULL)
+        before(now)
+
+    instance.scene.publisher.publish("1.1.0", schema=True)
+    machine.middle = fill
+    for _ in range(4):
+        assert tick(instance).outcome is Outcome.ROLLED_BACK
+        instance.wait(2 * 3600)
+    machine.middle = before
+    assert instance.quarantined == set()
+    instance.settle()
+    assert instance.installed == "v1.1.0"

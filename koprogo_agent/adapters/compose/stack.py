@@ -19,6 +19,7 @@ from koprogo_agent.adapters.compose import (
     healthcheck,
     host,
     leftovers,
+    networks,
     variables,
 )
 from koprogo_agent.adapters.compose.containers import PROJECT, Entry
@@ -114,6 +115,10 @@ class ComposeStack:
     def host(self) -> Host:
         """What the engine and the kernel have, of any project and of none."""
         return host.read(self._host)
+
+    def try_network(self, name: str, definition: Mapping[str, Any]) -> None:
+        """Makes a network and removes it again."""
+        networks.try_out(self._host, name, definition)
 
     def up(self, project: Project, services: Sequence[str] = ()) -> None:
         """Creates and starts services.
