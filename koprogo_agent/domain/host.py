@@ -118,17 +118,31 @@ class Objection:
     advice: str
 
 
-def objections(model: Model, project: str, host: Host) -> tuple[Objection, ...]:
-    """Return everything that stands in the way of starting a model on this machine."""
+def objections(
+    model: Model, project: str, host: Host, dropped: Iterable[str] = ()
+) -> tuple[Objection, ...]:
+    """Return everything that stands in the way of starting a model on this machine.
+
+    Args:
+        model: the rendered compose model.
+        project: the name of its Compose project.
+        host: what the machine has.
+        dropped: services that run now and are not in the model: what they have is given up.
+    """
+    known = {*services(model), *dropped}
+    mine, others = list[Holder](), list[Holder]()
+    for one in host.holders:
+        own = one.project == project and one.service in known and not one.one_off
+        (mine if own else others).append(one)
     wanted = {name: one for name, one in services(model).items() if _replicas(one)}
-    return (
-        *paused(project, host),
-        *_collisions(wanted),
-        *(one for name, service in wanted.items() for one in _ports(name, service, project, host)),
-        *(one for name, service in wanted.items() for one in _names(name, service, project, host)),
-        *_external(model, "networks", host.networks),
-        *_external(model, "volumes", host.volumes),
-    )
+    found = [*(paused_by_hand(one.service, one.name) for one in mine if one.state == "paused")]
+    found += _collisions(wanted)
+    for name, service in wanted.items():
+        found += _ports(name, service, mine, others, host.listening)
+        found += _names(name, service, project, mine, others)
+    found += _external(model, "networks", host.networks)
+    found += _external(model, "volumes", host.volumes)
+    return tuple(found)
 
 
 def new_networks(model: Model, host: Host) -> dict[str, Mapping[str, Any]]:
@@ -144,13 +158,6 @@ def new_networks(model: Model, host: Host) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def paused(project: str, host: Host) -> Iterator[Objection]:
-    """Yield the containers of a project that a person has paused; the agent never does so here."""
-    for one in host.holders:
-        if one.project == project and one.state == "paused":
-            yield paused_by_hand(one.service or one.name, one.name)
-
-
 def paused_by_hand(service: str, container: str) -> Objection:
     """The objection that a container is paused."""
     words = f"the container of {service} is paused, and a person did that: the agent waits"
@@ -164,16 +171,22 @@ def _replicas(service: Mapping[str, Any]) -> int:
     return 1 if asked is None else int(asked)
 
 
-def _ports(name: str, service: Mapping[str, Any], project: str, host: Host) -> Iterator[Objection]:
+def _ports(
+    name: str,
+    service: Mapping[str, Any],
+    mine: Iterable[Holder],
+    others: Iterable[Holder],
+    listening: Iterable[Port],
+) -> Iterator[Objection]:
     """Yield the ports of a service that something else has.
 
-    Ports of the project's own containers are left out: they are given up in the exchange.
+    Ports of the stack's own containers are left out: they are given up in the exchange.
     """
-    own = [port for one in host.holders if one.project == project for port in one.ports]
+    own = [port for one in mine for port in one.ports]
+    strange = [one for one in listening if not any(one.collides(port) for port in own)]
     for choice in _published(service):
-        free = [port for port in choice if not _holder_of(port, own, project, host)]
-        if not free:
-            yield _port_taken(name, choice[0], _holder_of(choice[0], own, project, host))
+        if all(_holder_of(port, others, strange) for port in choice):
+            yield _port_taken(name, choice[0], _holder_of(choice[0], others, strange))
 
 
 def _collisions(wanted: Mapping[str, Mapping[str, Any]]) -> Iterator[Objection]:
@@ -194,16 +207,12 @@ def _collisions(wanted: Mapping[str, Mapping[str, Any]]) -> Iterator[Objection]:
             yield Objection(PORT_TWICE, words, advice)
 
 
-def _holder_of(port: Port, own: Iterable[Port], project: str, host: Host) -> str:
+def _holder_of(port: Port, others: Iterable[Holder], listening: Iterable[Port]) -> str:
     """Who else has a port: a container by name, a program in general; an empty string: free."""
-    for one in host.holders:
-        if one.project != project and any(port.collides(other) for other in one.ports):
+    for one in others:
+        if any(port.collides(other) for other in one.ports):
             return f"the container {one.name}"
-    mine = [other for other in own if other.number == port.number]
-    for other in host.listening:
-        if port.collides(other) and not any(other.collides(one) for one in mine):
-            return "another program"
-    return ""
+    return "another program" if any(port.collides(other) for other in listening) else ""
 
 
 def _published(service: Mapping[str, Any]) -> Iterator[tuple[Port, ...]]:
@@ -230,22 +239,26 @@ def _port_taken(service: str, port: Port, holder: str) -> Objection:
     return Objection(PORT_TAKEN, words, f"{look}, or give {service} another port")
 
 
-def _names(name: str, service: Mapping[str, Any], project: str, host: Host) -> Iterator[Objection]:
+def _names(
+    name: str,
+    service: Mapping[str, Any],
+    project: str,
+    mine: Iterable[Holder],
+    others: Iterable[Holder],
+) -> Iterator[Objection]:
     """Yield the container names of a service that something else has."""
-    mine = [one for one in host.holders if one.project == project and not one.one_off]
     has_own = any(one.service == name for one in mine)
     chosen = service.get("container_name")
     # Compose numbers the containers of a service that has some already; the first one is 1.
     wanted = {str(chosen)} if chosen else set[str]() if has_own else {f"{project}-{name}-1"}
-    for one in host.holders:
-        if one.name in wanted and one not in mine:
+    for one in others:
+        if one.name in wanted:
             words = f"{name} needs the container name {one.name}, which {_whose(one)} has"
-            yield Objection(
-                NAME_TAKEN,
-                words,
-                f"if it is of no use any more: docker rm {one.name}; else: docker rename"
-                f" {one.name} NEW_NAME",
+            advice = (
+                f"if it is of no use any more: docker rm {one.name};"
+                f" else: docker rename {one.name} NEW_NAME"
             )
+            yield Objection(NAME_TAKEN, words, advice)
 
 
 def _whose(one: Holder) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from koprogo_agent.domain.host import PAUSED, Objection, new_networks, objections
+from koprogo_agent.domain.host import PAUSED, Host, Objection, new_networks, objections
 from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater
 from koprogo_agent.update.job import Job, model_of
 
@@ -19,8 +19,8 @@ def check_host(job: Job, model: Mapping[str, Any]) -> None:
         RetryLater: a container is paused, and nothing else is in the way (code
             `container.paused`); or the engine has no addresses for a network that the model adds.
     """
-    project, host = job.settings.stack.project, job.world.stack.host()
-    found = objections(model, project, host)
+    host = job.world.stack.host()
+    found = _objections(job, model, host)
     if found:
         waits = all(one.code == PAUSED for one in found)
         raise _error(found, RetryLater if waits else NeedsOperator)
@@ -43,9 +43,15 @@ def check_host_again(job: Job) -> None:
         model = model_of(job, job.target)
     except NeedsOperator:
         return
-    found = objections(model, job.settings.stack.project, job.world.stack.host())
+    found = _objections(job, model, job.world.stack.host())
     if found:
         raise _error(found, RetryLater)
+
+
+def _objections(job: Job, model: Mapping[str, Any], host: Host) -> tuple[Objection, ...]:
+    previous = job.operation.previous
+    dropped = previous.pins if previous is not None else ()
+    return objections(model, job.settings.stack.project, host, dropped)
 
 
 def _error(found: Iterable[Objection], kind: type[NeedsOperator | RetryLater]) -> AgentError:

@@ -17,7 +17,7 @@ import docker
 import pytest
 
 from koprogo_agent.cli.exits import Exit
-from koprogo_agent.domain.host import NAME_TAKEN, PAUSED, PORT_TAKEN
+from koprogo_agent.domain.host import NAME_TAKEN, PAUSED, PORT_TAKEN, READ_ONLY
 from koprogo_agent.domain.states import Outcome
 from tests.instance import Instance, Seen
 from tests.lab.lab import Lab
@@ -152,6 +152,23 @@ def test_a_paused_container_is_waited_for(lean: Instance) -> None:
     assert installed(lean) == release.tag
 
 
+def test_a_read_only_disk_is_found_before_anything_is_held(lean: Instance) -> None:
+    """The stack's folder can be read and not be written to, as after an error of the disk."""
+    folder = str(lean.settings.stack.directory)
+    subprocess.run(["mount", "--bind", folder, folder], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+        _, watched = bring(lean, Kind.GOOD)
+    finally:
+        subprocess.run(["umount", folder], check=True)
+    assert watched.outcome is Outcome.CANCELLED
+    (failure,) = watched.seen.failures
+    assert (failure.kind, failure.code) == ("NeedsOperator", READ_ONLY)
+    assert folder in failure.message
+    assert_nothing_changed(watched)
+    assert quarantined(lean) == set()
+
+
 @pytest.mark.parametrize("code", [NAME_TAKEN, PORT_TAKEN])
 def test_what_is_taken_at_the_last_moment_is_given_up(lean: Instance, code: str) -> None:
     """Between the last look and the exchange; the way back ends well, and nobody is blamed."""
@@ -183,9 +200,13 @@ def test_what_is_taken_at_the_last_moment_is_given_up(lean: Instance, code: str)
         assert {one.code for one in seen.failures} == {code}
         assert quarantined(changed) == set()
         assert installed(changed) == before
-        engine.containers.get(name).remove(force=True)
-    said = lean.type("update")
-    assert said.returncode == Exit.DONE, said.stdout + said.stderr
+        assert lab.stack.serves()
+        # Of the release's own container, the way back has left nothing.
+        assert [one.name for one in engine.containers.list(all=True) if one.name == name] == (
+            [name] if code == NAME_TAKEN else []
+        )
+        if code == NAME_TAKEN:
+            engine.containers.get(name).remove()
 
 
 def test_compose_variables_in_the_env_file_change_nothing(lean: Instance) -> None:

@@ -25,9 +25,12 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing is bound
 NONE: Mapping[str, Any] = {}
 
 
-def codes(host: Host, services: Mapping[str, Any], **model: Mapping[str, Any]) -> list[str]:
+def codes(
+    host: Host, services: Mapping[str, Any], *dropped: str, **model: Mapping[str, Any]
+) -> list[str]:
     """The codes of the objections to a model."""
-    return [one.code for one in objections({"services": services, **model}, "koprogo", host)]
+    whole = {"services": services, **model}
+    return [one.code for one in objections(whole, "koprogo", host, dropped)]
 
 
 def publishing(number: str, **more: str) -> dict[str, Any]:
@@ -74,7 +77,16 @@ def test_the_stack_s_own_ports_and_names_are_no_objection() -> None:
     own = Port(EVERYWHERE, 80)
     host = Host((mine("frontend", own),), (own, Port("::", 80)))
     assert codes(host, {"frontend": publishing("80")}) == []
-    assert codes(host, {"web": publishing("80")}) == []
+    assert codes(host, {"web": publishing("80")}, "frontend") == []
+
+
+def test_what_an_operator_runs_in_the_same_project_is_another_s() -> None:
+    """No release gives up its port or its name; that it is paused is nobody's business."""
+    mailer = Holder("koprogo-mine-1", "koprogo", "mine", "paused", ports=(Port("", 80),))
+    host = Host((mailer,))
+    assert codes(host, {"frontend": publishing("80")}) == [PORT_TAKEN]
+    assert codes(host, {"frontend": {"container_name": "koprogo-mine-1"}}) == [NAME_TAKEN]
+    assert codes(host, {"frontend": NONE}) == []
 
 
 def test_a_port_of_a_container_that_has_stopped_is_not_its_own_any_more() -> None:
@@ -125,7 +137,8 @@ def test_container_names(holder: Holder, service: Mapping[str, Any], *, taken: b
 def test_a_paused_container_is_a_person_s_doing() -> None:
     """Of this stack only; what to type names the container."""
     paused = mine("storage", state="paused")
-    (found,) = objections({}, "koprogo", Host((paused, Holder("x", "blog", "x", "paused"))))
+    host = Host((paused, Holder("x", "blog", "x", "paused")))
+    (found,) = objections({"services": {"storage": NONE}}, "koprogo", host)
     assert found.code == PAUSED
     assert found.advice.endswith("docker unpause koprogo-storage-1")
 
