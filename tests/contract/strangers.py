@@ -102,8 +102,8 @@ class LabStrangers:
     def a_subnet(self) -> str:
         """A subnet."""
         with closing(self.lab.engine.client()) as client:
-            (bridge,) = client.networks.list(names=["bridge"])
-            return str(bridge.attrs["IPAM"]["Config"][0]["Subnet"])
+            pools = [one.attrs["IPAM"]["Config"] for one in client.networks.list()]
+            return next(str(one[0]["Subnet"]) for one in pools if one)
 
     def _of(self, client: docker.DockerClient, service: str) -> Container:
         wanted = [f"{label}={value}" for label, value in self._labels(service).items()]

@@ -217,7 +217,7 @@ def test_host(ground: Ground, stack: Stack) -> None:
     stranger = next(one for one in host.holders if one.name == name)
     assert (stranger.project, stranger.service, stranger.state) == ("", "", "created")
     assert ("127.0.0.1", port) in {(one.address, one.number) for one in host.listening}
-    assert "bridge" in host.networks
+    assert "host" in host.networks
 
 
 def test_a_port_that_is_taken(ground: Ground, stack: Stack) -> None:

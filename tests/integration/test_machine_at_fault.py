@@ -17,7 +17,7 @@ import docker
 import pytest
 
 from koprogo_agent.cli.exits import Exit
-from koprogo_agent.domain.host import NAME_TAKEN, PAUSED, PORT_TAKEN, READ_ONLY
+from koprogo_agent.domain.host import PAUSED, PORT_TAKEN, READ_ONLY
 from koprogo_agent.domain.states import Outcome
 from tests.instance import Instance, Seen
 from tests.lab.lab import Lab
@@ -169,12 +169,10 @@ def test_a_read_only_disk_is_found_before_anything_is_held(lean: Instance) -> No
     assert quarantined(lean) == set()
 
 
-@pytest.mark.parametrize("code", [NAME_TAKEN, PORT_TAKEN])
-def test_what_is_taken_at_the_last_moment_is_given_up(lean: Instance, code: str) -> None:
+def test_a_port_that_is_taken_at_the_last_moment(lean: Instance) -> None:
     """Between the last look and the exchange; the way back ends well, and nobody is blamed."""
     lab, port, name = lean.lab, free_port(), f"{lean.lab.name}-late"
-    ports = {"ports": [f"127.0.0.1:{port}:8080"]} if code == PORT_TAKEN else {}
-    late = idle(lab, container_name=name, **ports)
+    late = idle(lab, container_name=name, ports=[f"127.0.0.1:{port}:8080"])
     before = installed(lean)
     lab.publisher.publish(Kind.GOOD)
     with (
@@ -184,11 +182,7 @@ def test_what_is_taken_at_the_last_moment_is_given_up(lean: Instance, code: str)
     ):
 
         def take(boundary: str, action: str) -> None:
-            if (boundary, action) != ("before", "switch") or seen.failures:
-                return
-            if code == NAME_TAKEN:
-                engine.containers.create(late["image"], name=name)
-            else:
+            if (boundary, action) == ("before", "switch") and not seen.failures:
                 other.bind(("127.0.0.1", port))
                 other.listen()
 
@@ -197,16 +191,11 @@ def test_what_is_taken_at_the_last_moment_is_given_up(lean: Instance, code: str)
             ran = agent.tick()
         assert ran is not None
         assert ran.outcome is Outcome.ROLLED_BACK, seen.failures
-        assert {one.code for one in seen.failures} == {code}
+        assert {one.code for one in seen.failures} == {PORT_TAKEN}
         assert quarantined(changed) == set()
         assert installed(changed) == before
         assert lab.stack.serves()
-        # Of the release's own container, the way back has left nothing.
-        assert [one.name for one in engine.containers.list(all=True) if one.name == name] == (
-            [name] if code == NAME_TAKEN else []
-        )
-        if code == NAME_TAKEN:
-            engine.containers.get(name).remove()
+        assert name not in {one.name for one in engine.containers.list(all=True)}
 
 
 def test_compose_variables_in_the_env_file_change_nothing(lean: Instance) -> None:
@@ -234,7 +223,9 @@ def test_compose_variables_in_the_env_file_change_nothing(lean: Instance) -> Non
 
 def _started_by_hand(lab: Lab, file: Path) -> str:
     """The id of a container that the operator has started from a file of their own."""
-    file.write_text(json.dumps({"services": {"mine": idle(lab)}}))
+    file.write_text(
+        json.dumps({"services": {"mine": idle(lab, container_name=f"{lab.name}-mine")}})
+    )
     words = [compose_program(), "-p", lab.name, "-f", str(file), "up", "--detach", "--quiet-pull"]
     subprocess.run(words, env={"DOCKER_HOST": lab.engine.host, "PATH": "/usr/bin:/bin"}, check=True)
     with engine_of(lab) as engine:
