@@ -33,7 +33,8 @@ def disk_errors(doing: str) -> Iterator[None]:
         doing: what was tried, as in "cannot DOING".
 
     Raises:
-        NeedsOperator: the block raised an OSError (codes `disk.full`, `files.failed`).
+        NeedsOperator: the block raised an OSError (codes `disk.full`, `disk.read_only`,
+            `files.failed`).
     """
     try:
         yield
@@ -44,6 +45,12 @@ def disk_errors(doing: str) -> Iterator[None]:
                 f"cannot {doing}: {reason}",
                 code="disk.full",
                 advice="free some space on this file system; `df -h` and `docker system df` help",
+            ) from error
+        if error.errno == errno.EROFS:
+            raise NeedsOperator(
+                f"cannot {doing}: {reason}",
+                code="disk.read_only",
+                advice="see why: dmesg | tail, findmnt -O ro; then mount it for writing again",
             ) from error
         raise NeedsOperator(
             f"cannot {doing}: {reason}",

@@ -18,6 +18,7 @@ HERE: tuple[Check, ...] = (
     machine.disk,
     stack.variables,
     stack.services,
+    stack.host,
     stack.database,
     stack.health,
     stack.condition,

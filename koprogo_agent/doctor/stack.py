@@ -10,6 +10,7 @@ from dotenv import dotenv_values
 from koprogo_agent.adapters.postgres.server import Server, find
 from koprogo_agent.doctor.finding import Finding, Patient, fault, good, warning
 from koprogo_agent.domain.gate import Expectation
+from koprogo_agent.domain.host import objections
 from koprogo_agent.errors import NeedsOperator, RetryLater
 from koprogo_agent.update.health import advice
 from koprogo_agent.update.job import project
@@ -72,6 +73,20 @@ def services(patient: Patient) -> Iterator[Finding]:
                 f"name the right ones in the configuration: {key} = […] below [stack]; there are:"
                 f" {', '.join(sorted(there)) or 'none'}",
             )
+
+
+def host(patient: Patient) -> Iterator[Finding]:
+    """The machine can give what the stack needs: ports, names, networks; nothing is paused."""
+    stack, files = patient.settings.stack, patient.world.files
+    laid = [files.stack_path(path) for path in stack.compose_files]
+    if not all(path.is_file() for path in (*laid, *stack.env_files)):
+        return  # of which the check of the variables tells
+    model = patient.world.stack.render(project(patient.settings, laid, "any"))
+    found = objections(model, stack.project, patient.world.stack.host())
+    for one in found:
+        yield fault("host", one.words, one.advice)
+    if not found:
+        yield good("host", "ports, container names and networks are free; no container is paused")
 
 
 def _names(patient: Patient, project: str) -> set[str]:

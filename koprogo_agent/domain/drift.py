@@ -12,8 +12,9 @@ from koprogo_agent.domain.overlay import repository
 from koprogo_agent.domain.versions import Version, parse_version
 from koprogo_agent.errors import Refused
 
-_AT_REST = {"exited", "created", "paused"}
-"""States of a container that the engine does not start again by itself."""
+_AT_REST = {"exited", "created"}
+"""States in which the engine leaves a container, and from which starting it helps."""
+_MEANT_TO_RUN = {"running", "paused"}
 CONFIG_HASH = "com.docker.compose.config-hash"
 
 
@@ -59,10 +60,10 @@ class Difference:
 
 
 def applied(containers: Iterable[Container]) -> dict[str, Applied]:
-    """What runs now, as the thing to compare with later."""
+    """What runs now, as the thing to compare with later; what is paused is meant to run."""
     return {
         one.service: Applied(
-            one.image_id, one.labels.get(CONFIG_HASH, ""), one.state == "running", one.may_end
+            one.image_id, one.labels.get(CONFIG_HASH, ""), one.state in _MEANT_TO_RUN, one.may_end
         )
         for one in containers
     }

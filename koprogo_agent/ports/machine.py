@@ -19,6 +19,13 @@ class Files(Protocol):
     def free_bytes(self, path: Path) -> int:
         """Bytes that may still be written to the file system that holds `path`."""
 
+    def check_writable(self, path: Path) -> None:
+        """Makes sure that the file system that holds, or will hold, `path` can be written to.
+
+        Raises:
+            NeedsOperator: it is read-only (code `disk.read_only`).
+        """
+
     def stage(self, release: str, files: Mapping[str, bytes]) -> None:
         """Keeps a release's files under its name, durable and whole before it returns."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from koprogo_agent.domain.gate import Container
+from koprogo_agent.domain.host import Host
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,27 @@ class Stack(Protocol):
     def containers(self, project_name: str) -> tuple[Container, ...]:
         """The containers of the project's services, one-off containers left out."""
 
+    def host(self) -> Host:
+        """What the machine has already: containers of any project, ports, networks, volumes."""
+
+    def try_network(self, name: str, definition: Mapping[str, Any]) -> None:
+        """Finds out whether the engine has addresses for one more network; it does not stay.
+
+        Raises:
+            RetryLater: it has none (code `engine.addresses`).
+        """
+
     def up(self, project: Project, services: Sequence[str] = ()) -> None:
         """Creates and starts services (all when none are named), recreating what changed.
 
         Never pulls, never builds, does not wait for health. With services named, only those are
-        touched, their dependencies are not.
+        touched, their dependencies are not. Containers of other files stay, also where they belong
+        to the project.
+
+        Raises:
+            StepFailed: the files are invalid, or a container does not start.
+            RetryLater: the machine is at fault (`domain.host.MACHINE_FAULTS`): a port, a name, a
+                paused container, addresses, a disk.
         """
 
     def create(self, project: Project, services: Sequence[str]) -> None:

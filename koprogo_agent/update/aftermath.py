@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from koprogo_agent.domain.host import MACHINE_FAULTS, MAY_BE_ITS_OWN
 from koprogo_agent.domain.machine import INTERRUPTED, discards_data, reopened
 from koprogo_agent.domain.plan import Kind, Step
 from koprogo_agent.domain.states import Course, Outcome
@@ -29,7 +30,7 @@ _LONGEST_WAIT = timedelta(hours=1)
 _LONGEST_ASKED = timedelta(days=1)
 """A registry that wants us to come back in ten years is not taken at its word."""
 _MOST_TRANSIENT_ROLLBACKS = 2
-_NEVER_THE_RELEASE = OPERATORS | {NO_CONNECTION}
+_NEVER_THE_RELEASE = OPERATORS | {NO_CONNECTION} | (MACHINE_FAULTS - MAY_BE_ITS_OWN)
 """Codes of faults that pass by themselves, and that no release can cause."""
 
 

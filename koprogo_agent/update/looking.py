@@ -18,6 +18,7 @@ from koprogo_agent.domain.gate import (
     fallen,
     judge,
 )
+from koprogo_agent.domain.host import PAUSED, paused_by_hand
 from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater, StepFailed
 from koprogo_agent.ports import NO_CONNECTION, DatabaseAt, HttpProbe, held_in_words
 from koprogo_agent.settings import Settings
@@ -125,7 +126,8 @@ def wait_until_healthy(world: World, look: Look, policy: GatePolicy, watcher: Wa
     Raises:
         StepFailed: the gate gave up (code `gate.failed`); the message ends with the last lines
             that the failing container printed.
-        RetryLater: it gave up, but a service fell that the release leaves alone (`gate.fallen`).
+        RetryLater: it gave up, but a service fell that the release leaves alone (`gate.fallen`),
+            or a person has paused one (`container.paused`).
         NeedsOperator: it gave up, but one of the operator's own fell (`gate.own_fallen`).
     """
     return _Gate(world, look, policy).wait(watcher)
@@ -227,6 +229,12 @@ class _Gate:
         return one in self.passed
 
 
+def paused_in(containers: Iterable[Container], services: Iterable[str]) -> tuple[Container, ...]:
+    """The containers of services that a person has paused."""
+    names = set(services)
+    return tuple(one for one in containers if one.state == "paused" and one.service in names)
+
+
 def take(world: World, look: Look, at: float) -> Sample:
     """One look at containers and answers."""
     containers = (look.listing or world.stack.containers)(look.project)
@@ -272,6 +280,9 @@ def _question(probe: Probe, url: str) -> HttpProbe:
 def _failed(
     world: World, look: Look, judgement: Judgement, samples: Sequence[Sample]
 ) -> AgentError:
+    if paused := paused_in(samples[-1].containers, look.expected.running | look.expected.ending):
+        found = paused_by_hand(paused[0].service, paused[0].id[:12])
+        return RetryLater(found.words, code=PAUSED, advice=found.advice)
     if what := fallen(samples, look.unchanged & look.expected.running):
         return RetryLater(
             f"the stack is not healthy, and it is not the release: {what}, which it leaves alone",

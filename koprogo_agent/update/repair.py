@@ -94,6 +94,8 @@ class Repair:
         return words
 
     def _heals(self, found: tuple[Difference, ...], older: dict[str, str]) -> bool:
+        if any(one.container and one.container.state == "paused" for one in found):
+            return False  # a person is at work on the stack, and nothing here unpauses it
         match self._settings.policy.drift:
             case "report":
                 return False

@@ -12,6 +12,7 @@ from koprogo_agent.domain.tags import TagRef
 from koprogo_agent.ports import DatabaseAt, HttpProbe, Project
 from koprogo_agent.update.engine import Engine
 from koprogo_agent.update.job import PINS, project
+from tests.contract.strangers import LabStrangers, SimStrangers, Strangers
 from tests.lab.keys import Signer
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
@@ -38,6 +39,7 @@ class Ground:
         end_room: ends a service's room in a way that the engine leaves it down.
         leave_room_unfinished: puts in its place what an agent leaves that is killed while it makes
             one.
+        strangers: the containers, ports and pauses of other people on this machine.
         memory_limit: what the container of a service may take, in MB.
         ingress: the service through which users come in.
         one_shot: the service that ends.
@@ -56,6 +58,7 @@ class Ground:
     end_room: Callable[[str], None]
     leave_room_unfinished: Callable[[str], None]
     memory_limit: Callable[[str], int]
+    strangers: Strangers
     ingress: str = "ingress"
     one_shot: str = "bootstrap"
     image_tag: str = ":1.0.0"
@@ -134,6 +137,7 @@ def simulated(folder: Path) -> Ground:
         end_room=end_room,
         leave_room_unfinished=leave_room_unfinished,
         memory_limit=limit_of,
+        strangers=SimStrangers(scene.machine),
     )
 
 
@@ -169,6 +173,7 @@ def on_the_lab(lab: Lab, engine: Engine) -> Ground:
         end_room=partial(end_room, lab),
         leave_room_unfinished=partial(leave_room_unfinished, lab),
         memory_limit=partial(memory_limit, lab),
+        strangers=LabStrangers(lab),
         ingress=lab.stack.ingress.service,
         one_shot=ONE_SHOT,
         image_tag=":1.0.0",

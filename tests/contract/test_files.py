@@ -69,6 +69,12 @@ def test_backup_paths(files: Files) -> None:
     files.forget_backup(path)
 
 
+def test_what_can_be_written_to(files: Files, tmp_path: Path) -> None:
+    """Also where the folder is still to be made."""
+    files.check_writable(tmp_path)
+    files.check_writable(tmp_path / "not" / "yet")
+
+
 def test_free_bytes(files: Files, tmp_path: Path) -> None:
     """Some."""
     assert files.free_bytes(tmp_path) > 0

@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 
 from koprogo_agent.adapters.compose.failures import missing_env_file
 from koprogo_agent.domain.gate import Container
+from koprogo_agent.domain.host import NAME_TAKEN, NO_ADDRESSES, Host
 from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
 from koprogo_agent.ports import Project, RunResult, Variable
 from tests.simulation.disk import Disk
@@ -63,6 +64,16 @@ class SimStack:
         """The containers of services."""
         now = self._machine.clock.seconds
         return tuple(box.seen(now) for box in self._machine.of(project_name) if not box.one_off)
+
+    def host(self) -> Host:
+        """What the machine has."""
+        return self._machine.host()
+
+    def try_network(self, name: str, definition: Mapping[str, Any]) -> None:
+        """Whether there are addresses for it."""
+        mine = [one.get("subnet") for one in definition.get("ipam", {}).get("config", ())]
+        if self._machine.subnets.intersection(mine) or self._machine.lacks_addresses:
+            raise RetryLater(f"{name}: no address pool", code=NO_ADDRESSES)
 
     def up(self, project: Project, services: Sequence[str] = ()) -> None:
         """Creates, recreates, starts."""
@@ -202,6 +213,8 @@ class SimStack:
             spec = {**model[name], "hash": _hash(model[name])}
             program = self._program(spec)
             box = machine.one(project.name, name)
+            if box is None:
+                self._check_name(project.name, name, spec)
             if box and (box.definition, box.program) != (spec["hash"], program):
                 made = machine.make(project.name, name, program, spec)
                 machine.middle("recreate: created")
@@ -211,6 +224,12 @@ class SimStack:
                 machine.middle("recreate: removed")
                 box = made
             yield box or machine.make(project.name, name, program, spec)
+
+    def _check_name(self, project_name: str, service: str, spec: Mapping[str, Any]) -> None:
+        """The engine gives no name twice."""
+        name = spec.get("container_name") or f"{project_name}-{service}-1"
+        if any(one.name == name for one in self._machine.host().holders):
+            raise RetryLater(f'container name "/{name}" is already in use', code=NAME_TAKEN)
 
     def _settle_recreated(self, project_name: str) -> None:
         """What a killed Compose has made beside what it was to replace goes first."""

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from koprogo_agent.errors import NeedsOperator
 from koprogo_agent.ports import Dump
 from tests.simulation.machine import nothing
 
@@ -26,6 +27,7 @@ class Disk:
         self.texts: dict[Path, bytes] = {}
         self.backups_kept: dict[Path, bytes] = {}
         self.free = FREE
+        self.read_only = False
         self.middle: Callable[[str], None] = nothing
         self._stack, self._state, self._backups = stack, state, backups
         self._staged: dict[str, dict[str, bytes]] = {}
@@ -38,6 +40,11 @@ class Disk:
     def free_bytes(self, path: Path) -> int:  # noqa: ARG002 - the port's
         """One file system holds all."""
         return self.free
+
+    def check_writable(self, path: Path) -> None:
+        """Whether the one file system is read-only."""
+        if self.read_only:
+            raise NeedsOperator(f"{path}: Read-only file system", code="disk.read_only")
 
     def stage(self, release: str, files: Mapping[str, bytes]) -> None:
         """Keeps files."""

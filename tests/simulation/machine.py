@@ -9,7 +9,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from koprogo_agent.domain.gate import MAY_END, Container, Health
+from koprogo_agent.domain.host import PAUSED, PORT_TAKEN, Holder, Host, Port
 from koprogo_agent.domain.traefik import routing
+from koprogo_agent.errors import RetryLater
 from tests.simulation.clock import SimClock
 from tests.simulation.images import Program
 from tests.simulation.postgres import Server
@@ -70,6 +72,18 @@ class Box:
         return routing(self.labels) is not None
 
     @property
+    def name(self) -> str:
+        """The name that the engine gives it; a one-off's is another one."""
+        usual = self.spec.get("container_name") or f"{self.project}-{self.service}-1"
+        return f"{usual}-{self.id}" if self.one_off else str(usual)
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """The ports that it publishes while it runs; a one-off publishes none."""
+        published = () if self.one_off else self.spec.get("ports", ())
+        return tuple(Port(one.get("host_ip", ""), int(one["published"])) for one in published)
+
+    @property
     def restart(self) -> str:
         """Its restart policy."""
         return str(self.spec.get("restart", "no"))
@@ -120,6 +134,11 @@ class Machine:
         rooms: service -> its waiting room.
         safe: ids of the containers to which users may be led without the agent; None: no hold.
         buckets: projects in whose storage the bucket was made.
+        others: containers of others.
+        listening: ports at which other programs listen.
+        networks: the names of the engine's networks.
+        subnets: those that its networks have.
+        lacks_addresses: whether it has none for one more network.
         middle: called in the middle of effects that have one, so that a fault can strike there.
         busy: called whenever a second has gone by, for those who use what runs here.
     """
@@ -131,6 +150,11 @@ class Machine:
         self.rooms: dict[str, SimRoom] = {}
         self.safe: tuple[str, ...] | None = None
         self.buckets: set[str] = set()
+        self.others: list[Holder] = []
+        self.listening: list[Port] = []
+        self.subnets: set[str] = {"172.17.0.0/16"}
+        self.lacks_addresses = False
+        self.networks: set[str] = {"bridge", "host", "none"}
         self.middle: Callable[[str], None] = nothing
         self.busy: Callable[[], None] | None = None
         self._made = 0
@@ -160,6 +184,21 @@ class Machine:
         serving = any(box.program.kind == "postgres" and box.serves for box in self.of(project))
         return self.servers.get(project) if serving else None
 
+    def host(self) -> Host:
+        """What is there, of any project and of none."""
+        mine = [
+            Holder(
+                name=box.name,
+                project=box.project,
+                service=box.service,
+                state=box.state,
+                one_off=box.one_off,
+                ports=box.ports if box.state in {"running", "paused"} else (),
+            )
+            for box in self.boxes
+        ]
+        return Host((*mine, *self.others), tuple(self.listening), frozenset(self.networks))
+
     # --- acting
 
     def make(self, project: str, service: str, program: Program, spec: Mapping[str, Any]) -> Box:
@@ -176,16 +215,40 @@ class Machine:
         self.boxes.remove(box)
 
     def start(self, box: Box) -> None:
-        """Starts a container unless it runs."""
+        """Starts a container unless it runs; the engine refuses what is paused, or lacks a port."""
+        if box.state == "paused":
+            words = f"{box.service}: cannot start a paused container, try unpause instead"
+            raise RetryLater(words, code=PAUSED)
         if box.state not in {"running", "restarting"}:
+            self._bind(box)
             box.stopped = False
             self._begin(box)
 
+    def _bind(self, box: Box) -> None:
+        """Gives it its ports."""
+        taken = [*self.listening, *(port for one in self.others for port in one.ports)]
+        taken += [
+            port
+            for one in self.boxes
+            if one is not box and one.state in {"running", "paused"}
+            for port in one.ports
+        ]
+        for port in box.ports:
+            if any(port.collides(other) for other in taken):
+                words = f"{box.service}: Bind for {port.number} failed: port is already allocated"
+                raise RetryLater(words, code=PORT_TAKEN)
+
     def stop(self, box: Box) -> None:
         """Stops a container on purpose."""
-        if box.state in {"running", "restarting"}:
+        if box.state in {"running", "restarting", "paused"}:
             box.state, box.exit_code = "exited", 0
         box.stopped = True
+
+    def pause(self, project: str, service: str) -> None:
+        """A person pauses a service's container, or lets it go on."""
+        box = self.one(project, service)
+        assert box is not None
+        box.state = "running" if box.state == "paused" else "paused"
 
     def crash_of_power(self) -> None:
         """The power goes and comes back: what was to restart does, the rest stays as it fell."""

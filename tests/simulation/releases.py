@@ -131,6 +131,7 @@ class Publisher:
         migrations: that the next release builds on.
         common: what all backends have in common, as `migrates_at_start`.
         more: further services of the compose files.
+        networks: the networks of the compose files.
         needs: further services that the backend depends on.
         restart: the restart policy of what is to stay up.
         routed: whether the ingress routes by labels, as Traefik does, or has fixed routes.
@@ -142,6 +143,7 @@ class Publisher:
     counter: int = 0
     common: Mapping[str, Any] = field(default_factory=dict)
     more: Mapping[str, Any] = field(default_factory=dict)
+    networks: Mapping[str, Any] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
     restart: str = "unless-stopped"
     routed: bool = True
@@ -189,7 +191,9 @@ class Publisher:
         base["backend"]["depends_on"] |= dict.fromkeys(self.needs, _HEALTHY)
         production = {"services": {"backend": {"mem_limit": "1g"}}}
         return {
-            COMPOSE_FILES[0]: json.dumps({"services": base}).encode(),
+            COMPOSE_FILES[0]: json.dumps(
+                {"services": base, "networks": dict(self.networks)}
+            ).encode(),
             COMPOSE_FILES[1]: json.dumps(production).encode(),
             INGRESS_FILE: f"# {traits.get('ingress', 'plain')}\n".encode(),
         }

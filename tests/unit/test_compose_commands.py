@@ -62,17 +62,31 @@ def test_questions_ask_for_json() -> None:
 
 
 def test_compose_gets_what_it_needs_of_the_environment_and_no_more() -> None:
-    """A secret or a COMPOSE_FILE of the daemon stays outside; the engine is always the agent's."""
+    """A secret of the daemon stays outside; the engine is always the agent's."""
     own = {"PATH": "/bin", "HOME": "/root", "DOCKER_HOST": "tcp://elsewhere", "SECRET": "hush"}
-    own |= {"COMPOSE_FILE": "other.yml", "DOCKER_CONFIG": "/etc/docker", "IMAGE_TAG": "latest"}
-    passed = commands.passed_on(own)
-    assert commands.environment(PROJECT, passed, "unix:///run/docker.sock") == {
+    own |= {"DOCKER_CONFIG": "/etc/docker", "IMAGE_TAG": "latest"}
+    given = commands.environment(PROJECT, commands.passed_on(own), "unix:///run/docker.sock")
+    assert {name: one for name, one in given.items() if not name.startswith("COMPOSE_")} == {
         "PATH": "/bin",
         "HOME": "/root",
         "DOCKER_CONFIG": "/etc/docker",
         "DOCKER_HOST": "unix:///run/docker.sock",
         "IMAGE_TAG": "v1.2.3",
     }
+
+
+def test_compose_s_own_variables_are_as_where_nobody_sets_them() -> None:
+    """Not the daemon's, and not the env file's, which Compose takes where its environment has none.
+
+    COMPOSE_PROFILES alone is the operator's: it chooses services.
+    """
+    passed = commands.passed_on({"COMPOSE_FILE": "other.yml", "COMPOSE_REMOVE_ORPHANS": "1"})
+    given = commands.environment(PROJECT, passed, "unix:///run/docker.sock")
+    assert given["COMPOSE_REMOVE_ORPHANS"] == "false"
+    assert given["COMPOSE_FILE"] == ""
+    assert given["COMPOSE_PROJECT_NAME"] == PROJECT.name
+    assert given["COMPOSE_PARALLEL_LIMIT"] == "-1"
+    assert "COMPOSE_PROFILES" not in given
 
 
 @pytest.mark.parametrize(
@@ -144,7 +158,7 @@ def test_what_failed_at_the_start_is_told_apart() -> None:
     full = failures.of_start(b"Error response from daemon: write /x: no space left on device\n")
     unhealthy = failures.of_start(UNHEALTHY)
     assert (type(gone), gone.code) == (RetryLater, "image.absent")
-    assert (type(full), full.code) == (NeedsOperator, "disk.full")
+    assert (type(full), full.code) == (RetryLater, "disk.full")
     assert (type(unhealthy), unhealthy.code) == (StepFailed, "compose.up_failed")
 
 

@@ -206,6 +206,19 @@ def test_a_variable_without_a_value(patient: Patient, instance: Instance) -> Non
     assert instance.installed == "v1.0.0"
 
 
+def test_what_the_stack_needs_of_the_machine(patient: Patient, instance: Instance) -> None:
+    """A pause, and a name that another container has, are told with what to type."""
+    for path in patient.settings.stack.compose_files:
+        laid = patient.world.files.stack_path(path)
+        laid.parent.mkdir(parents=True, exist_ok=True)
+        laid.write_text("{}")
+    assert only(stack.host, patient).level is Level.GOOD
+    instance.scene.machine.pause("koprogo", "storage")
+    found = only(stack.host, patient)
+    assert found.level is Level.FAULT
+    assert found.advice == "once it may run again: docker unpause koprogo-storage-1"
+
+
 def test_a_database_that_does_not_run(patient: Patient, instance: Instance) -> None:
     """A fault where a stack runs; before the first installation it is as it should be."""
     (box,) = instance.scene.machine.of("koprogo", ("postgres",))

@@ -42,6 +42,14 @@ def test_a_one_shot_that_ends_later_has_done_its_work() -> None:
     assert differences(applied([runs]), [replace(ended, state="paused")]) != ()
 
 
+def test_what_was_paused_when_it_was_applied_is_meant_to_run() -> None:
+    """A person paused it for a moment: later it is missed if it does not run."""
+    paused = replace(BACKEND, state="paused")
+    assert differences(applied([paused]), [BACKEND]) == ()
+    stopped = differences(applied([paused]), [replace(BACKEND, state="exited")])
+    assert [one.words for one in stopped] == ["backend is exited"]
+
+
 @pytest.mark.parametrize(
     ("now", "words"),
     [

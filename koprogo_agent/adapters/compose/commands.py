@@ -12,6 +12,29 @@ _NEVER_FETCH = ("--no-build", "--pull", "never")
 _VERSION = re.compile(r"v?(\d+)\.\d+")
 OLDEST_MAJOR = 2
 
+_NEUTRAL = {
+    "COMPOSE_ANSI": "never",
+    "COMPOSE_COMPATIBILITY": "false",
+    "COMPOSE_CONVERT_WINDOWS_PATHS": "false",
+    "COMPOSE_DISABLE_ENV_FILE": "false",
+    "COMPOSE_ENV_FILES": "",
+    "COMPOSE_FILE": "",
+    "COMPOSE_IGNORE_ORPHANS": "false",
+    "COMPOSE_MENU": "false",
+    "COMPOSE_PARALLEL_LIMIT": "-1",
+    "COMPOSE_PATH_SEPARATOR": ":",
+    "COMPOSE_PROGRESS": "auto",
+    "COMPOSE_REMOVE_ORPHANS": "false",
+    "COMPOSE_STATUS_STDOUT": "false",
+}
+"""Compose's own variables, as they are where nobody sets them.
+
+Compose takes them out of the env file too, unless its environment has them: the agent's commands
+must not depend on what an operator set there for their own. COMPOSE_PROFILES is left to the
+operator: it chooses services, as the compose files do. Source: "Configure pre-defined environment
+variables in Docker Compose", and `setEnvWithDotEnv` of docker/compose.
+"""
+
 Program = tuple[str, ...]
 PROGRAMS: tuple[Program, ...] = (("docker", "compose"), ("docker-compose",))
 """Ways to call Compose, best first: the plugin is what Docker's own packages install."""
@@ -26,8 +49,12 @@ def passed_on(own: Mapping[str, str]) -> dict[str, str]:
 
 
 def environment(project: Project, passed: Mapping[str, str], host: str) -> dict[str, str]:
-    """The whole environment of a command; the project cannot choose another engine."""
-    return {**project.environment, **passed, "DOCKER_HOST": host}
+    """The whole environment of a command; the project cannot choose another engine.
+
+    Nor can its env files change what a command does (`_NEUTRAL`).
+    """
+    own = {**_NEUTRAL, "COMPOSE_PROJECT_NAME": project.name, "DOCKER_HOST": host}
+    return {**project.environment, **passed, **own}
 
 
 def version(program: Program) -> list[str]:

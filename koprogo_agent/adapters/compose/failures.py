@@ -7,6 +7,17 @@ from __future__ import annotations
 
 import re
 
+from koprogo_agent.domain.host import (
+    DISK_FULL,
+    NAME_TAKEN,
+    NETWORK_LOST,
+    NO_ADDRESSES,
+    NO_NETWORK,
+    NO_VOLUME,
+    PAUSED,
+    PORT_TAKEN,
+    READ_ONLY,
+)
 from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater, StepFailed
 
 _LONGEST = 500
@@ -14,7 +25,12 @@ _VARIABLE = re.compile(r"required variable (\w+) is missing a value(?:: ([^\n]*)
 _ENV_FILE = re.compile(r"(?:env file (\S+) not found|Failed to load (\S+): open )")
 _NO_IMAGE = re.compile(r"No such image: (\S+)")
 _NO_CHAIN = re.compile(r"iptables.*No chain/target/match by that name", re.DOTALL)
-_NO_SPACE = "no space left on device"
+_NO_SPACE = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+_NAME = re.compile(r"container name \"/?([^\"]+)\" is already in use")
+_EXTERNAL = re.compile(
+    r"(network|volume) \"?([\w.-]+)\"? declared as external, but could not be found"
+)
+_EXTERNAL_VOLUME = re.compile(r"external (network|volume) \"?([\w.-]+)\"? not found")
 # compose's log lines, whose warnings repeat pieces of values, and its progress
 _NOISE = re.compile(r"time=\"|\s*(?:Container|Network|Volume|service:\S+|Image)\s")
 
@@ -45,13 +61,13 @@ def of_files(printed: bytes) -> AgentError:
 def of_start(printed: bytes) -> AgentError:
     """Why compose could not bring services up, the files being valid."""
     words = last_words(printed)
+    if found := of_machine(words):
+        return found
     if image := _NO_IMAGE.search(words):
         return RetryLater(
             f"cannot start without the image {image[1]}, which this machine no longer has",
             code="image.absent",
         )
-    if _NO_SPACE in words:
-        return disk_full(words)
     if _NO_CHAIN.search(words):
         return RetryLater(
             f"the engine's rules are gone from the firewall: {words}",
@@ -59,6 +75,76 @@ def of_start(printed: bytes) -> AgentError:
             advice="a firewall was reloaded; restart the engine: systemctl restart docker",
         )
     return StepFailed(f"compose cannot start the services: {words}", code="compose.up_failed")
+
+
+def of_machine(words: str) -> RetryLater | None:
+    """The fault of the machine that the engine's words tell of, or None.
+
+    Such a fault is transient even where a person has to mend it: what is on its way back then waits
+    for that, and goes on by itself.
+    """
+    if external := _EXTERNAL.search(words) or _EXTERNAL_VOLUME.search(words):
+        kind, name = external[1], external[2]
+        return RetryLater(
+            f"the {kind} {name} is not there: {words}",
+            code=NO_NETWORK if kind == "network" else NO_VOLUME,
+            advice=f"make it: docker {kind} create {name}",
+        )
+    if name := _NAME.search(words):
+        return RetryLater(
+            f"another container has the name {name[1]}: {words}",
+            code=NAME_TAKEN,
+            advice=f"see whose it is: docker ps -a --filter name={name[1]}; then docker rm, or"
+            " docker rename",
+        )
+    for pattern, code, what, advice in _OF_MACHINE:
+        if pattern.search(words):
+            return RetryLater(f"{what}: {words}", code=code, advice=advice)
+    return None
+
+
+_OF_MACHINE = (
+    (
+        re.compile(r"port is already allocated|address already in use|ports are not available"),
+        PORT_TAKEN,
+        "something else has a port that the stack needs",
+        "see what: ss -ltunp, docker ps; stop it, or give it another port",
+    ),
+    (
+        re.compile(r"cannot start a paused container|is paused"),
+        PAUSED,
+        "a container is paused, and a person did that",
+        "once it may run again: docker unpause CONTAINER",
+    ),
+    (
+        re.compile(
+            r"could not find an available, non-overlapping|all predefined address pools have been"
+            r"|no available IPv[46] addresses|Pool overlaps with other one"
+        ),
+        NO_ADDRESSES,
+        "the engine has no addresses left for the stack's networks",
+        "remove networks that are of no use any more: docker network prune",
+    ),
+    (
+        re.compile(r"network \S+ not found|has incorrect label com\.docker\.compose\.network"),
+        NETWORK_LOST,
+        "a network of the stack is gone, or is another one",
+        "restart the engine: systemctl restart docker; see docker network ls",
+    ),
+    (
+        re.compile(r"read-only file system", re.IGNORECASE),
+        READ_ONLY,
+        "a disk is read-only",
+        "see why: dmesg | tail; findmnt -O ro; then mount it for writing again",
+    ),
+    (
+        _NO_SPACE,
+        DISK_FULL,
+        "the disk is full",
+        "make room; `docker system df` shows what docker uses",
+    ),
+)
+"""What the engine says -> code, what that means, what to type (moby, libnetwork, Compose)."""
 
 
 def missing_env_file(path: str) -> NeedsOperator:
@@ -76,15 +162,6 @@ def missing_file(path: str) -> NeedsOperator:
         f"the compose file {path} is not there",
         code="compose.file_missing",
         advice=f"write {path}, or take it out of stack.overrides in the configuration",
-    )
-
-
-def disk_full(words: str) -> NeedsOperator:
-    """There is no room left."""
-    return NeedsOperator(
-        f"the disk is full: {words}",
-        code="disk.full",
-        advice="make room; `docker system df` shows what docker uses",
     )
 
 

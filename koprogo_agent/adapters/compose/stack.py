@@ -17,11 +17,14 @@ from koprogo_agent.adapters.compose import (
     containers,
     failures,
     healthcheck,
+    host,
     leftovers,
+    networks,
     variables,
 )
 from koprogo_agent.adapters.compose.containers import PROJECT, Entry
 from koprogo_agent.domain.gate import Container
+from koprogo_agent.domain.host import Host
 from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
 from koprogo_agent.ports import Project, RunResult, Variable
 
@@ -109,6 +112,14 @@ class ComposeStack:
         listed = containers.of_services(self._host, project_name)
         return tuple(containers.observed(self._host, listed))
 
+    def host(self) -> Host:
+        """What the engine and the kernel have, of any project and of none."""
+        return host.read(self._host)
+
+    def try_network(self, name: str, definition: Mapping[str, Any]) -> None:
+        """Makes a network and removes it again."""
+        networks.try_out(self._host, name, definition)
+
     def up(self, project: Project, services: Sequence[str] = ()) -> None:
         """Creates and starts services.
 
@@ -116,9 +127,9 @@ class ComposeStack:
             StepFailed: the files are invalid (`compose.invalid`), or a container does not start or
                 one that it waits for is unhealthy (`compose.up_failed`).
             NeedsOperator: a variable or env file is missing (`compose.variable_missing`,
-                `compose.env_file_missing`), or the disk is full (`disk.full`).
-            RetryLater: the engine does not answer (`engine.unreachable`), or an image has gone
-                since it was pulled (`image.absent`).
+                `compose.env_file_missing`).
+            RetryLater: the engine does not answer (`engine.unreachable`), an image has gone since
+                it was pulled (`image.absent`), or the machine is at fault (`MACHINE_FAULTS`).
         """
         self._bring(commands.up(self.program, project, services), project)
 
@@ -132,6 +143,7 @@ class ComposeStack:
 
         Raises:
             StepFailed: one does not start (code `container.start_failed`).
+            RetryLater: the machine is at fault (`MACHINE_FAULTS`).
         """
         from docker.errors import APIError  # noqa: PLC0415 - what an idle daemon does not need
 
@@ -139,10 +151,9 @@ class ComposeStack:
             try:
                 api.start(entry.id)
             except APIError as error:
-                raise StepFailed(
-                    f"{entry.service} does not start: {error.explanation}",
-                    code="container.start_failed",
-                ) from error
+                words = f"{entry.service} does not start: {error.explanation}"
+                unfit = failures.of_machine(words)
+                raise unfit or StepFailed(words, code="container.start_failed") from error
 
         self._each(project_name, services, start)
 

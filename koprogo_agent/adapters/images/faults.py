@@ -41,6 +41,12 @@ def of_pull(reference: str, words: str) -> AgentError:
             code="disk.full",
             advice="make room; `docker system df` shows what docker uses",
         )
+    if "read-only file system" in said.lower():
+        return NeedsOperator(
+            f"the engine's disk is read-only: {words}",
+            code="disk.read_only",
+            advice="see why: dmesg | tail, findmnt -O ro; then mount it for writing again",
+        )
     if _LIMITED.search(said):
         return RetryLater(
             f"{where} limits how often images may be pulled: {words}",

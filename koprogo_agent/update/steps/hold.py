@@ -27,6 +27,7 @@ from koprogo_agent.update.holding import (
     stop_writers,
     users_come_in,
 )
+from koprogo_agent.update.host_check import check_host_again
 from koprogo_agent.update.job import Found, Job, staged_project
 from koprogo_agent.update.looking import Look, examined, gate_policy, inside, wait_until_healthy
 from koprogo_agent.update.operation import Facts
@@ -84,6 +85,7 @@ def _forward(job: Job) -> Held:
 
     That is as long as nothing was exchanged: until the rollback point is made, where there is one.
     """
+    check_host_again(job)
     if job.operation.kind is not Kind.HEAL:
         note_safe(job)
     held = _hold(job)

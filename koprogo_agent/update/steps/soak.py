@@ -10,6 +10,7 @@ from koprogo_agent.domain.states import Truth
 from koprogo_agent.errors import StepFailed
 from koprogo_agent.update.asked import operators_own
 from koprogo_agent.update.job import Found, Job
+from koprogo_agent.update.looking import paused_in
 from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.steps.gate import look_at
 
@@ -23,6 +24,8 @@ def do(job: Job) -> Facts | None:
     if left <= 0:
         return {"seconds": soak.duration}
     job.watcher.goes_on(f"{left:.0f} s left", 0, 0)
+    if paused_in(job.world.stack.containers(job.settings.stack.project), job.target.pins):
+        return None  # a person is at work on the stack: health tells, and nothing is taken back
     _check_restarts(job)
     look_at(_once(job), job.target)
     return None

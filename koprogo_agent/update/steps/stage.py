@@ -15,6 +15,7 @@ from koprogo_agent.domain.states import Truth
 from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.errors import NeedsOperator, Refused, StepFailed
 from koprogo_agent.update.asked import PROBE_TAG, operators_own
+from koprogo_agent.update.host_check import check_host
 from koprogo_agent.update.job import Found, Job, model_of, project, staged_project
 from koprogo_agent.update.operation import Facts
 
@@ -26,6 +27,7 @@ def do(job: Job) -> Facts:
     _check_variables(job, draft)
     model = model_of(job, draft)
     _check_images(job, draft, model)
+    check_host(job, model)
     references = _references(job, release, draft, model)
     if not references:
         raise StepFailed(
