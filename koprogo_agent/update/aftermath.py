@@ -11,7 +11,7 @@ from koprogo_agent.domain.machine import INTERRUPTED, discards_data, reopened
 from koprogo_agent.domain.plan import Kind, Step
 from koprogo_agent.domain.states import Course, Outcome
 from koprogo_agent.errors import AgentError, Failure
-from koprogo_agent.ports import NO_CONNECTION, DatabaseAt
+from koprogo_agent.ports import BUSY, NO_CONNECTION, DatabaseAt
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.holding import let_through
 from koprogo_agent.update.journal import Journal
@@ -125,7 +125,7 @@ class Aftermath:
         """The release failed; or what is transient made it fail in production time and again."""
         if cause.blames_release:
             return True
-        if cause.code == NO_CONNECTION:
+        if cause.code in {NO_CONNECTION, BUSY}:
             return False
         if ran.outcome is not Outcome.ROLLED_BACK:
             return False

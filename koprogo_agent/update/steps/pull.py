@@ -17,6 +17,7 @@ from koprogo_agent.ports import LocalImage, PullProgress
 from koprogo_agent.update.job import Found, Job, model_of, staged_project
 from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.pins import write_pins
+from koprogo_agent.update.preconditions import check_server_image
 
 log = structlog.get_logger()
 
@@ -36,6 +37,7 @@ def do(job: Job) -> Facts:
     target = _pinned(job)
     path = write_pins(job, CANDIDATE, target)
     job.world.stack.render(staged_project(job, target, path))
+    check_server_image(job, target)
     return {"bytes": pulled, "target": asdict(target)}
 
 
