@@ -208,12 +208,13 @@ def against_a_drop(state: DatabaseState) -> NeedsOperator | None:
             + _drop_subscription(state, one),
         )
     for slot in state.slots:
-        return NeedsOperator(
-            f"{said}: a consumer reads from it by the replication slot {slot.name}",
-            code=OCCUPIED,
-            advice="stop the consumer; where none is meant to be there: "
-            + state.console.typed(_DROP_SLOT.format(slot.name), "postgres"),
-        )
+        if slot.active:
+            return NeedsOperator(
+                f"{said}: a consumer reads from it by the replication slot {slot.name}",
+                code=OCCUPIED,
+                advice="stop the consumer; where none is meant to be there: "
+                + state.console.typed(_DROP_SLOT.format(slot.name), "postgres"),
+            )
     return None
 
 
