@@ -69,6 +69,7 @@ def _note(world: World, journal: Journal, name: str, left: Leftover) -> None:
     if before is not None and replace(before, tried=left.tried) == left:
         return
     log.warning("scratch.occupied", database=name, why=left.failure.message)
+    journal.record("scratch.occupied", left.tried, database=name, why=left.failure.message)
     world.notifier.tell(
         "KoproGo: a copy of the database cannot be removed",
         f"{left.failure.message}\n{left.failure.advice}",

@@ -92,7 +92,7 @@ def doctor(site: Instance) -> str:
 def host_of(stack: Stack) -> str:
     """The address of the database's container."""
     found = docker_api.read(stack.docker_host, f"/containers/{stack.name}-postgres/json")
-    return next(one["IPAddress"] for one in found["NetworkSettings"]["Networks"].values())
+    return next(str(one["IPAddress"]) for one in found["NetworkSettings"]["Networks"].values())
 
 
 @contextmanager
@@ -113,8 +113,13 @@ def consumer(stack: Stack, slot: str) -> Iterator[None]:
 @contextmanager
 def session(stack: Stack) -> Iterator[psycopg.Connection]:
     """A session of somebody at a keyboard."""
-    words = {"user": DATABASE_USER, "password": stack.password, "dbname": DATABASE}
-    with psycopg.connect(host=host_of(stack), application_name="pgcli", **words) as one:
+    with psycopg.connect(
+        host=host_of(stack),
+        user=DATABASE_USER,
+        password=stack.password,
+        dbname=DATABASE,
+        application_name="pgcli",
+    ) as one:
         yield one
 
 
