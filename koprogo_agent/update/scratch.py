@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from koprogo_agent.domain.database import OCCUPIED
 from koprogo_agent.errors import Failure, NeedsOperator
 from koprogo_agent.ports import DatabaseAt
 from koprogo_agent.settings import Settings
@@ -38,10 +39,11 @@ class Leftover:
 
 
 def drop_scratch(world: World, settings: Settings, journal: Journal) -> None:
-    """Drops the databases that are noted as scratch; each fails alone.
+    """Drops the databases that are noted as scratch; one in which something lives is left.
 
     Raises:
         RetryLater: the database does not answer; what is left stays noted.
+        NeedsOperator: it fails in another way than that something lives in one.
     """
     at = DatabaseAt(settings.stack.project, settings.database.service)
     known, now = read_leftovers(journal), world.clock.now()
@@ -51,6 +53,8 @@ def drop_scratch(world: World, settings: Settings, journal: Journal) -> None:
         try:
             world.database.drop(at, name)
         except NeedsOperator as error:
+            if error.code != OCCUPIED:
+                raise
             _note(world, journal, name, Leftover(now, Failure.of(error)))
         else:
             journal.forget_scratch(name)
