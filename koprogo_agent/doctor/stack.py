@@ -9,6 +9,7 @@ from dotenv import dotenv_values
 
 from koprogo_agent.adapters.postgres.server import Server, find
 from koprogo_agent.doctor.finding import Finding, Patient, fault, good, warning
+from koprogo_agent.domain.database import DatabaseState, against_a_point, lost_by_a_way_back
 from koprogo_agent.domain.gate import Expectation
 from koprogo_agent.domain.host import objections
 from koprogo_agent.errors import NeedsOperator, RetryLater
@@ -16,6 +17,7 @@ from koprogo_agent.update.health import advice
 from koprogo_agent.update.job import project
 from koprogo_agent.update.looking import Look, outside, take
 from koprogo_agent.update.reading import JournalToRead
+from koprogo_agent.update.scratch import read_leftovers
 from koprogo_agent.update.status import read_status
 
 _MEGA = 1e6
@@ -23,7 +25,6 @@ _COPIES = (
     "SELECT datname, pg_database_size(oid) FROM pg_database"
     " WHERE datname ~ '^koprogo_agent_(point|aside)_' ORDER BY datname;"
 )
-_IS_SUPERUSER = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user;"
 
 
 def variables(patient: Patient) -> Iterator[Finding]:
@@ -105,14 +106,20 @@ def database(patient: Patient) -> Iterator[Finding]:
         return
     server = find(patient.host, patient.database)
     yield from _left_over(patient, server)
-    if server.ask(_IS_SUPERUSER) == ["t"]:
-        yield good("database", f"{server.app}, {size / _MEGA:.1f} MB, its user is a superuser")
-    else:
-        yield fault(
-            "database",
-            f"the user of {server.app} is no superuser: no rollback point can be made",
-            "POSTGRES_USER must be a superuser, as the official image makes it",
-        )
+    yield from _leftovers(patient)
+    state = patient.world.database.state(patient.database)
+    yield from obstacles(state)
+    if state.superuser:
+        yield good("database", f"{state.name}, {size / _MEGA:.1f} MB, its user is a superuser")
+
+
+def obstacles(state: DatabaseState) -> Iterator[Finding]:
+    """What keeps updates from being made, and what would be lost if one went back."""
+    for error in against_a_point(state):
+        found = warning if isinstance(error, RetryLater) else fault
+        yield found("database", error.message, error.advice)
+    for lost, mend in lost_by_a_way_back(state):
+        yield warning("database", lost, mend)
 
 
 def _left_over(patient: Patient, server: Server) -> Iterator[Finding]:
@@ -128,6 +135,17 @@ def _left_over(patient: Patient, server: Server) -> Iterator[Finding]:
                 f" -p {patient.database.project} exec {patient.database.service}"
                 f" dropdb -U {server.access['PGUSER']} {name}",
             )
+
+
+def _leftovers(patient: Patient) -> Iterator[Finding]:
+    """Copies of the database that an update left behind and that cannot be dropped."""
+    try:
+        with closing(JournalToRead(patient.journal)) as journal:
+            found = read_leftovers(journal)
+    except NeedsOperator:
+        return  # there is none, or it cannot be read, of which another check tells
+    for one in found.values():
+        yield warning("database", one.failure.message, one.failure.advice)
 
 
 def _noted(patient: Patient) -> list[str]:

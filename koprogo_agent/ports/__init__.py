@@ -9,6 +9,7 @@ as their names say. No method leaves a half-made result that a second call would
 from __future__ import annotations
 
 from koprogo_agent.ports.database import (
+    BUSY,
     NO_CONNECTION,
     Database,
     DatabaseAt,
@@ -25,6 +26,7 @@ from koprogo_agent.ports.trust import Anchor, Listing, Signatures, Source
 from koprogo_agent.ports.versions import ImageContents, Versions
 
 __all__ = [
+    "BUSY",
     "NO_CONNECTION",
     "Anchor",
     "Clock",

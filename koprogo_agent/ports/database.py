@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from koprogo_agent.domain.database import DatabaseState, ServerImage
+
 
 @dataclass(frozen=True)
 class DatabaseAt:
@@ -33,6 +35,10 @@ class Dump:
 
 NO_CONNECTION = "database.connections"
 """Code of the fault that all connections are taken, and none came free within a few seconds."""
+
+
+BUSY = "database.busy"
+"""Code of the fault that others stay in a database that must be left alone for a moment."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,20 @@ class Database(Protocol):
 
         Raises:
             RetryLater: the database's container does not run.
+        """
+
+    def state(self, at: DatabaseAt) -> DatabaseState:
+        """What may keep the application's database from being copied or exchanged.
+
+        Raises:
+            RetryLater: the database does not answer.
+        """
+
+    def server_in(self, reference: str) -> ServerImage | None:
+        """Which PostgreSQL a local image holds; None where that cannot be told.
+
+        Raises:
+            RetryLater: the engine does not answer.
         """
 
     def dump(self, at: DatabaseAt, target: Path, progress: Callable[[int], None]) -> Dump:
@@ -151,7 +171,11 @@ class Database(Protocol):
         """
 
     def drop(self, at: DatabaseAt, name: str) -> None:
-        """Drops a database other than the application's; absent already is success."""
+        """Drops a database other than the application's; absent already is success.
+
+        Raises:
+            NeedsOperator: something lives in it (code `database.occupied`), of which it tells.
+        """
 
     def write_mark(self, at: DatabaseAt) -> str:
         """A mark for `wrote_since`; sessions may be open."""

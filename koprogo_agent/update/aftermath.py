@@ -12,7 +12,7 @@ from koprogo_agent.domain.machine import INTERRUPTED, discards_data, reopened
 from koprogo_agent.domain.plan import Kind, Step
 from koprogo_agent.domain.states import Course, Outcome
 from koprogo_agent.errors import AgentError, Failure
-from koprogo_agent.ports import NO_CONNECTION, DatabaseAt
+from koprogo_agent.ports import BUSY, NO_CONNECTION, DatabaseAt
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.holding import let_through
 from koprogo_agent.update.journal import Journal
@@ -30,7 +30,7 @@ _LONGEST_WAIT = timedelta(hours=1)
 _LONGEST_ASKED = timedelta(days=1)
 """A registry that wants us to come back in ten years is not taken at its word."""
 _MOST_TRANSIENT_ROLLBACKS = 2
-_NEVER_THE_RELEASE = OPERATORS | {NO_CONNECTION} | (MACHINE_FAULTS - MAY_BE_ITS_OWN)
+_NEVER_THE_RELEASE = OPERATORS | {NO_CONNECTION, BUSY} | (MACHINE_FAULTS - MAY_BE_ITS_OWN)
 """Codes of faults that pass by themselves, and that no release can cause."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,9 +100,11 @@ class Engine:
         try:
             ran = self._tick()
         except Exception as error:
-            if isinstance(error, RetryLater) and self.journal.live() is None:
+            # Whether the source answers makes no difference to users, nor to their data.
+            if isinstance(error, AgentError) and self.journal.live() is None:
                 with suppress(AgentError):
-                    self._heal()  # whether the source answers makes no difference to users
+                    self._heal()
+                self.backups.daily()
             self.health.examine()
             raise
         self.health.examine()
@@ -117,12 +119,16 @@ class Engine:
             return ran
         if candidate is not None:
             return self.install(candidate)
-        if ran is None or not ran.watches:  # what is watched may still have to go back
-            ran = self._heal() or ran
-            if self.standing.held is None:
-                drop_scratch(self.world, self.settings, self.journal)
-        self.backups.daily()
+        with ExitStack() as duties:  # each is done, whatever becomes of those before it
+            duties.callback(self.backups.daily)
+            if ran is None or not ran.watches:  # what is watched may still have to go back
+                duties.callback(self._drop_scratch)
+                ran = self._heal() or ran
         return ran
+
+    def _drop_scratch(self) -> None:
+        if self.standing.held is None and self.journal.live() is None:
+            drop_scratch(self.world, self.settings, self.journal)
 
     def finish(self) -> Ran | None:
         """Goes on with an operation that was cut off, if there is one."""

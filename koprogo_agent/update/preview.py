@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from koprogo_agent.domain.database import against_a_point, lost_by_a_way_back
 from koprogo_agent.domain.hold import Hold, Way
 from koprogo_agent.domain.overlay import repository
 from koprogo_agent.domain.plan import Plan, Step
@@ -74,8 +75,9 @@ def preview(engine: Engine, tag: str | None) -> Preview | None:
     expected = forecast(order.plan, hold, past, _database(engine), settled)
     images = release.manifest.images.values() if release.manifest else ()
     absent = [one.reference for one in images if engine.world.images.find(one.reference) is None]
-    limit, notes = engine.settings.hold.limit, tuple(_notes(engine, hold, tried is None))
-    return Preview(release, order.plan, hold, expected, limit, tuple(absent), notes)
+    limit, notes = engine.settings.hold.limit, list(_notes(engine, hold, tried is None))
+    notes += _of_the_database(engine, order.plan)
+    return Preview(release, order.plan, hold, expected, limit, tuple(absent), tuple(notes))
 
 
 def _tried(past: Iterable[PastOperation]) -> Iterator[Facts]:
@@ -113,6 +115,21 @@ def _database(engine: Engine) -> int | None:
         return engine.world.database.size(DatabaseAt(stack.project, database.service))
     except RetryLater:
         return None  # it does not run; the update would find out
+
+
+def _of_the_database(engine: Engine, plan: Plan) -> Iterator[str]:
+    """What would keep the update from being made, and what would be lost if it went back."""
+    stack, database = engine.settings.stack, engine.settings.database
+    if Step.POINT not in plan.steps:
+        return
+    try:
+        state = engine.world.database.state(DatabaseAt(stack.project, database.service))
+    except RetryLater:
+        return
+    for error in against_a_point(state):
+        yield f"the update would not begin: {error.message}; {error.advice}"
+    for lost, advice in lost_by_a_way_back(state):
+        yield f"{lost}; {advice}"
 
 
 def _notes(engine: Engine, hold: Hold, untried: bool) -> Iterator[str]:  # noqa: FBT001 - a fact

@@ -10,6 +10,7 @@ from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.errors import NeedsOperator, Refused
 from koprogo_agent.update.engine import Engine
 from koprogo_agent.update.planning import order_restore, order_rollback
+from koprogo_agent.update.preconditions import check_exchange
 from koprogo_agent.update.runner import Order, Ran
 from koprogo_agent.update.standing import Held, HeldBy
 
@@ -84,12 +85,17 @@ class Requests:
         return self._seen_through(self.engine.carry_out(self.rollback_order()))
 
     def restore(self, name: str) -> Ran:
-        """Puts a backup back, with the release that it belongs to."""
+        """Puts a backup back, with the release that it belongs to.
+
+        Raises:
+            NeedsOperator: the database cannot be put aside for it; nothing was stopped.
+        """
         finished = self.engine.finish()
         if finished is not None and _stands_in_the_way(finished):
             return finished
         dump = self.engine.backups.find(name)
         target = self.engine.backups.release_of(dump)
+        check_exchange(self.engine.world, self.engine.settings)
         order = order_restore(dump.path, self.engine.journal.installed, target)
         return self._seen_through(self.engine.carry_out(order))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from koprogo_agent.domain.database import Subscription
 from koprogo_agent.domain.overlay import override
 from koprogo_agent.domain.tags import TagRef
 from koprogo_agent.ports import DatabaseAt, HttpProbe, Project
@@ -17,9 +18,16 @@ from tests.lab.keys import Signer
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind
 from tests.lab.rooms import crash_room, end_room, leave_room_unfinished, memory_limit
-from tests.lab.stack import ONE_SHOT
+from tests.lab.stack import DATABASE, ONE_SHOT
 from tests.simulation.instance import Instance
 from tests.simulation.people import PROJECT, PUBLIC
+from tests.simulation.postgres import APPLICATION, COLLATION
+
+_SUBSCRIBE = (
+    "CREATE SUBSCRIPTION theirs CONNECTION 'host=127.0.0.1 dbname=x' PUBLICATION p"
+    " WITH (connect = false, slot_name = NONE)"
+)
+_COLLATION = "UPDATE pg_database SET datcollversion = {} WHERE datname = 'koprogo_db'"
 
 
 @dataclass(frozen=True)
@@ -41,9 +49,15 @@ class Ground:
             one.
         strangers: the containers, ports and pauses of other people on this machine.
         memory_limit: what the container of a service may take, in MB.
+        subscribe: makes a subscription, which is not enabled, in a database.
+        unsubscribe: removes it.
+        age_collation: notes that the application's database was made with another version of its
+            collation.
+        refresh_collation: notes the version that the server has.
         ingress: the service through which users come in.
         one_shot: the service that ends.
         image_tag: the tag of the images of v1.0.0.
+        application: the name of the application's database.
     """
 
     engine: Engine
@@ -59,9 +73,14 @@ class Ground:
     leave_room_unfinished: Callable[[str], None]
     memory_limit: Callable[[str], int]
     strangers: Strangers
+    subscribe: Callable[[str], None]
+    unsubscribe: Callable[[str], None]
+    age_collation: Callable[[], None]
+    refresh_collation: Callable[[], None]
     ingress: str = "ingress"
     one_shot: str = "bootstrap"
     image_tag: str = ":1.0.0"
+    application: str = APPLICATION
 
     @property
     def at(self) -> DatabaseAt:
@@ -121,6 +140,12 @@ def simulated(folder: Path) -> Ground:
         assert box is not None
         return box.memory
 
+    def subscriptions(database: str) -> list[Subscription]:
+        return scene.machine.servers[PROJECT].databases[database].subscriptions
+
+    def collated(version: str) -> None:
+        instance.data.collation = version
+
     def rows() -> int:
         return instance.data.rows.count("of the suite")
 
@@ -138,6 +163,10 @@ def simulated(folder: Path) -> Ground:
         leave_room_unfinished=leave_room_unfinished,
         memory_limit=limit_of,
         strangers=SimStrangers(scene.machine),
+        subscribe=lambda name: subscriptions(name).append(Subscription("theirs", enabled=False)),
+        unsubscribe=lambda name: subscriptions(name).clear(),
+        age_collation=lambda: collated("2.31"),
+        refresh_collation=lambda: collated(COLLATION),
     )
 
 
@@ -151,6 +180,9 @@ def on_the_lab(lab: Lab, engine: Engine) -> Ground:
 
     def write() -> None:
         lab.stack.psql(insert)
+
+    def said(sql: str, database: str = DATABASE) -> None:
+        lab.stack.psql(sql, database)
 
     def corrupt(path: Path) -> None:
         path.write_bytes(b"noise")
@@ -174,7 +206,12 @@ def on_the_lab(lab: Lab, engine: Engine) -> Ground:
         leave_room_unfinished=partial(leave_room_unfinished, lab),
         memory_limit=partial(memory_limit, lab),
         strangers=LabStrangers(lab),
+        subscribe=lambda name: said(_SUBSCRIBE, name),
+        unsubscribe=lambda name: said("DROP SUBSCRIPTION theirs", name),
+        age_collation=lambda: said(_COLLATION.format("'2.31'")),
+        refresh_collation=lambda: said(_COLLATION.format("NULL")),
         ingress=lab.stack.ingress.service,
         one_shot=ONE_SHOT,
         image_tag=":1.0.0",
+        application=DATABASE,
     )

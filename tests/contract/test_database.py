@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from koprogo_agent.domain.database import OCCUPIED, against_a_point
 from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
 from koprogo_agent.ports import Database, Dump
 from tests.contract.ground import Ground
@@ -118,6 +119,57 @@ def test_drop(ground: Ground, database: Database) -> None:
     for _ in range(2):
         database.drop(ground.at, POINT)
         assert not database.has_database(ground.at, POINT)
+
+
+def test_a_subscription_keeps_what_it_lives_in(ground: Ground, database: Database) -> None:
+    """It stays with the data that is put aside, which then cannot be dropped; a copy has none."""
+    ground.subscribe(ground.application)
+    (found,) = database.state(ground.at).subscriptions
+    assert (found.name, found.enabled) == ("theirs", False)
+    database.make_point(ground.at, POINT)
+    database.swap_back(ground.at, POINT, ASIDE)
+    try:
+        assert database.state(ground.at).subscriptions == ()
+        with pytest.raises(NeedsOperator, match="the subscription theirs lives in it") as raised:
+            database.drop(ground.at, ASIDE)
+        assert raised.value.code == OCCUPIED
+        assert database.has_database(ground.at, ASIDE)
+    finally:
+        ground.unsubscribe(ASIDE)
+    database.drop(ground.at, ASIDE)
+    assert not database.has_database(ground.at, ASIDE)
+
+
+def test_a_collation_of_another_version(ground: Ground, database: Database) -> None:
+    """It is told beforehand, and no copy is made; putting a backup in its place goes well."""
+    assert list(against_a_point(database.state(ground.at))) == []
+    ground.age_collation()
+    try:
+        (objection,) = against_a_point(database.state(ground.at))
+        assert objection.code == "database.collation"
+        with pytest.raises(NeedsOperator):
+            database.make_point(ground.at, POINT)
+        assert not database.has_database(ground.at, POINT)
+        before = ground.rows()
+        database.replace(ground.at, dump(ground, "manual-six").path, POINT, unseen)
+        assert ground.rows() == before
+        assert list(against_a_point(database.state(ground.at))) == []
+        database.swap_back(ground.at, POINT, ASIDE)
+    finally:
+        ground.refresh_collation()
+
+
+def test_the_server_in_an_image(ground: Ground, database: Database) -> None:
+    """Which PostgreSQL it is, and what it can install: all that the running one has."""
+    installed = ground.engine.journal.installed
+    assert installed is not None
+    state = database.state(ground.at)
+    image = database.server_in(installed.pins["postgres"].reference)
+    assert image is not None
+    assert image.major == state.major
+    assert image.extensions is not None
+    assert image.extensions.issuperset(state.extensions)
+    assert database.server_in(installed.pins["frontend"].reference) is None
 
 
 def test_write_mark(ground: Ground, database: Database) -> None:

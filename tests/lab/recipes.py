@@ -24,6 +24,7 @@ class Kind(StrEnum):
     MIGRATION_HANGING = "migration hanging"
     DYING = "healthy for half a minute, then dead"
     IMAGE_MISSING = "image named but not there"
+    OTHER_DATABASE = "brings another major version of PostgreSQL"
     NEEDS_VARIABLE = "needs a variable that the env file lacks"
     INVALID_COMPOSE = "compose file invalid"
     LEGACY = "signed, without a manifest"
@@ -40,6 +41,8 @@ class MigrationStyle(StrEnum):
 
 
 NEW_VARIABLE = "MAIL_FROM"
+OTHER_DATABASE = "16"
+"""Tag of an image of PostgreSQL that cannot serve the data."""
 ADD_COLUMN = "ALTER TABLE rows ADD COLUMN note_{n} TEXT NOT NULL DEFAULT '';"
 # Without the rows' column the old backend cannot write: only going back as a pair helps.
 RENAME_COLUMN = "ALTER TABLE rows RENAME COLUMN body TO content_{n};"
@@ -54,7 +57,8 @@ class Recipe:
     """How a kind is made.
 
     `sql` are the migrations that it adds, `{n}` standing for their version; `behaviour` goes into
-    the backend's image; later releases build on a `sound` one.
+    the backend's image; `database` is the tag of the database's image, where it is another; later
+    releases build on a `sound` one.
     """
 
     sql: tuple[str, ...] = ()
@@ -67,6 +71,7 @@ class Recipe:
     new_ingress: bool = False
     new_variable: str = ""
     invalid_compose: bool = False
+    database: str = ""
 
 
 RECIPES: Mapping[Kind, Recipe] = {
@@ -88,6 +93,7 @@ RECIPES: Mapping[Kind, Recipe] = {
     Kind.MIGRATION_HANGING: Recipe(sql=(SLEEP.format(seconds=86_400),)),
     Kind.DYING: Recipe(behaviour={"die_after_seconds": 30}),
     Kind.IMAGE_MISSING: Recipe(images_pushed=False, sound=True),
+    Kind.OTHER_DATABASE: Recipe(database=OTHER_DATABASE),
     Kind.NEEDS_VARIABLE: Recipe(
         new_variable=NEW_VARIABLE, behaviour={"needs_variable": NEW_VARIABLE}
     ),

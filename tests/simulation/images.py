@@ -33,6 +33,8 @@ class Program:
         migration: what its newest migration does: runs, fails, hangs, or the name of a setting of
             the database with which it fails.
         dies_after: seconds after which it exits, once ready; 0 never.
+        major: of PostgreSQL.
+        extensions: that a PostgreSQL can install.
     """
 
     kind: str
@@ -45,6 +47,8 @@ class Program:
     exits: str = ""
     migration: str = "runs"
     dies_after: float = 0.0
+    major: int = 15
+    extensions: tuple[str, ...] = ("plpgsql",)
 
     @cached_property
     def image_id(self) -> str:

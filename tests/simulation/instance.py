@@ -99,7 +99,7 @@ class Scene:
         self.images = SimImages(self.registry, Path("/var/lib/docker"), self.machine)
         self.stack = SimStack(self.machine, self.images, self.disk)
         self.rooms = SimRooms(self.machine, self.images)
-        self.database = SimDatabase(self.machine, self.disk)
+        self.database = SimDatabase(self.machine, self.disk, self.images)
         self.users = Users(self.machine)
         self.prober = SimProber(self.machine)
         self.publisher = Publisher(self.origin, self.registry)

@@ -318,8 +318,11 @@ class Machine:
     def _started(self, box: Box) -> None:
         match box.program.kind:
             case "postgres":
-                self.servers.setdefault(box.project, Server())
-                self._serve(box)
+                server = self.servers.setdefault(box.project, Server(major=box.program.major))
+                if server.major == box.program.major:
+                    self._serve(box)
+                else:
+                    self.exit(box, 1, "database files are incompatible with server")
             case "shot" if reason := no_storage(self, box):
                 self.exit(box, 1, reason)
             case "shot":

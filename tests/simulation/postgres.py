@@ -9,15 +9,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from koprogo_agent.domain.database import (
+    Console,
+    DatabaseState,
+    OpenTransaction,
+    Prepared,
+    ServerImage,
+    Slot,
+    Subscription,
+    against_a_drop,
+)
 from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater, StepFailed
-from koprogo_agent.ports import NO_CONNECTION, DatabaseAt, Dump, Session
-from tests.simulation.images import Program
+from koprogo_agent.ports import BUSY, NO_CONNECTION, DatabaseAt, Dump, Session
+from tests.simulation.images import Program, SimImages
 
 if TYPE_CHECKING:
     from tests.simulation.disk import Disk
     from tests.simulation.machine import Machine
 
 APPLICATION = "koprogo"
+COLLATION = "2.36"
+MAJOR = 15
 _ROW_BYTES = 100
 _SCRATCH = "-rehearsal"
 
@@ -31,12 +43,25 @@ class Data:
         applied: versions of the migrations that it holds.
         writes: PostgreSQL's own count.
         settings: what `ALTER DATABASE … SET` holds; a dump does not.
+        prepared: names of prepared transactions; no copy has them.
+        slots: logical replication slots; no copy has them.
+        subscriptions: those that live in it; no copy has them.
+        collation: version of the collation with which it was made; a copy takes the server's.
     """
 
     rows: list[str] = field(default_factory=list)
     applied: list[int] = field(default_factory=list)
     writes: int = 0
     settings: dict[str, str] = field(default_factory=dict)
+    prepared: list[str] = field(default_factory=list)
+    slots: list[Slot] = field(default_factory=list)
+    subscriptions: list[Subscription] = field(default_factory=list)
+    collation: str = COLLATION
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it can be renamed: nothing holds it that cannot be ended."""
+        return not self.prepared and not any(one.active for one in self.slots)
 
     def copy(self) -> Data:
         """A template copy; its counter starts anew."""
@@ -83,11 +108,19 @@ class Data:
 
 @dataclass
 class Server:
-    """A PostgreSQL server: its databases and tablespaces, and how much it has worked."""
+    """A PostgreSQL server: its databases and tablespaces, and how much it has worked.
+
+    Attributes:
+        wal: how much it has written to its log.
+        major: the version of PostgreSQL that made its data: no other one starts on it.
+        extensions: what is installed in the application's database.
+    """
 
     databases: dict[str, Data] = field(default_factory=lambda: {APPLICATION: Data()})
     tablespaces: tuple[str, ...] = ()
     wal: int = 0
+    major: int = MAJOR
+    extensions: tuple[str, ...] = ("plpgsql",)
 
     @property
     def live(self) -> Data:
@@ -107,11 +140,14 @@ class SimDatabase:
         swap_failure: raised by `swap_back`, while set.
         free: how many connections are free.
         held: the sessions of others, while they hold all connections.
+        transactions: open transactions of others in the application's database.
     """
 
-    def __init__(self, machine: Machine, disk: Disk) -> None:
+    def __init__(self, machine: Machine, disk: Disk, images: SimImages) -> None:
         self._machine = machine
         self._disk = disk
+        self._images = images
+        self.transactions: tuple[OpenTransaction, ...] = ()
         self.broken_rules: list[str] = []
         self.swap_failure: AgentError | None = None
         self.free = 10
@@ -131,6 +167,17 @@ class SimDatabase:
         if self._machine.server(at.project) is None:
             raise RetryLater(f"{at.service} does not run", code="database.down")
         return self.held
+
+    def state(self, at: DatabaseAt) -> DatabaseState:
+        """What may keep the application's database from being copied."""
+        return self._state(at, APPLICATION)
+
+    def server_in(self, reference: str) -> ServerImage | None:
+        """Which PostgreSQL an image holds."""
+        program = self._images.program(reference)
+        if program is None or program.kind != "postgres":
+            return None
+        return ServerImage(program.major, frozenset(program.extensions))
 
     def dump(self, at: DatabaseAt, target: Path, progress: Callable[[int], None]) -> Dump:
         """A snapshot in a file."""
@@ -167,6 +214,7 @@ class SimDatabase:
         self._need_no_writer(at, "replace")
         if aside in server.databases:
             return
+        self._need_free(at)
         restored = self._read(dump, progress)
         restored.settings = dict(server.live.settings)
         self._machine.middle("replace")
@@ -177,6 +225,9 @@ class SimDatabase:
         """A copy."""
         server = self._server(at)
         self._need_no_writer(at, "make_point")
+        if server.live.collation != COLLATION:
+            raise NeedsOperator("the collation has another version", code="database.failed")
+        self._need_free(at)
         server.databases.pop(name, None)
         self._machine.middle("make_point")
         server.databases[name] = server.live.copy()
@@ -197,13 +248,19 @@ class SimDatabase:
             raise NeedsOperator(f"there is no database {point}", code="database.no_point")
         if aside in databases:
             raise NeedsOperator(f"there is a database {aside} already", code="database.aside")
+        self._need_free(at)
         databases[aside] = databases.pop(APPLICATION)
         databases[APPLICATION] = databases.pop(point)
 
     def drop(self, at: DatabaseAt, name: str) -> None:
         """Gone."""
         assert name != APPLICATION
-        self._server(at).databases.pop(name, None)
+        databases = self._server(at).databases
+        if name in databases:
+            objection = against_a_drop(self._state(at, name))
+            if objection is not None:
+                raise objection
+            del databases[name]
 
     def write_mark(self, at: DatabaseAt) -> str:
         """The counter."""
@@ -224,6 +281,26 @@ class SimDatabase:
         if self.held and not at.project.endswith(_SCRATCH):
             raise RetryLater("all connections are taken", code=NO_CONNECTION)
         return server
+
+    def _state(self, at: DatabaseAt, name: str) -> DatabaseState:
+        server = self._server(at)
+        data = server.databases[name]
+        return DatabaseState(
+            name=name,
+            console=Console(at.project, at.service, "koprogo"),
+            major=server.major,
+            collation_recorded=data.collation,
+            collation_now=COLLATION,
+            prepared=tuple(Prepared(one, "koprogo") for one in data.prepared),
+            slots=tuple(data.slots),
+            subscriptions=tuple(data.subscriptions),
+            transactions=self.transactions,
+            extensions=server.extensions,
+        )
+
+    def _need_free(self, at: DatabaseAt) -> None:
+        if not self._server(at).live.is_free:
+            raise RetryLater("sessions that cannot be ended are in it", code=BUSY)
 
     def _read(self, dump: Path, progress: Callable[[int], None]) -> Data:
         try:

@@ -29,7 +29,17 @@ DOMAIN_IMPORTS = frozenset(
         *("__future__", "abc", "base64", "binascii", "collections", "contextlib", "copy"),
         *("dataclasses", "datetime", "enum", "functools", "hashlib", "hmac", "itertools"),
         *("json", "koprogo_agent.domain", "koprogo_agent.errors", "math", "operator"),
-        *("pathlib", "re", "semver", "string", "struct", "types", "typing", "typing_extensions"),
+        *(
+            "pathlib",
+            "re",
+            "semver",
+            "shlex",
+            "string",
+            "struct",
+            "types",
+            "typing",
+            "typing_extensions",
+        ),
     }
 )
 # pathlib and datetime are there for their values; these are the parts of them that are not.

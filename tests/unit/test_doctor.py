@@ -18,6 +18,13 @@ from koprogo_agent.adapters.anchor import TrustDirectory
 from koprogo_agent.doctor import agent, machine, source, stack
 from koprogo_agent.doctor.examination import examine, is_well
 from koprogo_agent.doctor.finding import Check, Finding, Level, Patient
+from koprogo_agent.domain.database import (
+    Console,
+    DatabaseState,
+    OpenTransaction,
+    Prepared,
+    Slot,
+)
 from koprogo_agent.errors import RetryLater
 from koprogo_agent.settings.sections import Notify, Source
 from koprogo_agent.update.standing import Held, HeldBy
@@ -254,3 +261,25 @@ def test_the_condition_of_the_stack(patient: Patient, instance: Instance) -> Non
     blind = replace(patient, settings=patient.settings.model_copy(update={"probe": ()}))
     told = [one.found for one in stack.condition(blind)]
     assert told[1] == "the ingress is never asked: no probe has a url"
+
+
+def test_what_postgresql_would_refuse() -> None:
+    """What an update would wait for is a warning, what a person must mend a fault."""
+    state = DatabaseState(
+        name="koprogo_db",
+        console=Console("koprogo", "postgres", "koprogo"),
+        major=15,
+        prepared=(Prepared("x", "bank"),),
+        slots=(Slot("reports", active=False),),
+        transactions=(OpenTransaction(7, "ann from 10.0.0.9", 2000.0),),
+    )
+    prepared, open_, slot = stack.obstacles(state)
+    assert (prepared.level, open_.level, slot.level) == (
+        Level.FAULT,
+        Level.WARNING,
+        Level.WARNING,
+    )
+    assert "bank has prepared the transaction" in prepared.found
+    assert "ROLLBACK PREPARED 'x'" in prepared.advice
+    assert "pg_terminate_backend(7)" in open_.advice
+    assert "pg_drop_replication_slot('reports')" in slot.advice

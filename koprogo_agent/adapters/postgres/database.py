@@ -16,12 +16,21 @@ from koprogo_agent.adapters.postgres import cluster, writes
 from koprogo_agent.adapters.postgres import statements as sql
 from koprogo_agent.adapters.postgres.channel import Ended
 from koprogo_agent.adapters.postgres.dumps import DumpReader, DumpWriter, corrupt
+from koprogo_agent.adapters.postgres.image import server_in
+from koprogo_agent.adapters.postgres.obstacles import state_of
 from koprogo_agent.adapters.postgres.server import Occupied, Server, disk_full, find
 from koprogo_agent.adapters.postgres.sessions import is_full
 from koprogo_agent.adapters.postgres.writes import Mark
 from koprogo_agent.backup_record import read_record
+from koprogo_agent.domain.database import (
+    OCCUPIED,
+    DatabaseState,
+    ServerImage,
+    against_a_drop,
+    against_an_exchange,
+)
 from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater
-from koprogo_agent.ports import DatabaseAt, Dump, Session
+from koprogo_agent.ports import BUSY, DatabaseAt, Dump, Session, held_in_words
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,53}")
 _PARTIAL = "_partial"
@@ -62,6 +71,22 @@ class ContainerPostgres:
     def sessions(self, at: DatabaseAt) -> tuple[Session, ...]:
         """Who is connected, by the processes of the server."""
         return self._server(at).sessions()
+
+    def state(self, at: DatabaseAt) -> DatabaseState:
+        """What may keep the application's database from being copied or exchanged."""
+        server = self._server(at)
+        found = state_of(server, at, server.app)
+        if found is None:
+            raise NeedsOperator(
+                f"the server has no database {server.app}",
+                code="database.missing",
+                advice="POSTGRES_DB must name the application's database",
+            )
+        return found
+
+    def server_in(self, reference: str) -> ServerImage | None:
+        """Which PostgreSQL a local image holds; None where that cannot be told."""
+        return server_in(self._host, reference)
 
     def dump(self, at: DatabaseAt, target: Path, progress: Callable[[int], None]) -> Dump:
         """Writes an online `pg_dump`; the record beside it holds its hash and the roles' names.
@@ -149,7 +174,7 @@ class ContainerPostgres:
         # A restored database has no statistics: every query would be planned blindly.
         server.work("ANALYZE;", _LONG, side)
         server.work(sql.copy_properties(server.app, side), self._stall)
-        _undisturbed(server, sql.exchange(server.app, aside, side), self._stall)
+        _undisturbed(server, at, sql.exchange(server.app, aside, side), self._stall)
 
     def make_point(self, at: DatabaseAt, name: str) -> None:
         """Copies the application's database to `name`; connections to it are ended first.
@@ -161,9 +186,8 @@ class ContainerPostgres:
         """
         server = self._server(at)
         partial = _partial(name)
-        _undisturbed(
-            server, sql.clear_the_way(name, partial) + sql.copy(server.app, partial), _LONG
-        )
+        making = sql.clear_the_way(name, partial) + sql.copy(server.app, partial)
+        _undisturbed(server, at, making, _LONG)
         # Not in the same script: a psql that outlives a killed agent must not finish the point.
         finish = sql.copy_properties(server.app, partial) + sql.rename(partial, name)
         server.work(finish, self._stall)
@@ -188,7 +212,7 @@ class ContainerPostgres:
         server.end_stragglers()
         present = server.ask(sql.exists([_checked(point), _checked(aside)]))
         if point in present:
-            _undisturbed(server, sql.exchange(server.app, aside, point), self._stall)
+            _undisturbed(server, at, sql.exchange(server.app, aside, point), self._stall)
         elif aside not in present:
             raise NeedsOperator(
                 f"cannot go back: there is no database {point}",
@@ -200,13 +224,18 @@ class ContainerPostgres:
         """Drops a database other than the application's, and what was half-made for it.
 
         Raises:
-            NeedsOperator: it is the application's, or PostgreSQL's own (`database.protected`).
+            NeedsOperator: it is the application's, or PostgreSQL's own (`database.protected`);
+                something lives in it (`database.occupied`).
         """
         server = self._server(at)
         if name == server.app or name in _SYSTEM:
             raise NeedsOperator(f"the agent never drops {name}", code="database.protected")
-        both = sql.drop(_checked(name)) + sql.drop(_partial(name))
-        server.work(sql.end_stragglers() + both, self._stall)
+        server.work(sql.end_stragglers(), self._stall)
+        for one in (_checked(name), _partial(name)):
+            try:
+                server.work(sql.drop(one), self._stall)
+            except Occupied as error:
+                raise _occupied(server, at, one, str(error)) from error
 
     def write_mark(self, at: DatabaseAt) -> str:
         """A mark for `wrote_since`; sessions may be open."""
@@ -244,7 +273,7 @@ def _restore(server: Server, dump: Path, database: str, progress: Callable[[int]
         raise _failed(server, ended) or corrupt(dump, ended.complaints[-400:])
 
 
-def _undisturbed(server: Server, statements: str, patience: float) -> None:
+def _undisturbed(server: Server, at: DatabaseAt, statements: str, patience: float) -> None:
     """Runs statements that begin by ending sessions, again when one sneaks in."""
     for _ in range(_TRIES):
         try:
@@ -252,10 +281,30 @@ def _undisturbed(server: Server, statements: str, patience: float) -> None:
         except Occupied:
             continue
         return
-    raise RetryLater(
-        f"clients reconnect to the database {server.app} faster than their sessions can be ended",
-        code="database.busy",
+    raise _busy(server, at)
+
+
+def _busy(server: Server, at: DatabaseAt) -> RetryLater:
+    """What does not leave the application's database alone, by its name where that is known."""
+    state = state_of(server, at, server.app)
+    for reason in against_an_exchange(state) if state else ():
+        return RetryLater(reason.message, code=BUSY, advice=reason.advice)
+    there = [one for one in server.sessions() if one.database == server.app]
+    return RetryLater(
+        f"clients reconnect to the database {server.app} faster than their sessions can be ended:"
+        f" {held_in_words(there)}",
+        code=BUSY,
         advice="stop what else uses the database: an administration tool, a cron job",
+    )
+
+
+def _occupied(server: Server, at: DatabaseAt, name: str, words: str) -> NeedsOperator:
+    state = state_of(server, at, name)
+    known = against_a_drop(state) if state else None
+    return known or NeedsOperator(
+        f"cannot drop {name}, which an update left behind: {words}",
+        code=OCCUPIED,
+        advice="stop what uses it: an administration tool, a cron job",
     )
 
 

@@ -176,8 +176,12 @@ def exchange(app: str, aside: str, instead: str) -> str:
 
 
 def drop(name: str) -> str:
-    """Drops a database if it exists, whoever is in it."""
-    return f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE);"
+    """Drops a database if it exists, whoever is in it, and even if it was made a template."""
+    return rf"""
+        SELECT format('ALTER DATABASE %I IS_TEMPLATE false', datname)
+        FROM pg_database WHERE datname = {literal(name)} AND datistemplate \gexec
+        DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE);
+    """
 
 
 def progress_mark() -> str:

@@ -1,4 +1,4 @@
-"""Budget: disk for images, rollback point, backup and rehearsal, computed before any of it."""
+"""Budget: disk for all that is written, and a database that can be copied, asked before it is."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from koprogo_agent.domain.states import Truth
 from koprogo_agent.errors import NeedsOperator
 from koprogo_agent.update.job import Found, Job
 from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.preconditions import check_point
 
 _MARGIN = 256 * 1024**2
 _UNKNOWN_IMAGE = 512 * 1024**2
@@ -17,10 +18,11 @@ _SCRATCH_SERVER = 128 * 1024**2
 
 
 def do(job: Job) -> Facts:
-    """Compares what the plan will write with what is free.
+    """Compares what the plan will write with what is free, and has the database speak up.
 
     A rehearsal for which there is no room is left out and said so; the rest is not optional.
     """
+    check_point(job)
     steps = job.operation.state.plan.steps
     database = job.world.database.size(job.database) if Step.BACKUP in steps else 0
     engine = job.world.images.root()

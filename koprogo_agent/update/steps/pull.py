@@ -18,6 +18,7 @@ from koprogo_agent.update.asked import operators_own, with_added
 from koprogo_agent.update.job import Found, Job, as_asked_for, model_of, staged_project
 from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.pins import write_pins
+from koprogo_agent.update.preconditions import check_server_image
 
 log = structlog.get_logger()
 
@@ -39,6 +40,7 @@ def do(job: Job) -> Facts:
     target = _pinned(job, target)
     path = write_pins(job, CANDIDATE, target)
     job.world.stack.render(staged_project(job, target, path))
+    check_server_image(job, target)
     return {"bytes": pulled, "target": asdict(target)}
 
 
