@@ -105,7 +105,9 @@ def expected_of(
     """
     rested = {name for name, one in before.items() if not one.running or one.may_end}
     one_shots = {one.service for one in containers if one.may_end}
-    return Expectation(frozenset(set(deployed) - (rested - set(needed)) - one_shots))
+    running = frozenset(set(deployed) - (rested - set(needed)) - one_shots)
+    counts = {name: one.count for name, one in before.items() if one.count != 1}
+    return Expectation(running, replicas=counts)
 
 
 def look(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from koprogo_agent.domain.deployment import Deployment
-from koprogo_agent.domain.gate import Container
+from koprogo_agent.domain.gate import Container, too_few
 from koprogo_agent.domain.overlay import repository
 from koprogo_agent.domain.versions import Version, parse_version
 from koprogo_agent.errors import Refused
@@ -27,12 +27,14 @@ class Applied:
         config_hash: compose's hash of its definition.
         running: whether it ran; a one-shot has ended by then, if not in all cases.
         may_end: whether it is a one-shot (`Container.may_end`).
+        count: how many containers it had.
     """
 
     image_id: str
     config_hash: str
     running: bool
     may_end: bool = False
+    count: int = 1
 
 
 class Change(StrEnum):
@@ -61,21 +63,34 @@ class Difference:
 
 def applied(containers: Iterable[Container]) -> dict[str, Applied]:
     """What runs now, as the thing to compare with later; what is paused is meant to run."""
-    return {
-        one.service: Applied(
-            one.image_id, one.labels.get(CONFIG_HASH, ""), one.state in _MEANT_TO_RUN, one.may_end
-        )
-        for one in containers
-    }
+    return {service: _applied(mine) for service, mine in _by_service(containers).items()}
 
 
 def differences(
     before: Mapping[str, Applied], containers: Iterable[Container]
 ) -> tuple[Difference, ...]:
     """What differs now from what was applied; empty when nothing does."""
-    now = {one.service: one for one in containers}
-    found = (_difference(name, old, now.get(name)) for name, old in sorted(before.items()))
+    now = _by_service(containers)
+    found = (_difference(name, old, now.get(name, [])) for name, old in sorted(before.items()))
     return tuple(one for one in found if one)
+
+
+def _by_service(containers: Iterable[Container]) -> dict[str, list[Container]]:
+    found: dict[str, list[Container]] = {}
+    for one in containers:
+        found.setdefault(one.service, []).append(one)
+    return found
+
+
+def _applied(containers: Sequence[Container]) -> Applied:
+    first = containers[0]
+    return Applied(
+        image_id=first.image_id,
+        config_hash=first.labels.get(CONFIG_HASH, ""),
+        running=all(one.state in _MEANT_TO_RUN for one in containers),
+        may_end=first.may_end,
+        count=len(containers),
+    )
 
 
 def older_release(
@@ -138,9 +153,19 @@ def _version(image: str, image_tag: str) -> Version | None:
         return None
 
 
-def _difference(service: str, before: Applied, now: Container | None) -> Difference | None:
-    if now is None:
-        return Difference(service, Change.GONE, f"{service} has no container any more")
+def _difference(
+    service: str, before: Applied, containers: Sequence[Container]
+) -> Difference | None:
+    for now in containers:
+        if found := _changed(service, before, now):
+            return found
+    if short := too_few(len(containers), before.count):
+        since = "" if containers else " any more"
+        return Difference(service, Change.GONE, f"{service} has {short}{since}")
+    return None
+
+
+def _changed(service: str, before: Applied, now: Container) -> Difference | None:
     if now.image_id != before.image_id:
         return Difference(service, Change.IMAGE, f"{service} runs another image", now)
     if now.labels.get(CONFIG_HASH, "") != before.config_hash:

@@ -5,6 +5,7 @@ The same checks for an update, a rollback, a rehearsal and the soak: only the ex
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -68,12 +69,14 @@ class Expectation:
         ended: those of them that must have ended, because others wait for it.
         fresh: services whose containers are of this operation, and that nothing but themselves has
             felled: all their restarts count, also those from before an agent that was killed.
+        replicas: service -> how many containers it has, where that is not one.
     """
 
     running: frozenset[str]
     ending: frozenset[str] = frozenset()
     ended: frozenset[str] = frozenset()
     fresh: frozenset[str] = frozenset()
+    replicas: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -254,9 +257,10 @@ def fault_of(sample: Sample, before: Sample | None, expected: Expectation) -> Fa
 
 def faults_of(sample: Sample, before: Sample | None, expected: Expectation) -> Iterator[Fault]:
     """Yield every fault of a sample: containers first, then probes."""
-    present = {container.service for container in sample.containers}
-    for name in sorted((expected.running | expected.ending) - present):
-        yield Fault(FaultKind.MISSING, name, f"{name} has no container")
+    present = Counter(container.service for container in sample.containers)
+    for name in sorted(expected.running | expected.ending):
+        if short := too_few(present[name], expected.replicas.get(name, 1)):
+            yield Fault(FaultKind.MISSING, name, f"{name} has {short}")
     restarts = {one.id: one.restarts for one in before.containers} if before else {}
     for container in sample.containers:
         fault = _container_fault(container, expected)
@@ -268,6 +272,13 @@ def faults_of(sample: Sample, before: Sample | None, expected: Expectation) -> I
     for name, answer in sample.answers.items():
         if answer:
             yield Fault(FaultKind.PROBE, name, f"{name}: {answer}")
+
+
+def too_few(there: int, wanted: int) -> str:
+    """What a service has instead of the containers that are wanted; empty where it has enough."""
+    if there >= wanted:
+        return ""
+    return f"{there} of {wanted} containers" if there else "no container"
 
 
 def _container_fault(container: Container, expected: Expectation) -> Fault | None:

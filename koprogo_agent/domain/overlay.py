@@ -169,7 +169,19 @@ def expectation(model: Model, without: Iterable[str] = ()) -> Expectation:
         for name, one in left.items()
         if is_one_shot(one) or (name in awaited and restart_policy(one) in MAY_END)
     }
-    return Expectation(frozenset(left) - ending, frozenset(ending), frozenset(ending & awaited))
+    counts = {name: replicas(one) for name, one in left.items() if replicas(one) != 1}
+    return Expectation(
+        running=frozenset(left) - ending,
+        ending=frozenset(ending),
+        ended=frozenset(ending & awaited),
+        replicas=counts,
+    )
+
+
+def replicas(service: Mapping[str, Any]) -> int:
+    """How many containers compose makes of a service."""
+    found = service.get("scale", service.get("deploy", {}).get("replicas"))
+    return 1 if found is None else int(found)
 
 
 def is_one_shot(service: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from koprogo_agent.domain.deployment import Deployment, ServicePin
-from koprogo_agent.domain.overlay import is_made_by_agent, repository, services
+from koprogo_agent.domain.overlay import is_made_by_agent, replicas, repository, services
 from koprogo_agent.errors import AgentError
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.job import Job, as_asked_for, model_of, project, staged_project
@@ -90,7 +90,7 @@ def with_added(job: Job, deployment: Deployment) -> Deployment:
     deployment has one of the same repository.
     """
     model, previous = services(model_of(job, deployment)), job.operation.previous
-    wanted = model.keys() - deployment.pins.keys()
+    wanted = {name for name, one in model.items() if replicas(one)} - deployment.pins.keys()
     if any(pin.release is None for pin in deployment.pins.values()):
         # An adopted stack need not have had a container of each of its services.
         known = previous.pins.keys() if previous is not None else frozenset()

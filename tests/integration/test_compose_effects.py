@@ -11,6 +11,7 @@ from contextlib import closing
 import docker
 import pytest
 
+from koprogo_agent.update.engine import Engine
 from tests.instance import Instance
 from tests.lab.recipes import Kind
 from tests.lab.stack import Stack
@@ -126,3 +127,36 @@ def test_dependents_that_a_release_drops(instance: Instance) -> None:
     assert watched.outcome == "committed", watched.seen.failures
     assert not {"sidecar", "follower"} & set(instance.lab.stack.containers())
     assert watched.kept("postgres", "minio", "traefik")
+
+
+REPLICAS = {
+    "services": {
+        "pair": {**IDLE, "deploy": {"replicas": 2}, "networks": ["koprogo-network"]},
+        "none": {**IDLE, "deploy": {"replicas": 0}, "networks": ["koprogo-network"]},
+    }
+}
+
+
+def test_replicas(instance: Instance) -> None:
+    """None is as asked for; one of two is too few, is said, and is put right."""
+    stack = instance.lab.stack
+    for kind in (Kind.GOOD, Kind.GOOD_WITH_MIGRATION):
+        watched = release(instance, kind, REPLICAS)
+        assert watched.outcome == "committed", watched.seen.failures
+    with instance.changed(policy={"drift": "heal"}).engine() as engine:
+        assert engine.drift() == ()
+        assert condition_of(engine) == "up"
+        with closing(docker.DockerClient(base_url=stack.docker_host, timeout=60)) as client:
+            client.containers.get(f"{stack.project}-pair-2").remove(force=True)
+        assert engine.drift() == ("pair has 1 of 2 containers",)
+        ran = engine.tick()
+        assert ran is not None
+        assert ran.outcome == "committed", ran.operation.state.cause
+        assert engine.drift() == ()
+    assert release(instance, Kind.GOOD, {}).outcome == "committed"
+
+
+def condition_of(engine: Engine) -> str:
+    """Whether the stack is up, by a look at it now."""
+    found = engine.health.examine()
+    return str(found.level) if found else ""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from koprogo_agent.domain.drift import CONFIG_HASH, applied, differences
+from koprogo_agent.domain.drift import CONFIG_HASH, Change, applied, differences
 from koprogo_agent.domain.gate import Container, Health
 
 BACKEND = Container(
@@ -67,3 +67,16 @@ def test_what_differs(now: list[Container], words: str) -> None:
     """Each difference has its words."""
     found = differences(applied([BACKEND, SHOT]), now)
     assert [one.words for one in found] == [words]
+
+
+def test_replicas_are_counted() -> None:
+    """One of two that is gone, or that runs something else, is a difference."""
+    pair = [BACKEND, replace(BACKEND, id="b2")]
+    before = applied(pair)
+    assert differences(before, pair) == ()
+    (gone,) = differences(before, pair[:1])
+    assert (gone.change, gone.words) == (Change.GONE, "backend has 1 of 2 containers")
+    (other,) = differences(before, [BACKEND, replace(BACKEND, id="b2", image_id="sha256:9")])
+    assert other.words == "backend runs another image"
+    (stopped,) = differences(before, [replace(BACKEND, state="exited", exit_code=1), pair[1]])
+    assert stopped.change is Change.STATE

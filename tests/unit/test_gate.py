@@ -123,6 +123,15 @@ def test_what_may_end_must_be_healthy_while_it_runs() -> None:
     assert verdict(*samples) == (Verdict.NOT_YET, "bootstrap is unhealthy")
 
 
+def test_replicas_are_counted() -> None:
+    """Where two are asked for, one is not enough."""
+    two = replace(EXPECTED, replicas={"backend": 2})
+    samples = [look(at) for at in (0, 2, 4)]
+    assert verdict(*samples, expected=two) == (Verdict.NOT_YET, "backend has 1 of 2 containers")
+    both = [look(at, BACKEND, replace(BACKEND, id="b2"), BOOTSTRAP) for at in (0, 2, 4)]
+    assert verdict(*both, expected=two)[0] is Verdict.HEALTHY
+
+
 def test_deadline() -> None:
     """It fails at the deadline with the reason of the last sample."""
     bad = [look(at, answer="timeout") for at in (0.0, 29.0, 30.0)]

@@ -19,6 +19,7 @@ from koprogo_agent.domain.overlay import (
     levels,
     mounted_paths,
     override,
+    replicas,
     repository,
 )
 
@@ -164,6 +165,20 @@ def test_what_has_a_health_check_must_run_without_a_restart_policy_too() -> None
     backend = {**MODEL["services"]["backend"], "depends_on": waits}
     awaited = {**checked, "services": {**checked["services"], "backend": backend}}
     assert expectation(awaited).ended == {"bootstrap"}
+
+
+@pytest.mark.parametrize(
+    ("service", "expected"),
+    [({}, 1), ({"deploy": {}}, 1), ({"scale": 0}, 0), ({"deploy": {"replicas": 3}}, 3)],
+)
+def test_replicas(service: dict[str, Any], expected: int) -> None:
+    """One, unless the compose files say otherwise."""
+    assert replicas(service) == expected
+
+
+def test_expectation_of_replicas() -> None:
+    """As many as the compose files ask for."""
+    assert expectation(altered("backend", scale=2)).replicas == {"backend": 2}
 
 
 def test_levels() -> None:

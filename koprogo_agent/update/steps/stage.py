@@ -10,7 +10,7 @@ from typing import Any
 from dotenv import dotenv_values
 
 from koprogo_agent.domain.deployment import Deployment, ServicePin
-from koprogo_agent.domain.overlay import mounted_paths, repository, services
+from koprogo_agent.domain.overlay import mounted_paths, replicas, repository, services
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.errors import NeedsOperator, Refused, StepFailed
@@ -35,9 +35,11 @@ def do(job: Job) -> Facts:
             code="stage.no_image",
             advice="compare stack.compose_files in the configuration with the release",
         )
+    # What is scaled to nothing is as asked for when it has no container.
     pins = {
         name: ServicePin(references.get(name, str(service.get("image", ""))), None)
         for name, service in services(model).items()
+        if replicas(service)
     }
     target = asdict(draft) | {"pins": {name: asdict(one) for name, one in pins.items()}}
     return {"target": target, "references": references, "files": len(draft.files)}

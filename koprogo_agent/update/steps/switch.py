@@ -47,15 +47,14 @@ def undo(job: Job) -> Facts:
 def probe(job: Job) -> Found:
     """Whether the target's files are laid and its containers made from its images."""
     files_laid = job.world.files.laid() == job.target.tag
-    containers = {
-        one.service: one for one in job.world.stack.containers(job.settings.stack.project)
-    }
+    containers = job.world.stack.containers(job.settings.stack.project)
     closed, pins = closed_services(job), as_asked_for(job, job.target).pins
     ending = expectation(model_of(job, job.target)).ending
-    made = pins.keys() <= containers.keys() and all(
-        is_made_of(containers[name], pin)
-        and (name in closed or _has_run(containers[name], may_end=name in ending))
-        for name, pin in pins.items()
+    made = pins.keys() <= {one.service for one in containers} and all(
+        is_made_of(one, pins[one.service])
+        and (one.service in closed or _has_run(one, may_end=one.service in ending))
+        for one in containers
+        if one.service in pins
     )
     return Found(Truth.DONE if files_laid and made else Truth.NOT_DONE)
 
