@@ -172,7 +172,7 @@ def test_a_broken_service_of_the_operators_own_blames_no_release(overriding: Ins
         ("rooms.open before", False),
         ("files.lay before", True),
         ("stack.create before", True),
-        ("stack.start before", True),
+        ("stack.up before", True),
         ("rooms.open before", True),
     ],
 )
