@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from koprogo_agent.domain.overlay import Model, services
+from koprogo_agent.domain.overlay import Model, replicas, services
 
 PORT_TAKEN = "port.taken"
 NAME_TAKEN = "name.taken"
@@ -134,7 +134,7 @@ def objections(
     for one in host.holders:
         own = one.project == project and one.service in known and not one.one_off
         (mine if own else others).append(one)
-    wanted = {name: one for name, one in services(model).items() if _replicas(one)}
+    wanted = {name: one for name, one in services(model).items() if replicas(one)}
     found = [*(paused_by_hand(one.service, one.name) for one in mine if one.state == "paused")]
     found += _collisions(wanted)
     for name, service in wanted.items():
@@ -162,13 +162,6 @@ def paused_by_hand(service: str, container: str) -> Objection:
     """The objection that a container is paused."""
     words = f"the container of {service} is paused, and a person did that: the agent waits"
     return Objection(PAUSED, words, f"once it may run again: docker unpause {container}")
-
-
-def _replicas(service: Mapping[str, Any]) -> int:
-    """How many containers a service is to have."""
-    deployed = service.get("deploy", {}).get("replicas")
-    asked = service.get("scale") if deployed is None else deployed
-    return 1 if asked is None else int(asked)
 
 
 def _ports(
