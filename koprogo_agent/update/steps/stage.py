@@ -11,6 +11,7 @@ from dotenv import dotenv_values
 
 from koprogo_agent.domain.deployment import Deployment, ServicePin
 from koprogo_agent.domain.overlay import mounted_paths, replicas, repository, services
+from koprogo_agent.domain.shared import redefined_networks, redefined_volumes
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.errors import NeedsOperator, Refused, StepFailed
@@ -27,6 +28,7 @@ def do(job: Job) -> Facts:
     _check_variables(job, draft)
     model = model_of(job, draft)
     _check_images(job, draft, model)
+    _check_shared(job, model)
     check_host(job, model)
     references = _references(job, release, draft, model)
     if not references:
@@ -56,6 +58,26 @@ def undo(job: Job) -> Facts:
 def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
     """Staging is cheap: it is done again."""
     return Found(Truth.NOT_DONE)
+
+
+def _check_shared(job: Job, model: Mapping[str, Any]) -> None:
+    """What belongs to the whole project cannot be exchanged service by service."""
+    if job.operation.previous is None:
+        return
+    before, tag = model_of(job, job.operation.previous), job.operation.tag
+    if found := redefined_volumes(before, model):
+        raise StepFailed(
+            f"{tag} redefines the volume {', '.join(found)}: what is in it would stay behind",
+            code="stage.volume",
+            advice="a release must leave volumes as they are; it may add others",
+        )
+    if found := redefined_networks(before, model):
+        raise StepFailed(
+            f"{tag} redefines the network {', '.join(found)}: everything would be taken off it,"
+            " the database too",
+            code="stage.network",
+            advice="a release must leave networks as they are; it may add others",
+        )
 
 
 def _release(job: Job) -> VerifiedRelease:
