@@ -130,6 +130,30 @@ def test_dependents_that_a_release_drops(instance: Instance) -> None:
     assert watched.kept("postgres", "minio", "traefik")
 
 
+def named(service: str) -> Mapping[str, object]:
+    """A release with a service of this name; its container always has the same one."""
+    one = {**IDLE, "container_name": "${STACK_NAME}-helper", "networks": ["koprogo-network"]}
+    return {"services": {service: one}}
+
+
+def test_a_service_is_renamed(instance: Instance) -> None:
+    """The old one makes room before the new one takes its container's name; and back again."""
+    stack, healing = instance.lab.stack, instance.changed(rehearsal={"when": "never"})
+    steps = (
+        ("helper", Kind.GOOD, "committed", "helper"),
+        ("assistant", Kind.GOOD, "committed", "assistant"),
+        ("mate", Kind.BROKEN_IN_PRODUCTION_AFTER_MIGRATION, "rolled_back", "assistant"),
+    )
+    for name, kind, outcome, runs in steps:
+        instance.lab.publisher.compose = named(name)
+        instance.lab.publisher.publish(kind)
+        with healing.engine() as engine:
+            assert outcome_of(engine) == outcome
+        there = {"helper", "assistant", "mate"} & set(stack.containers())
+        assert there == {runs}
+    assert stack.serves()
+
+
 REPLICAS = {
     "services": {
         "pair": {**IDLE, "deploy": {"replicas": 2}, "networks": ["koprogo-network"]},

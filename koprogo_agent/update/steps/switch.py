@@ -93,15 +93,16 @@ def _fetch_pruned(job: Job, deployment: Deployment) -> None:
 
 
 def _apply(job: Job, deployment: Deployment) -> Facts:
-    """Lays the files, then has the containers exchanged that differ, and drops the rest."""
+    """Lays the files, drops what nobody asks for, and has the containers exchanged that differ."""
     began = job.world.clock.monotonic()
     job.world.files.lay(deployment.tag)
     pins = write_pins(job, PINS, deployment)
     project = laid_project(job, deployment, pins)
+    if dropped := dropped_services(job, deployment):
+        # First: what takes the place of one may have its name or its port.
+        job.world.stack.discard(project.name, dropped)
     exchange = _exchange_while_users_wait if users_wait(job) else _exchange_in_use
     exchange(job, deployment, project)
-    if dropped := dropped_services(job, deployment):
-        job.world.stack.discard(project.name, dropped)
     return {"seconds": job.world.clock.monotonic() - began}
 
 
