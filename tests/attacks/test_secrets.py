@@ -25,7 +25,7 @@ from tests.lab.lab import Lab
 from tests.lab.processes import wait_until
 from tests.lab.recipes import Kind, MigrationStyle
 from tests.lab.registry import Credentials
-from tests.lab.stack import OVERRIDE_FILE, QUICK
+from tests.lab.stack import QUICK
 
 pytestmark = pytest.mark.real
 
@@ -72,23 +72,18 @@ def field(lab: Lab) -> Iterator[Field]:
         yield Field(instance, Forger(lab.publisher, lab.keys), letters)
 
 
-QUOTING = "  frontend:\n    deploy:\n", "  frontend:\n    mem_limit: ${JWT_SECRET}\n    deploy:\n"
-PRINTING = (
-    'command: ["migrate"]',
-    'entrypoint: ["/bin/sh", "-c", "printf \'\\\\033[2Jno way to %s\' $$DATABASE_URL; exit 3"]',
-)
+QUOTING = {"services": {"frontend": {"mem_limit": "${JWT_SECRET}"}}}
+PRINTS = "printf '\\033[2Jno way to %s' $$DATABASE_URL; exit 3"
+PRINTING = {"services": {"migrate": {"entrypoint": ["/bin/sh", "-c", PRINTS]}}}
 
 
 def publish_failing(field: Field) -> set[str]:
     """Releases that fail, each in its own way; their tags."""
     publisher = field.lab.publisher
     tags = {publisher.publish(Kind.BROKEN_AT_START).tag}
-    for kind, (old, new) in ((Kind.GOOD, QUOTING), (Kind.GOOD_WITH_MIGRATION, PRINTING)):
-        draft = publisher.draft(kind)
-        text = draft.files[OVERRIDE_FILE].decode()
-        assert old in text
-        changes = {OVERRIDE_FILE: text.replace(old, new).encode()}
-        tags.add(field.forger.amended(draft, changes).tag)
+    for kind, compose in ((Kind.GOOD, QUOTING), (Kind.GOOD_WITH_MIGRATION, PRINTING)):
+        publisher.compose = compose
+        tags.add(publisher.publish(kind).tag)
     return tags
 
 
