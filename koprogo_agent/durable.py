@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 
-from koprogo_agent.errors import NeedsOperator
+from koprogo_agent.errors import DISK_FULL, READ_ONLY, NeedsOperator
 
 __all__ = ["Folder", "disk_errors", "make_folder", "sync_folder"]
 
@@ -43,13 +43,13 @@ def disk_errors(doing: str) -> Iterator[None]:
         if error.errno in _OUT_OF_SPACE:
             raise NeedsOperator(
                 f"cannot {doing}: {reason}",
-                code="disk.full",
+                code=DISK_FULL,
                 advice="free some space on this file system; `df -h` and `docker system df` help",
             ) from error
         if error.errno == errno.EROFS:
             raise NeedsOperator(
                 f"cannot {doing}: {reason}",
-                code="disk.read_only",
+                code=READ_ONLY,
                 advice="see why: dmesg | tail, findmnt -O ro; then mount it for writing again",
             ) from error
         raise NeedsOperator(

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+DISK_FULL = "disk.full"
+READ_ONLY = "disk.read_only"
+"""Codes of faults of a file system that several adapters meet."""
+
 
 class AgentError(Exception):
     """Base of the errors that the agent raises on purpose.

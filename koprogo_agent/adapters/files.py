@@ -11,6 +11,7 @@ mounted), and never removes a folder.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -21,10 +22,9 @@ from pathlib import Path
 import structlog
 
 from koprogo_agent.backup_record import PARTIAL, read_record, record_path
-from koprogo_agent.domain.host import READ_ONLY
 from koprogo_agent.domain.manifest import is_safe_path
 from koprogo_agent.durable import Folder, disk_errors, make_folder, sync_folder
-from koprogo_agent.errors import NeedsOperator, Refused, RetryLater
+from koprogo_agent.errors import Refused, RetryLater
 from koprogo_agent.laid import Laid, seal, unseal
 from koprogo_agent.ports import Dump
 
@@ -75,17 +75,12 @@ class LocalFiles:
             return status.f_bavail * status.f_frsize
 
     def check_writable(self, path: Path) -> None:
-        """Makes sure that the file system that holds, or will hold, `path` is not read-only."""
-        with disk_errors(f"look at {path}"):
+        """Check that the file system that holds, or will hold, `path` is not read-only."""
+        with disk_errors(f"write to {path}"):
             while not path.exists():
                 path = path.parent
-            is_read_only = bool(os.statvfs(path).f_flag & os.ST_RDONLY)
-        if is_read_only:
-            raise NeedsOperator(
-                f"{path} is on a read-only file system, and must be written to",
-                code=READ_ONLY,
-                advice="see why: dmesg | tail, findmnt -O ro; then mount it for writing again",
-            )
+            if os.statvfs(path).f_flag & os.ST_RDONLY:
+                raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     def stage(self, release: str, files: Mapping[str, bytes]) -> None:
         """Keeps a release's files under its name, durable, whole, and open to whoever mounts them.

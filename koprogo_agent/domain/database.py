@@ -24,7 +24,7 @@ from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater, StepFail
 _LONG = 300.0
 """Seconds after which an open transaction that writes, or runs a query, is a long one."""
 _NOTHING = 0
-"""A connection limit that lets nobody in but superusers."""
+"""Connection limit that admits superusers only."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class OpenTransaction:
 
 @dataclass(frozen=True)
 class DatabaseState:
-    """A database, as far as it matters to whoever is to copy, exchange or drop it.
+    """Properties of a database that affect copying, renaming and dropping it.
 
     Attributes:
         name: of the database.

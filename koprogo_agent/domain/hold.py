@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from koprogo_agent.domain.duration import span
+from koprogo_agent.domain.overlay import needs, services
 from koprogo_agent.domain.traefik import Routing
 
 
@@ -176,9 +177,6 @@ def _dependents(depends_on: Mapping[str, Collection[str]], names: frozenset[str]
         found |= more
 
 
-def depends_on(model: Mapping[str, Any]) -> dict[str, frozenset[str]]:
-    """Service -> what it depends on, from a rendered compose model."""
-    return {
-        name: frozenset(service.get("depends_on", {}))
-        for name, service in model.get("services", {}).items()
-    }
+def dependencies(model: Mapping[str, Any]) -> dict[str, frozenset[str]]:
+    """Map each service of a rendered compose model to the services that it depends on."""
+    return {name: frozenset(needs(service)) for name, service in services(model).items()}

@@ -12,6 +12,7 @@ from itertools import combinations
 from typing import Any
 
 from koprogo_agent.domain.overlay import Model, replicas, services
+from koprogo_agent.errors import DISK_FULL, READ_ONLY
 
 PORT_TAKEN = "port.taken"
 NAME_TAKEN = "name.taken"
@@ -21,8 +22,6 @@ NO_NETWORK = "network.missing"
 NO_VOLUME = "volume.missing"
 NO_ADDRESSES = "engine.addresses"
 NETWORK_LOST = "engine.network"
-DISK_FULL = "disk.full"
-READ_ONLY = "disk.read_only"
 
 MACHINE_FAULTS = frozenset(
     {

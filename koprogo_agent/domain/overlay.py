@@ -161,7 +161,7 @@ def expectation(model: Model, without: Iterable[str] = ()) -> Expectation:
     awaited = {
         name
         for service in services(model).values()
-        for name, need in service.get("depends_on", {}).items()
+        for name, need in depends_on(service).items()
         if need.get("condition") == "service_completed_successfully"
     }
     ending = {
@@ -254,7 +254,7 @@ def joined(
     Args:
         model: the rendered compose model.
         order: the levels.
-        settled: services that nobody has to wait for.
+        settled: services that are ready, or whose dependents do not wait for them.
     """
     result: list[tuple[str, ...]] = []
     for level in order:

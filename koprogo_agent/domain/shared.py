@@ -1,7 +1,7 @@
 """What belongs to a whole Compose project: its networks and volumes.
 
-Where one is redefined, Compose goes on with a volume as it is, or with an empty one; and it takes
-every service off a network that it makes anew, those too that it is not told of.
+If a release redefines a volume, Compose keeps the old one or creates an empty one. If it redefines
+a network, Compose disconnects all containers from it, even those of services that are not started.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from koprogo_agent.domain.overlay import Model, services
 
 
 def redefined_networks(before: Model, after: Model) -> tuple[str, ...]:
-    """The networks that are in both models and are not the same; what comes or goes moves nobody.
+    """Return the networks whose definition differs between two models; not those in one model only.
 
-    By their keys in the compose files: one with another name is another network.
+    They are compared by their keys in the compose files: another name is another network.
     """
     old, new = _defined(before, "networks"), _defined(after, "networks")
     return tuple(sorted(key for key in old.keys() & new.keys() if old[key] != new[key]))
 
 
 def redefined_volumes(before: Model, after: Model) -> tuple[str, ...]:
-    """The volumes that a service mounts before as after, and that are not the same any more."""
+    """Return the volumes that are mounted in both models and whose definition differs."""
     old, new = _defined(before, "volumes"), _defined(after, "volumes")
     mounted = _mounted(before) & _mounted(after)
     return tuple(sorted(key for key in mounted if old.get(key) != new.get(key)))

@@ -105,7 +105,10 @@ class Stack(Protocol):
         """Creates services without starting them, recreating what changed."""
 
     def start(self, project_name: str, services: Sequence[str]) -> None:
-        """Starts existing containers of these services; what runs already is left alone."""
+        """Start containers that have run before; running ones are left alone.
+
+        Only `up` may start new containers: Compose injects contents, secrets and hooks then.
+        """
 
     def stop(self, project_name: str, services: Sequence[str]) -> None:
         """Stops the containers of these services and waits until they have stopped."""

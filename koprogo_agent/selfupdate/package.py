@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 from koprogo_agent.domain.manifest import Image, Manifest
 from koprogo_agent.domain.trust import VerifiedRelease
-from koprogo_agent.errors import NeedsOperator, StepFailed
+from koprogo_agent.errors import DISK_FULL, NeedsOperator, StepFailed
 from koprogo_agent.ports import ImageContents, PullProgress, Versions
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.world import Watcher, World
@@ -56,7 +56,7 @@ class Packages:
         if self.world.files.free_bytes(room) < _ROOM:
             raise NeedsOperator(
                 f"there is no room in {room.parent} for another version of the agent",
-                code="disk.full",
+                code=DISK_FULL,
                 advice="free some; what takes it: du -xh / | sort -h, docker system df",
             )
         self._unpack(manifest, image, room)

@@ -116,10 +116,9 @@ class Adoption:
         return form.format(tag=release.tag, version=parse_tag(release.tag))
 
     def _files(self, image_tag: str) -> tuple[dict[str, bytes], frozenset[str]]:
-        """The files as they are now, whoever changed them: they are what runs; and their services.
+        """Return the stack's files as they are now, and the services that they define.
 
-        Compose counts containers that were started from other files to the same project. They are
-        the operator's own.
+        Other containers of the project were started from files of the operator's own.
         """
         files = dict(self._read(self.settings.stack.compose_files))
         missing = [path for path in self.settings.stack.compose_files if path not in files]

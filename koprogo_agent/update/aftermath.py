@@ -31,7 +31,7 @@ _LONGEST_ASKED = timedelta(days=1)
 """A registry that wants us to come back in ten years is not taken at its word."""
 _MOST_TRANSIENT_ROLLBACKS = 2
 _NEVER_THE_RELEASE = OPERATORS | {NO_CONNECTION, BUSY} | (MACHINE_FAULTS - MAY_BE_ITS_OWN)
-"""Codes of faults that pass by themselves, and that no release can cause."""
+"""Codes of faults that no release can cause."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from koprogo_agent.settings import Settings
 from koprogo_agent.update.job import Job, as_asked_for, model_of, project, staged_project
 from koprogo_agent.update.world import World
 
-PROBE_TAG = "koprogo-agent-asks"
+_PROBE_TAG = "koprogo-agent-asks"
 """A value that no image tag has: what changes with it is what the release chooses."""
 
 
@@ -67,10 +67,10 @@ def kept_services(job: Job, deployment: Deployment, other: Deployment) -> frozen
 
 
 def dropped_services(job: Job, deployment: Deployment) -> tuple[str, ...]:
-    """Services with containers for which nobody asks any more once the deployment runs.
+    """List the services whose containers are removed when the deployment is applied.
 
-    Only containers that the agent made or adopted: an operator may run containers of their own
-    from another file, which Compose counts to the same project.
+    Only containers that the agent created or adopted: an operator may run other containers from
+    another file, which Compose counts as part of the same project.
     """
     both = [one for one in (job.operation.previous, job.operation.target) if one is not None]
     adopted = {name for one in both for name, pin in one.pins.items() if pin.release is None}
@@ -97,24 +97,27 @@ def with_added(job: Job, deployment: Deployment) -> Deployment:
         wanted &= operators_own(job, deployment) | known
     if not wanted:
         return deployment
-    other = job.world.stack.render(
-        replace(
-            staged_project(job, deployment),
-            environment={job.settings.stack.image_tag_variable: PROBE_TAG},
-        )
-    )
-    added: dict[str, ServicePin] = {}
+    chosen, added = tagged_images(job, deployment), dict[str, ServicePin]()
     for name in wanted:
         image = str(model[name].get("image", ""))
-        chosen = image != services(other).get(name, {}).get("image", "")
         pin = _of_repository(deployment.pins, image)
         if pin is not None:
             added[name] = ServicePin(pin.image, deployment.tag, digest=pin.digest)
-        elif image and not chosen:
+        elif image and name not in chosen:
             added[name] = ServicePin(image, deployment.tag)
     if previous is not None:
         added |= {name: previous.pins[name] for name in kept_services(job, deployment, previous)}
     return replace(deployment, pins={**deployment.pins, **added})
+
+
+def tagged_images(job: Job, deployment: Deployment) -> dict[str, str]:
+    """Map services to their image references, where these depend on the release's image tag."""
+    other = services(model_of(job, replace(deployment, image_tag=_PROBE_TAG)))
+    return {
+        name: str(service.get("image", ""))
+        for name, service in services(model_of(job, deployment)).items()
+        if service.get("image") != other.get(name, {}).get("image")
+    }
 
 
 def _of_repository(pins: Mapping[str, ServicePin], image: str) -> ServicePin | None:

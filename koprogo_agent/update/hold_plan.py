@@ -8,7 +8,7 @@ from typing import Any
 
 from koprogo_agent.domain.drift import CONFIG_HASH
 from koprogo_agent.domain.gate import Container
-from koprogo_agent.domain.hold import Exchange, Hold, choose, depends_on
+from koprogo_agent.domain.hold import Exchange, Hold, choose, dependencies
 from koprogo_agent.domain.overlay import is_made_of, mounted_paths, services
 from koprogo_agent.domain.plan import Kind, Plan
 from koprogo_agent.domain.states import Course
@@ -48,7 +48,7 @@ def plan_hold(world: World, settings: Settings, ahead: Ahead) -> Hold:
     stack = settings.stack
     running = (one.service for one in ahead.containers if one.state == "running")
     exchange = Exchange(
-        depends_on=depends_on(ahead.model),
+        depends_on=dependencies(ahead.model),
         changed=ahead.changed,
         writers=frozenset(stack.writers),
         ingress=frozenset(stack.own_ingress),

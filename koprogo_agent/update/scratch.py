@@ -6,7 +6,7 @@ once what holds it, and it is tried again now and then.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -70,7 +70,7 @@ def _note(world: World, journal: Journal, name: str, left: Leftover) -> None:
     known = read_leftovers(journal)
     before = known.get(name)
     journal.put(_LEFTOVERS, {**known, name: left})
-    if before is not None and replace(before, tried=left.tried) == left:
+    if before is not None and before.failure == left.failure:
         return
     log.warning("scratch.occupied", database=name, why=left.failure.message)
     journal.record("scratch.occupied", left.tried, database=name, why=left.failure.message)

@@ -17,8 +17,9 @@ import docker
 import pytest
 
 from koprogo_agent.cli.exits import Exit
-from koprogo_agent.domain.host import PAUSED, PORT_TAKEN, READ_ONLY
+from koprogo_agent.domain.host import PAUSED, PORT_TAKEN
 from koprogo_agent.domain.states import Outcome
+from koprogo_agent.errors import READ_ONLY
 from tests.instance import Instance, Seen
 from tests.lab.lab import Lab
 from tests.lab.processes import free_port

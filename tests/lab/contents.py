@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.lab.ingress import Ingress
+from tests.lab.merging import merged
 from tests.lab.recipes import MigrationStyle, Recipe
 from tests.lab.stack import BASE_FILE, ENV_EXAMPLE, MIGRATIONS, OVERRIDE_FILE
 
@@ -44,7 +45,7 @@ def deployed(
         base = base.replace("\n  frontend:\n", "\n  frontend:\n    imag: typo\n")
     return {
         BASE_FILE: base.encode(),
-        OVERRIDE_FILE: json.dumps(_merged(_override(style), more), indent=1).encode(),
+        OVERRIDE_FILE: json.dumps(merged(_override(style), more), indent=1).encode(),
         **ingress.configuration(revision),
     }
 
@@ -73,15 +74,6 @@ def _override(style: MigrationStyle) -> Tree:
     }
     backend = {**backend, "depends_on": ended}
     return {"services": {"backend": backend, "frontend": frontend, "migrate": migrate}}
-
-
-def _merged(under: Tree, over: Tree) -> Tree:
-    merged = dict(under)
-    for key, value in over.items():
-        below = merged.get(key)
-        both = isinstance(value, Mapping) and isinstance(below, Mapping)
-        merged[key] = _merged(below, value) if both else value  # type: ignore[arg-type]
-    return merged
 
 
 def undeployed(migrations: Mapping[str, str]) -> dict[str, bytes]:

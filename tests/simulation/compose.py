@@ -17,6 +17,7 @@ from koprogo_agent.domain.gate import Container
 from koprogo_agent.domain.host import NAME_TAKEN, NO_ADDRESSES, Host
 from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
 from koprogo_agent.ports import Project, RunResult, Variable
+from tests.lab.merging import merged
 from tests.simulation.disk import Disk
 from tests.simulation.images import Program, SimImages
 from tests.simulation.machine import Box, Machine
@@ -279,7 +280,7 @@ def _render(
             raise StepFailed(
                 f"compose cannot use the files: {error}", code="compose.invalid"
             ) from error
-        model = _merge(model, _resolved(document, known))
+        model = merged(model, _resolved(document, known))
     chosen = set(known.get("COMPOSE_PROFILES", "").split(","))
     model["services"] = {
         name: one
@@ -291,14 +292,6 @@ def _render(
             if mount["source"].startswith("./"):
                 mount["source"] = str(directory / mount["source"][2:])
     return model
-
-
-def _merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = dict(under)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged
 
 
 def _resolved(value: Any, known: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON

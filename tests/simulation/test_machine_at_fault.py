@@ -9,17 +9,15 @@ from typing import Any
 import pytest
 
 from koprogo_agent.domain.host import (
-    DISK_FULL,
     NAME_TAKEN,
     NO_ADDRESSES,
     PAUSED,
     PORT_TAKEN,
-    READ_ONLY,
     Holder,
     Port,
 )
 from koprogo_agent.domain.states import Outcome
-from koprogo_agent.errors import RetryLater
+from koprogo_agent.errors import DISK_FULL, READ_ONLY, RetryLater
 from koprogo_agent.update.runner import Ran
 from tests.simulation.checks import assert_ids_kept, assert_no_row_lost, assert_serves, is_held
 from tests.simulation.instance import Instance
@@ -114,30 +112,23 @@ def test_a_paused_container_is_waited_for(watched: Instance, *, schema: bool) ->
     assert instance.installed == instance.running == "v1.1.0"
 
 
-def test_what_is_taken_at_the_last_moment_is_given_up(instance: Instance) -> None:
-    """The way back ends well; what is tried again later finds it before anything is held."""
+@pytest.mark.parametrize("code", [PORT_TAKEN, NAME_TAKEN])
+def test_what_is_taken_at_the_last_moment_is_given_up(instance: Instance, code: str) -> None:
+    """The rollback succeeds; the next try finds it before anything is held."""
     ids, machine = instance.ids, instance.scene.machine
     instance.scene.publisher.more = {"mailer": MAILER}
     instance.scene.publisher.publish("1.1.0", schema=True)
-    at(instance, "create", lambda: machine.listening.append(PORT))
+    if code == PORT_TAKEN:
+        at(instance, "create", lambda: machine.listening.append(PORT))
+    else:
+        at(instance, "recreate: created", lambda: machine.others.append(STRANGER))
     assert tick(instance).outcome is Outcome.ROLLED_BACK
-    assert codes(instance) == {PORT_TAKEN}
+    assert codes(instance) == {code}
     assert_not_blamed(instance, ids)
     instance.watcher.began.clear()
     instance.wait(3600)
     assert tick(instance).outcome is Outcome.CANCELLED
     assert "hold" not in instance.watcher.began
-    assert_not_blamed(instance, ids)
-
-
-def test_a_name_that_is_taken_at_the_last_moment(instance: Instance) -> None:
-    """The same for a name."""
-    ids, machine = instance.ids, instance.scene.machine
-    instance.scene.publisher.more = {"mailer": MAILER}
-    instance.scene.publisher.publish("1.1.0", schema=True)
-    at(instance, "recreate: created", lambda: machine.others.append(STRANGER))
-    assert tick(instance).outcome is Outcome.ROLLED_BACK
-    assert codes(instance) == {NAME_TAKEN}
     assert_not_blamed(instance, ids)
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from koprogo_agent.adapters.compose import failures
 from koprogo_agent.domain.host import (
-    DISK_FULL,
     MACHINE_FAULTS,
     NAME_TAKEN,
     NETWORK_LOST,
@@ -15,9 +14,8 @@ from koprogo_agent.domain.host import (
     NO_VOLUME,
     PAUSED,
     PORT_TAKEN,
-    READ_ONLY,
 )
-from koprogo_agent.errors import RetryLater, StepFailed
+from koprogo_agent.errors import DISK_FULL, READ_ONLY, RetryLater, StepFailed
 
 _GONE = (
     b"Error response from daemon: Failed to Setup IP tables: Unable to enable SKIP DNAT rule:"

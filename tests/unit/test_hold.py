@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from koprogo_agent.domain.hold import Exchange, Hold, Met, Way, choose, depends_on
+from koprogo_agent.domain.hold import Exchange, Hold, Met, Way, choose, dependencies
 from koprogo_agent.domain.traefik import Routing
 
 ROUTES = {"backend": Routing(("api",), 8080), "frontend": Routing(("app",), 80)}
@@ -119,7 +119,7 @@ def test_a_schema_change_without_a_routed_writer() -> None:
     assert way("backend", stops_writers=True, routes=lonely).way is Way.CLOSED
 
 
-def test_depends_on() -> None:
+def test_dependencies() -> None:
     """From a rendered model."""
     model: dict[str, Any] = {"services": {"a": {"depends_on": {"b": {}}}, "b": {}}}
-    assert depends_on(model) == {"a": frozenset({"b"}), "b": frozenset()}
+    assert dependencies(model) == {"a": frozenset({"b"}), "b": frozenset()}

@@ -27,12 +27,13 @@ _NEUTRAL = {
     "COMPOSE_REMOVE_ORPHANS": "false",
     "COMPOSE_STATUS_STDOUT": "false",
 }
-"""Compose's own variables, as they are where nobody sets them.
+"""Default values of Compose's own variables.
 
-Compose takes them out of the env file too, unless its environment has them: the agent's commands
-must not depend on what an operator set there for their own. COMPOSE_PROFILES is left to the
-operator: it chooses services, as the compose files do. Source: "Configure pre-defined environment
-variables in Docker Compose", and `setEnvWithDotEnv` of docker/compose.
+Compose also reads them from the env file, unless they are set in its environment. The operator may
+have set them there for manual commands; the agent's commands must not depend on them.
+COMPOSE_PROFILES stays the operator's: it selects services, as the compose files do. Source:
+"Configure pre-defined environment variables in Docker Compose", and `setEnvWithDotEnv` of
+docker/compose.
 """
 
 Program = tuple[str, ...]

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 
 from koprogo_agent.domain.host import (
-    DISK_FULL,
     NAME_TAKEN,
     NETWORK_LOST,
     NO_ADDRESSES,
@@ -16,9 +15,15 @@ from koprogo_agent.domain.host import (
     NO_VOLUME,
     PAUSED,
     PORT_TAKEN,
-    READ_ONLY,
 )
-from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater, StepFailed
+from koprogo_agent.errors import (
+    DISK_FULL,
+    READ_ONLY,
+    AgentError,
+    NeedsOperator,
+    RetryLater,
+    StepFailed,
+)
 
 _LONGEST = 500
 _VARIABLE = re.compile(r"required variable (\w+) is missing a value(?:: ([^\n]*))?")
@@ -78,10 +83,9 @@ def of_start(printed: bytes) -> AgentError:
 
 
 def of_machine(words: str) -> RetryLater | None:
-    """The fault of the machine that the engine's words tell of, or None.
+    """Return the fault of the machine that the engine's message describes, or None.
 
-    Such a fault is transient even where a person has to mend it: what is on its way back then waits
-    for that, and goes on by itself.
+    It is transient even if a person must mend it: a rollback then waits, and resumes by itself.
     """
     if external := _EXTERNAL.search(words) or _EXTERNAL_VOLUME.search(words):
         kind, name = external[1], external[2]

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from koprogo_agent import process
-from koprogo_agent.errors import AgentError, NeedsOperator, Refused, RetryLater
+from koprogo_agent.errors import DISK_FULL, AgentError, NeedsOperator, Refused, RetryLater
 from koprogo_agent.settings.sections import Source
 
 MAX_LIST_BYTES = 1 << 20
@@ -259,7 +259,7 @@ def explain(stderr: str, source: Source) -> AgentError:
     if re.search(r"No space left on device|Disk quota exceeded", words):
         return NeedsOperator(
             f"cannot store what the source sent: {_end(words)}",
-            code="disk.full",
+            code=DISK_FULL,
             advice="free some space on this file system; `df -h` and `docker system df` help",
         )
     if re.search(r"Problem with the SSL CA cert|error setting certificate|transport '", words):

@@ -10,13 +10,13 @@ import re
 
 from koprogo_agent.adapters.images.question import ask
 from koprogo_agent.adapters.images.reference import registry
-from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater
+from koprogo_agent.errors import DISK_FULL, READ_ONLY, AgentError, NeedsOperator, RetryLater
 
 _LONGEST = 300
 MISSING = "registry.image_missing"
 """Code of the fault that the registry has no such image, at least not yet."""
 
-_DISK_FULL = re.compile("no space left on device")
+_NO_SPACE = re.compile("no space left on device")
 _LIMITED = re.compile(r"(?i)toomanyrequests|too many requests|HTTP (?:status: )?429|rate limit")
 _DENIED = re.compile(
     r"(?i)unauthorized|authentication required|no basic auth credentials|denied|HTTP 40[13]"
@@ -35,16 +35,16 @@ def of_pull(reference: str, words: str) -> AgentError:
     if answer is not None and _is_meaningless(said):
         said = _SAID.get(answer.status, said)
     where, words = registry(reference), words.strip()[:_LONGEST]
-    if _DISK_FULL.search(said):
+    if _NO_SPACE.search(said):
         return NeedsOperator(
             f"the disk is full: {words}",
-            code="disk.full",
+            code=DISK_FULL,
             advice="make room; `docker system df` shows what docker uses",
         )
     if "read-only file system" in said.lower():
         return NeedsOperator(
             f"the engine's disk is read-only: {words}",
-            code="disk.read_only",
+            code=READ_ONLY,
             advice="see why: dmesg | tail, findmnt -O ro; then mount it for writing again",
         )
     if _LIMITED.search(said):
@@ -65,7 +65,7 @@ def of_pull(reference: str, words: str) -> AgentError:
 
 
 def _is_meaningless(words: str) -> bool:
-    telling = (_DISK_FULL, _LIMITED, _DENIED, _MISSING)
+    telling = (_NO_SPACE, _LIMITED, _DENIED, _MISSING)
     return bool(_MEANINGLESS.search(words)) and not any(one.search(words) for one in telling)
 
 

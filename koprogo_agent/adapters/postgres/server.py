@@ -14,7 +14,7 @@ from koprogo_agent import docker_api
 from koprogo_agent.adapters.postgres import statements as sql
 from koprogo_agent.adapters.postgres.channel import Ended, Program, run
 from koprogo_agent.adapters.postgres.sessions import LISTING, is_full, parse
-from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater
+from koprogo_agent.errors import DISK_FULL, AgentError, NeedsOperator, RetryLater
 from koprogo_agent.ports import NO_CONNECTION, DatabaseAt, Session, held_in_words
 
 ASK_SECONDS = 60.0
@@ -194,7 +194,7 @@ def disk_full(words: str) -> NeedsOperator:
     """The disk under the database is full."""
     return NeedsOperator(
         f"the database's disk is full: {words}",
-        code="disk.full",
+        code=DISK_FULL,
         advice="free some space on the disk that holds the database's volume",
     )
 

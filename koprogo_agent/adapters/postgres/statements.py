@@ -176,7 +176,7 @@ def exchange(app: str, aside: str, instead: str) -> str:
 
 
 def drop(name: str) -> str:
-    """Drops a database if it exists, whoever is in it, and even if it was made a template."""
+    """Drop a database if it exists; end its sessions, and clear its template flag first."""
     return rf"""
         SELECT format('ALTER DATABASE %I IS_TEMPLATE false', datname)
         FROM pg_database WHERE datname = {literal(name)} AND datistemplate \gexec

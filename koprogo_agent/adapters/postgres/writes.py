@@ -1,11 +1,11 @@
-r"""Whether anybody has written to a database: told by PostgreSQL's transaction ids.
+"""Proof that a database was not written to, by PostgreSQL's transaction ids.
 
-Whatever changes data that outlives its session needs a transaction id: rows, TRUNCATE, large
-objects, DDL, `setval`. So where no id was used, nothing was written. The only exception is
-`nextval`, which uses one in 33 calls; what sequences have handed out is therefore compared as well.
-An id that was used is no write where PostgreSQL itself can be seen to have used it: for an
-automatic ANALYZE, which stamps the statistics that it stores. Everything else counts as a write.
-`docs/decisions/0002-writes.md` has the proof and its sources.
+Every change of data that outlives its session needs a transaction id: rows, TRUNCATE, large
+objects, DDL, `setval`. If no id was used, nothing was written. The only exception is `nextval`,
+which uses an id in one of 33 calls; so the state of the sequences is compared as well. A used id
+is not a write if PostgreSQL itself used it for an automatic ANALYZE, which leaves the id on the
+statistics that it stores. Everything else counts as a write. Proof and sources:
+`docs/decisions/0002-writes.md`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MOST_EXPLAINED = 1000
-"""Transactions that are looked into one by one; with more of them somebody is at work."""
+"""Maximum number of transaction ids that are checked one by one; more count as a write."""
 _FIELDS = 5
 
 
@@ -25,8 +25,9 @@ class Mark:
         snapshot: the transactions that have ended or run (`pg_current_snapshot`).
         database: the database's id; another one has other data.
         sequences: a hash of what its sequences have handed out.
-        counters: since when PostgreSQL counts, and whether it does: a crash begins anew.
-        analyzed: how often somebody has asked for an ANALYZE.
+        counters: time of the last statistics reset (a crash is one), and `on` if statistics are
+            collected and reported at once (from PostgreSQL 15).
+        analyzed: number of manual ANALYZE runs.
     """
 
     snapshot: str
@@ -66,13 +67,15 @@ def mark() -> str:
             (SELECT md5(coalesce(string_agg(concat_ws(' ', schemaname, sequencename, last_value),
                                             ',' ORDER BY schemaname, sequencename), ''))
              FROM pg_sequences),
-            (SELECT stats_reset FROM pg_stat_bgwriter) || ' ' || current_setting('track_counts'),
+            (SELECT stats_reset FROM pg_stat_bgwriter) || ' '
+                || CASE WHEN current_setting('server_version_num')::int < 150000 THEN 'late'
+                   ELSE current_setting('track_counts') END,
             (SELECT coalesce(sum(analyze_count), 0) FROM pg_stat_all_tables));
     """
 
 
 def were_analyzes(transactions: range) -> str:
-    """Whether each of these transactions has stored statistics, as nothing but ANALYZE does."""
+    """SQL: whether each of these transactions has stored statistics, which only ANALYZE does."""
     # Rows carry the lower half of an id.
     return f"""
         SELECT NOT EXISTS (

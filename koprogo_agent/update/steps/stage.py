@@ -15,9 +15,9 @@ from koprogo_agent.domain.shared import redefined_networks, redefined_volumes
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.errors import NeedsOperator, Refused, StepFailed
-from koprogo_agent.update.asked import PROBE_TAG, operators_own
+from koprogo_agent.update.asked import operators_own, tagged_images
 from koprogo_agent.update.host_check import check_host
-from koprogo_agent.update.job import Found, Job, model_of, project, staged_project
+from koprogo_agent.update.job import Found, Job, model_of, staged_project
 from koprogo_agent.update.operation import Facts
 
 
@@ -161,13 +161,7 @@ def _references(
             for name, service in services(model).items()
             if repository(str(service.get("image", ""))) in by_repository
         }
-    paths = [job.world.files.staged_path(draft.tag, path) for path in draft.compose_files]
-    other = services(job.world.stack.render(project(job.settings, paths, PROBE_TAG)))
-    return {
-        name: str(service.get("image", ""))
-        for name, service in services(model).items()
-        if service.get("image") != other.get(name, {}).get("image")
-    }
+    return tagged_images(job, draft)
 
 
 def _check_images(job: Job, draft: Deployment, model: Mapping[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -69,7 +69,7 @@ def start_again(job: Job, deployment: Deployment) -> None:
         pins = write_pins(job, PINS, deployment)
         project, model = laid_project(job, deployment, pins), model_of(job, deployment)
         names = [name for name in deployment.pins if name not in closed_services(job)]
-        _bring(job, deployment, levels(model, names), partial(job.world.stack.up, project))
+        _bring(job, deployment, project, levels(model, names))
 
 
 def _has_run(container: Container, *, may_end: bool) -> bool:
@@ -93,7 +93,7 @@ def _fetch_pruned(job: Job, deployment: Deployment) -> None:
 
 
 def _apply(job: Job, deployment: Deployment) -> Facts:
-    """Lays the files, drops what nobody asks for, and has the containers exchanged that differ."""
+    """Lay the files, remove dropped services, and exchange the containers that differ."""
     began = job.world.clock.monotonic()
     job.world.files.lay(deployment.tag)
     pins = write_pins(job, PINS, deployment)
@@ -113,7 +113,7 @@ def _exchange_in_use(job: Job, deployment: Deployment, project: Project) -> None
     """
     model = model_of(job, deployment)
     order = levels(model, deployment.pins, last=job.settings.stack.writers)
-    _bring(job, deployment, order, partial(job.world.stack.up, project))
+    _bring(job, deployment, project, order)
 
 
 def _exchange_while_users_wait(job: Job, deployment: Deployment, project: Project) -> None:
@@ -131,19 +131,16 @@ def _exchange_while_users_wait(job: Job, deployment: Deployment, project: Projec
     ready = {one.service for one in containers if one.is_ready}
     names = [name for name in deployment.pins if name not in closed_services(job) | ended]
     order = joined(model, levels(model, names), ready.union(job.settings.stack.writers))
-    _bring(job, deployment, order, partial(stack.up, project))
+    _bring(job, deployment, project, order)
 
 
 def _bring(
-    job: Job,
-    deployment: Deployment,
-    order: Sequence[tuple[str, ...]],
-    bring: Callable[[tuple[str, ...]], None],
+    job: Job, deployment: Deployment, project: Project, order: Sequence[tuple[str, ...]]
 ) -> None:
-    """Level by level: what others need is ready before they start."""
+    """Bring services up level by level: dependencies are ready before their dependents start."""
     model = model_of(job, deployment)
     for index, level in enumerate(order):
-        bring(level)
+        job.world.stack.up(project, level)
         later = [name for after in order[index + 1 :] for name in after]
         _await(job, deployment, awaited(model, level, later, job.settings.stack.writers))
 
