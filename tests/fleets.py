@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -24,6 +25,7 @@ class Server(ThreadingHTTPServer):
 
     Attributes:
         seen: the requests that came.
+        times: when each of them came, in seconds of a monotonic clock.
         does: what is done to the next one.
         came: set with each request.
         over: set at the end.
@@ -41,6 +43,7 @@ class Server(ThreadingHTTPServer):
                 self.socket, server_side=True, do_handshake_on_connect=False
             )
         self.seen: list[Request] = []
+        self.times: list[float] = []
         self.does: Doing = saying(200, answers.encode(ANSWER))
         self.came = threading.Condition()
         self.over = threading.Event()
@@ -93,6 +96,7 @@ class Exchange(BaseHTTPRequestHandler):
         url = f"{self.server.url}{self.path}"
         with self.server.came:
             self.server.seen.append(Request(self.command, url, body, dict(self.headers)))
+            self.server.times.append(time.monotonic())
             self.server.came.notify_all()
         self.server.does(self)
 
