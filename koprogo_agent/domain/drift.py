@@ -93,6 +93,11 @@ def _applied(containers: Sequence[Container]) -> Applied:
     )
 
 
+def is_defined(container: Container, config_hash: str) -> bool:
+    """Whether compose made a container of the definition with this hash."""
+    return bool(config_hash) and container.labels.get(CONFIG_HASH) == config_hash
+
+
 def older_release(
     difference: Difference,
     installed: Deployment,

@@ -69,6 +69,13 @@ class Stack(Protocol):
             StepFailed: the compose files are invalid (code `compose.invalid`), in its words.
         """
 
+    def hashes(self, project: Project) -> dict[str, str]:
+        """Service -> compose's hash of its definition, as its containers carry it in a label.
+
+        Raises:
+            StepFailed: the compose files are invalid, as with `render`.
+        """
+
     def variables(self, project: Project) -> tuple[Variable, ...]:
         """The variables that the compose files of the project use."""
 

@@ -59,6 +59,15 @@ def test_containers(ground: Ground, stack: Stack) -> None:
     assert stack.containers("no-such-project") == ()
 
 
+def test_hashes(ground: Ground, stack: Stack) -> None:
+    """Those of the containers, and another one where the definition is another."""
+    hashes = stack.hashes(ground.project)
+    containers = stack.containers(ground.project.name)
+    assert {one.service: one.labels[CONFIG_HASH] for one in containers} == hashes
+    changed = stack.hashes(changed_frontend(ground))
+    assert {name for name in hashes if hashes[name] != changed[name]} == {"frontend"}
+
+
 def test_examine(ground: Ground, stack: Stack) -> None:
     """A healthcheck can be run at any moment; what does not run, or has none, passes none."""
     ids, name = ground.ids, ground.project.name

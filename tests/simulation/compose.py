@@ -45,6 +45,11 @@ class SimStack:
         texts = tuple(self._text(path) for path in project.files)
         return _render(texts, frozenset(known.items()), project.directory)
 
+    def hashes(self, project: Project) -> dict[str, str]:
+        """What its containers carry."""
+        model = self.render(project)["services"]
+        return {name: _hash(one) for name, one in model.items()}
+
     def variables(self, project: Project) -> tuple[Variable, ...]:
         """The variables used."""
         found = {}

@@ -166,7 +166,6 @@ def test_a_broken_service_of_the_operators_own_blames_no_release(overriding: Ins
         ("stack.up before", False),
         ("rooms.open before", False),
         ("files.lay before", True),
-        ("stack.create before", True),
         ("stack.up before", True),
         ("rooms.open before", True),
     ],
@@ -255,7 +254,7 @@ def test_a_stack_that_falls_while_the_env_file_is_away_is_put_right_later(
     assert_well(instance)
 
 
-@pytest.mark.parametrize("at", ["images.pull before", "stack.create before", "rooms.close after"])
+@pytest.mark.parametrize("at", ["images.pull before", "stack.up before", "rooms.close after"])
 def test_a_fault_of_the_agents_own_blames_no_release(
     instance: Instance, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:

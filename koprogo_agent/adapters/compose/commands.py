@@ -74,6 +74,11 @@ def config(program: Program, project: Project) -> list[str]:
     return [*_base(program, project), "config", "--format", "json"]
 
 
+def hashes(program: Program, project: Project) -> list[str]:
+    """Prints the hash of each service's definition, by which compose tells what has changed."""
+    return [*_base(program, project), "config", "--hash", "*"]
+
+
 def variables(program: Program, project: Project) -> list[str]:
     """Prints the variables that the files use; Compose before 2.26 cannot."""
     return [*_base(program, project), "config", "--variables", "--format", "json"]

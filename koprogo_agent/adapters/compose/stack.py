@@ -40,6 +40,7 @@ _GLANCE = 10.0
 _OUTPUT_LINES = 200
 _OUTPUT_BYTES = 1 << 16
 _OUTPUT_LIMIT = 8 << 20
+_NAME_AND_HASH = 2
 _ROOT = Path("/")
 _MEGA = 1024**2
 _START_INTERVAL = (1, 44)
@@ -94,6 +95,14 @@ class ComposeStack:
             raise failures.of_files(done.stderr)
         model: dict[str, Any] = json.loads(done.stdout.replace(b"$$", b"$"))
         return model
+
+    def hashes(self, project: Project) -> dict[str, str]:
+        """Compose's hash of each service's definition, as containers carry it in a label."""
+        done = self._ask(commands.hashes(self.program, project), project)
+        if done.returncode:
+            raise failures.of_files(done.stderr)
+        lines = (line.split() for line in done.stdout.decode().splitlines())
+        return {line[0]: line[1] for line in lines if len(line) == _NAME_AND_HASH}
 
     def variables(self, project: Project) -> tuple[Variable, ...]:
         """The variables that the compose files use: compose's own list, or a reading of them."""

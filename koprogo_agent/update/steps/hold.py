@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
+from koprogo_agent.domain.drift import is_defined
 from koprogo_agent.domain.gate import Expectation
 from koprogo_agent.domain.hold import Hold, Way
 from koprogo_agent.domain.plan import Kind, Step
@@ -73,11 +74,14 @@ class Held:
         hold: what it is.
         since: since when users meet it, in ISO 8601.
         no_route: why the ingress did not hand its routes over, where it was asked.
+        unchanged: the services whose containers compose leaves as they are; none where it was not
+            asked beforehand.
     """
 
     hold: Hold
     since: str
     no_route: str = ""
+    unchanged: tuple[str, ...] = ()
 
 
 def _forward(job: Job) -> Held:
@@ -88,12 +92,22 @@ def _forward(job: Job) -> Held:
     check_host_again(job)
     if job.operation.kind is not Kind.HEAL:
         note_safe(job)
-    held = _hold(job)
+    unchanged = _unchanged(job)
+    held = replace(_hold(job), unchanged=unchanged)
     if held.hold.way is Way.BESIDE:
         note_beside_safe(job)
     elif Step.POINT not in job.operation.state.plan.steps:
         note_nothing_safe(job)
     return held
+
+
+def _unchanged(job: Job) -> tuple[str, ...]:
+    """Asks compose now, while nobody waits for its answer."""
+    pins = write_pins(job, CANDIDATE, job.target)
+    hashes = job.world.stack.hashes(staged_project(job, job.target, pins))
+    containers = job.world.stack.containers(job.settings.stack.project)
+    same = (one.service for one in containers if is_defined(one, hashes.get(one.service, "")))
+    return tuple(sorted(same))
 
 
 def _hold(job: Job) -> Held:
@@ -194,6 +208,7 @@ def _facts(job: Job, held: Held) -> dict[str, object]:
         "why": held.hold.why,
         "no_route": held.no_route,
         "runs": runs_of(job),
+        "unchanged": list(held.unchanged),
         "at": held.since,
     }
 

@@ -9,7 +9,7 @@ from functools import partial
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.gate import Container
 from koprogo_agent.domain.overlay import awaited, expectation, is_made_of, joined, levels
-from koprogo_agent.domain.plan import Kind
+from koprogo_agent.domain.plan import Kind, Step
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.ports import Project
 from koprogo_agent.update.asked import dropped_services, operators_own
@@ -117,21 +117,33 @@ def _exchange_in_use(job: Job, deployment: Deployment, project: Project) -> None
 
 
 def _exchange_while_users_wait(job: Job, deployment: Deployment, project: Project) -> None:
-    """Each second counts: compose makes all containers in one run, those of the ingress too.
+    """Each second counts: compose starts in one run whatever need not wait for others.
 
-    Then it starts in one run whatever need not wait for others: their contents, secrets and hooks
-    are its work. One-shots that have done theirs and are still the same are not run again, as they
-    are not when the machine starts.
+    Nobody waits for what stays as it is. One-shots that have done their work and are still the same
+    are not run again, as they are not when the machine starts.
     """
     stack, model = job.world.stack, model_of(job, deployment)
-    stack.create(project, sorted(deployment.pins))
-    containers = stack.containers(project.name)
-    ending = expectation(model).ending
-    ended = {one.service for one in containers if one.service in ending and _has_ended_well(one)}
-    ready = {one.service for one in containers if one.is_ready}
-    names = [name for name in deployment.pins if name not in closed_services(job) | ended]
+    kept = {one.service: one for one in _kept(job, deployment, project)}
+    ending, closed = expectation(model).ending, closed_services(job)
+    ended = {name for name, one in kept.items() if name in ending and _has_ended_well(one)}
+    ready = {name for name, one in kept.items() if one.is_ready}
+    names = [name for name in deployment.pins if name not in closed | ended]
     order = joined(model, levels(model, names), ready.union(job.settings.stack.writers))
     _bring(job, deployment, project, order)
+
+
+def _kept(job: Job, deployment: Deployment, project: Project) -> tuple[Container, ...]:
+    """The containers that compose leaves as they are from here on.
+
+    It was asked beforehand. Where it was not, or does not know as the same what the release leaves
+    alone, it makes all containers now, without starting them, those of a closed ingress too.
+    """
+    stack, alone = job.world.stack, left_alone(job)
+    unchanged = set(job.operation.fact(Step.HOLD, "unchanged") or ())
+    if closed_services(job) or not unchanged or not alone <= unchanged:
+        stack.create(project, sorted(deployment.pins))
+        unchanged = set(deployment.pins)
+    return tuple(one for one in stack.containers(project.name) if one.service in unchanged)
 
 
 def _bring(
