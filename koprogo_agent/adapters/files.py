@@ -21,6 +21,7 @@ from pathlib import Path
 
 import structlog
 
+from koprogo_agent.adapters import views
 from koprogo_agent.backup_record import PARTIAL, read_record, record_path
 from koprogo_agent.domain.manifest import is_safe_path
 from koprogo_agent.durable import Folder, disk_errors, make_folder, sync_folder
@@ -128,6 +129,28 @@ class LocalFiles:
         _refuse_unsafe((path,))
         return self._release_folder(release) / _TREE / path
 
+    def view(self, release: str) -> Path:
+        """A folder of links: to staged files, and to what else is in the stack's folder.
+
+        Files of the release that is laid now, and not of this one, are not in it.
+
+        Raises:
+            RetryLater: the release is not staged, or not whole (`release.not_staged`).
+            NeedsOperator: the disk is full or fails.
+        """
+        root = self._state / "views" / _safe_name(release)
+        with disk_errors(f"show the stack's folder with the files of {release}"):
+            index = self._index(release)
+            if index is None:
+                raise RetryLater(f"{release} is not staged", code="release.not_staged")
+            laid = self._laid() or Laid()
+            wanted = views.links(
+                self._stack_root, self._release_folder(release) / _TREE, index, laid.known()
+            )
+            make_folder(root)
+            views.show(root, wanted)
+        return root
+
     def releases(self) -> tuple[str, ...]:
         """The names under which files are kept, damaged ones included."""
         with disk_errors("list the releases that are kept"):
@@ -140,6 +163,7 @@ class LocalFiles:
         doomed = folder.with_name(folder.name + PARTIAL)
         with disk_errors(f"forget the files of {release}"):
             shutil.rmtree(doomed, ignore_errors=True)
+            shutil.rmtree(self._state / "views" / release, ignore_errors=True)
             if folder.exists():
                 folder.rename(doomed)
                 shutil.rmtree(doomed)

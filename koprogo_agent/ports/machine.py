@@ -35,6 +35,12 @@ class Files(Protocol):
     def staged_path(self, release: str, path: str) -> Path:
         """Where a file of a staged release lies."""
 
+    def view(self, release: str) -> Path:
+        """A folder that shows the stack's folder as it will be once a staged release is laid.
+
+        Compose reads more there than it is told of: what is included, extended, or an env file.
+        """
+
     def releases(self) -> tuple[str, ...]:
         """The names under which files are kept."""
 

@@ -21,6 +21,8 @@ class Project:
         files: compose files in order, absolute.
         env_files: env files in order, absolute.
         environment: variables set by the agent; they win over the env files.
+        view: a folder that shows another one as it will be, and that other one: paths below the
+            first are given as below the second. None: the project is where it runs.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Project:
     files: tuple[Path, ...]
     env_files: tuple[Path, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    view: tuple[Path, Path] | None = None
 
 
 @dataclass(frozen=True)

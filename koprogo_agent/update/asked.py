@@ -13,7 +13,7 @@ from koprogo_agent.domain.deployment import Deployment, ServicePin
 from koprogo_agent.domain.overlay import is_made_by_agent, replicas, repository, services
 from koprogo_agent.errors import AgentError
 from koprogo_agent.settings import Settings
-from koprogo_agent.update.job import Job, as_asked_for, model_of, project, staged_project
+from koprogo_agent.update.job import Job, as_asked_for, model_of, staged_project, viewed_project
 from koprogo_agent.update.world import World
 
 _PROBE_TAG = "koprogo-agent-asks"
@@ -25,9 +25,8 @@ def services_asked_for(world: World, settings: Settings, deployment: Deployment)
 
     All of them where Compose cannot say so now: an env file that is away asks for nothing less.
     """
-    paths = [world.files.staged_path(deployment.tag, path) for path in deployment.compose_files]
     try:
-        model = world.stack.render(project(settings, paths, deployment.image_tag))
+        model = world.stack.render(viewed_project(world, settings, deployment))
     except AgentError:
         return frozenset(deployment.pins)
     return frozenset(deployment.pins.keys() & services(model).keys())

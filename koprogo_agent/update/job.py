@@ -15,6 +15,7 @@ from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.errors import NeedsOperator, StepFailed
 from koprogo_agent.ports import DatabaseAt, Project
 from koprogo_agent.settings import Settings
+from koprogo_agent.settings.sections import Stack
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.operation import Facts, Operation
 from koprogo_agent.update.world import Watcher, World
@@ -86,21 +87,32 @@ class StepWork(Protocol):
 def project(settings: Settings, files: Sequence[Path], image_tag: str, *more: Path) -> Project:
     """The operator's compose project with these release files and further files after them."""
     stack = settings.stack
-    folder = stack.directory / Path(stack.compose_files[0]).parent
     return Project(
         name=stack.project,
-        directory=folder,
+        directory=stack.directory / _folder(stack),
         files=(*files, *stack.overrides, *more),
         env_files=stack.env_files,
         environment={stack.image_tag_variable: image_tag},
     )
 
 
+def viewed_project(world: World, settings: Settings, deployment: Deployment) -> Project:
+    """The project of a deployment whose files are staged, as it will be once they are laid."""
+    root, stack = world.files.view(deployment.tag), settings.stack
+    paths = [root / path for path in deployment.compose_files]
+    plain = project(settings, paths, deployment.image_tag)
+    return replace(plain, directory=root / _folder(stack), view=(root, stack.directory))
+
+
 def staged_project(job: Job, deployment: Deployment, *more: Path) -> Project:
     """The project of a deployment whose files are staged; its pins only if given."""
-    files = job.world.files
-    paths = [files.staged_path(deployment.tag, path) for path in deployment.compose_files]
-    return project(job.settings, paths, deployment.image_tag, *more)
+    plain = viewed_project(job.world, job.settings, deployment)
+    return replace(plain, files=(*plain.files, *more))
+
+
+def _folder(stack: Stack) -> Path:
+    """The project's folder, in the stack's: that of its first compose file, as for Compose."""
+    return Path(stack.compose_files[0]).parent
 
 
 def laid_project(job: Job, deployment: Deployment, override: Path) -> Project:

@@ -5,8 +5,11 @@ One stack for all of them. A test that changes what later ones stand on brings a
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from pathlib import Path
 
 import docker
 import pytest
@@ -14,7 +17,7 @@ import pytest
 from koprogo_agent.update.engine import Engine
 from tests.instance import Instance
 from tests.lab.recipes import Kind
-from tests.lab.stack import Stack
+from tests.lab.stack import BASE_FILE, OVERRIDE_FILE, Stack
 from tests.scenes import Watched, bring, installed
 
 pytestmark = pytest.mark.real
@@ -212,3 +215,58 @@ def test_what_belongs_to_the_whole_project_is_left_as_it_is(
     assert watched.seen.failures[0].code == code
     assert watched.restarted == set()
     assert watched.tally.failed == 0
+
+
+FOLDER = str(Path(BASE_FILE).parent)
+PLACE = str(Path(OVERRIDE_FILE).parent)
+
+
+def included(*names: str, **more: object) -> bytes:
+    """A compose file with idle services."""
+    return json.dumps({"services": {name: {**IDLE, **more} for name in names}}).encode()
+
+
+def test_files_that_compose_reads_itself(instance: Instance) -> None:
+    """Those of the release, in every release anew, and the operator's own beside them."""
+    stack, publisher = instance.lab.stack, instance.lab.publisher
+    (stack.tree / PLACE / "own.env").write_text("OWN=operator\n")
+    publisher.compose = {
+        "include": [f"{Path(os.path.relpath(FOLDER, PLACE))}/extra.yml"],
+        "services": {"first": {**IDLE, "env_file": ["first.env", "own.env"]}},
+    }
+    releases = (
+        (("one",), "v1", Kind.GOOD, "committed"),
+        (("one", "two"), "v2", Kind.GOOD_WITH_MIGRATION, "committed"),
+        (("three",), "v3", Kind.BROKEN_IN_PRODUCTION_AFTER_MIGRATION, "rolled_back"),
+        (("one", "two"), "v2", Kind.GOOD, "committed"),
+    )
+    with instance.changed(rehearsal={"when": "never"}).engine() as engine:
+        for names, value, kind, outcome in releases:
+            publisher.deployed[f"{FOLDER}/extra.yml"] = included(*names)
+            publisher.deployed[f"{PLACE}/first.env"] = f"FLAVOUR={value}\n".encode()
+            publisher.publish(kind)
+            assert outcome_of(engine) == outcome
+        assert {"one", "two", "three"} & set(stack.containers()) == {"one", "two"}
+    with closing(docker.DockerClient(base_url=stack.docker_host, timeout=60)) as client:
+        first = client.containers.get(f"{stack.project}-first-1")
+    assert {"FLAVOUR=v2", "OWN=operator"} <= set(first.attrs["Config"]["Env"])
+    assert stack.serves()
+
+
+@pytest.mark.parametrize(
+    ("compose", "words"),
+    [
+        ({"include": ["gone.yml"]}, f"tree/{PLACE}/gone.yml"),
+        ({"include": ["https://github.com/docker/awesome-compose.git"]}, "disabled"),
+        ({"include": ["oci://registry.invalid/some/stack"]}, "disabled"),
+    ],
+)
+def test_files_that_no_release_brings(
+    instance: Instance, compose: Mapping[str, object], words: str
+) -> None:
+    """What is missing is named where it would lie; nothing is fetched from elsewhere."""
+    watched = release(instance, Kind.GOOD, compose)
+    assert watched.outcome == "cancelled"
+    (failure,) = watched.seen.failures
+    assert words in failure.message, failure
+    assert "views" not in failure.message

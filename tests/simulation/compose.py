@@ -15,6 +15,7 @@ from dotenv import dotenv_values
 from koprogo_agent.adapters.compose.failures import missing_env_file
 from koprogo_agent.domain.gate import Container
 from koprogo_agent.domain.host import NAME_TAKEN, NO_ADDRESSES, Host
+from koprogo_agent.domain.relocation import relocated
 from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
 from koprogo_agent.ports import Project, RunResult, Variable
 from tests.lab.merging import merged
@@ -43,7 +44,8 @@ class SimStack:
             known |= {name: value or "" for name, value in _dotenv(path).items()}
         known |= project.environment
         texts = tuple(self._text(path) for path in project.files)
-        return _render(texts, frozenset(known.items()), project.directory)
+        model = _render(texts, frozenset(known.items()), project.directory)
+        return model if project.view is None else relocated(model, *map(str, project.view))
 
     def hashes(self, project: Project) -> dict[str, str]:
         """What its containers carry."""

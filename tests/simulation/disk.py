@@ -61,6 +61,10 @@ class Disk:
         """Where one lies."""
         return self._state / "releases" / release / path
 
+    def view(self, release: str) -> Path:
+        """Its staged files; compose looks for no others here."""
+        return self._state / "releases" / release
+
     def releases(self) -> tuple[str, ...]:
         """The names."""
         return tuple(sorted(self._staged))

@@ -18,6 +18,8 @@ _NEUTRAL = {
     "COMPOSE_CONVERT_WINDOWS_PATHS": "false",
     "COMPOSE_DISABLE_ENV_FILE": "false",
     "COMPOSE_ENV_FILES": "",
+    "COMPOSE_EXPERIMENTAL_GIT_REMOTE": "false",
+    "COMPOSE_EXPERIMENTAL_OCI_REMOTE": "false",
     "COMPOSE_FILE": "",
     "COMPOSE_IGNORE_ORPHANS": "false",
     "COMPOSE_MENU": "false",
@@ -31,7 +33,8 @@ _NEUTRAL = {
 
 Compose also reads them from the env file, unless they are set in its environment. The operator may
 have set them there for manual commands; the agent's commands must not depend on them.
-COMPOSE_PROFILES stays the operator's: it selects services, as the compose files do. Source:
+COMPOSE_PROFILES stays the operator's: it selects services, as the compose files do. Compose files
+from elsewhere (`include` of a git or OCI address) are refused: they are not signed. Source:
 "Configure pre-defined environment variables in Docker Compose", and `setEnvWithDotEnv` of
 docker/compose.
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from math import ceil
 from pathlib import Path
@@ -25,6 +26,7 @@ from koprogo_agent.adapters.compose import (
 from koprogo_agent.adapters.compose.containers import PROJECT, Entry
 from koprogo_agent.domain.gate import Container
 from koprogo_agent.domain.host import Host
+from koprogo_agent.domain.relocation import relocated
 from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
 from koprogo_agent.ports import Project, RunResult, Variable
 
@@ -94,7 +96,7 @@ class ComposeStack:
         if done.returncode:
             raise failures.of_files(done.stderr)
         model: dict[str, Any] = json.loads(done.stdout.replace(b"$$", b"$"))
-        return model
+        return model if project.view is None else relocated(model, *map(str, project.view))
 
     def hashes(self, project: Project) -> dict[str, str]:
         """Compose's hash of each service's definition, as containers carry it in a label."""
@@ -314,7 +316,12 @@ class ComposeStack:
             if not path.exists():
                 raise failures.missing_file(str(path))
         env = commands.environment(project, self._environment, self._host)
-        return process.run(argv, env=env, timeout=timeout, limit_output=_OUTPUT_LIMIT, cwd=_ROOT)
+        done = process.run(argv, env=env, timeout=timeout, limit_output=_OUTPUT_LIMIT, cwd=_ROOT)
+        if project.view is None:
+            return done
+        # People look for a file where it belongs.
+        here, there = (str(one).encode() for one in project.view)
+        return replace(done, stderr=done.stderr.replace(here, there))
 
     def _each(
         self, project_name: str, services: Sequence[str], act: Callable[[APIClient, Entry], None]
