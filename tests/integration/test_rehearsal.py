@@ -147,6 +147,31 @@ def test_a_false_claim(slow: Instance) -> None:
     assert left_of_it(slow.lab) == []
 
 
+def test_a_secret_file(slow: Instance) -> None:
+    """The backend does not start without it: it comes along, and the release passes."""
+    lab, path = slow.lab, slow.lab.stack.directory / "token.txt"
+    path.write_text("a token")
+    path.chmod(0o644)
+    with closing(lab.engine.client()) as client:
+        config = client.containers.get(f"{lab.stack.name}-backend").attrs["Config"]
+    needs_it = 'test -s /run/secrets/token || exit 3; exec "$$@"'
+    backend = {
+        "secrets": ["token"],
+        "entrypoint": ["/bin/sh", "-c", needs_it, "--", *config["Entrypoint"]],
+        "command": config["Cmd"] or [],
+    }
+    lab.publisher.compose = {
+        "services": {"backend": backend},
+        "secrets": {"token": {"file": str(path)}},
+    }
+    lab.publisher.publish(Kind.GOOD)
+    lab.publisher.compose = {}
+    seen = Seen(at=stop_after_the_rehearsal)
+    with slow.engine(seen) as engine, pytest.raises(EnoughSeenError):
+        engine.tick()
+    assert "rehearse" in seen.facts, seen.failures
+
+
 def test_a_tablespace(slow: Instance) -> None:
     """It cannot be rehearsed on, and nobody is blamed."""
     slow.lab.publisher.publish(Kind.GOOD)
