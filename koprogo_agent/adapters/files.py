@@ -21,7 +21,7 @@ from pathlib import Path
 
 import structlog
 
-from koprogo_agent.adapters import views
+from koprogo_agent import stack_view
 from koprogo_agent.backup_record import PARTIAL, read_record, record_path
 from koprogo_agent.domain.manifest import is_safe_path
 from koprogo_agent.durable import Folder, disk_errors, make_folder, sync_folder
@@ -140,16 +140,37 @@ class LocalFiles:
         """
         root = self._state / "views" / _safe_name(release)
         with disk_errors(f"show the stack's folder with the files of {release}"):
-            index = self._index(release)
-            if index is None:
-                raise RetryLater(f"{release} is not staged", code="release.not_staged")
-            laid = self._laid() or Laid()
-            wanted = views.links(
-                self._stack_root, self._release_folder(release) / _TREE, index, laid.known()
-            )
+            wanted = self._links(release)
             make_folder(root)
-            views.show(root, wanted)
+            stack_view.show(root, wanted)
         return root
+
+    def readable_at(self, release: str, path: Path) -> Path:
+        """Where what a staged release brings to a path of the stack's folder can be read now.
+
+        Other paths are returned as they are, and so are folders in which the operator has files.
+
+        Raises:
+            RetryLater: the release is not staged, or not whole (`release.not_staged`).
+            NeedsOperator: the disk fails.
+        """
+        if not path.is_relative_to(self._stack_root):
+            return path
+        inside = path.relative_to(self._stack_root)
+        tree = self._release_folder(release) / _TREE
+        with disk_errors(f"find the files of {release}"):
+            links = self._links(release)
+        below = [there for name, there in links.items() if Path(name).is_relative_to(inside)]
+        ours = bool(below) and all(there.is_relative_to(tree) for there in below)
+        return tree / inside if ours else path
+
+    def _links(self, release: str) -> Mapping[str, Path]:
+        index = self._index(release)
+        if index is None:
+            raise RetryLater(f"{release} is not staged", code="release.not_staged")
+        laid = self._laid() or Laid()
+        tree = self._release_folder(release) / _TREE
+        return stack_view.links(self._stack_root, tree, index, laid.known())
 
     def releases(self) -> tuple[str, ...]:
         """The names under which files are kept, damaged ones included."""

@@ -9,7 +9,6 @@ names, labels (a proxy routes by labels), devices, privileges, restarts, hosts, 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from math import ceil
 from typing import Any
 
 from koprogo_agent.domain.overlay import Model, is_one_shot, levels, needs, services
+from koprogo_agent.domain.relocation import escaped
 from koprogo_agent.domain.scratch_files import Entry, FileRules, HostPaths, ReleaseFiles
 
 REHEARSAL_LABEL = "be.koprogo.agent.rehearsal"
@@ -191,7 +191,7 @@ def _document(model: Model, cast: Iterable[str], terms: RehearsalTerms) -> dict[
     mounts = (mount for one in entries.values() for mount in one.get("volumes", ()))
     named = {one["source"] for one in mounts if one["type"] == "volume" and "source" in one}
     volumes: dict[str, Entry] = {name: {} for name in sorted(named)}
-    return _escaped(
+    return escaped(
         {
             "services": entries,
             "networks": {_NETWORK: {"internal": True}},
@@ -278,9 +278,3 @@ def prompt_check(check: Mapping[str, Any]) -> Entry:
 def _seconds(duration: object) -> float:
     """A duration as Compose prints it, such as `1m30s`; 0 for none."""
     return sum(float(number) * _UNITS[unit] for number, unit in _DURATION.findall(f"{duration}"))
-
-
-def _escaped(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Rendered values as they must be written in a compose file: `$` means itself as `$$`."""
-    escaped: dict[str, Any] = json.loads(json.dumps(document).replace("$", "$$"))
-    return escaped

@@ -41,6 +41,12 @@ class Files(Protocol):
         Compose reads more there than it is told of: what is included, extended, or an env file.
         """
 
+    def readable_at(self, release: str, path: Path) -> Path:
+        """Where what a staged release brings to a path of the stack's folder can be read now.
+
+        Other paths are returned as they are, and so are folders in which the operator has files.
+        """
+
     def releases(self) -> tuple[str, ...]:
         """The names under which files are kept."""
 

@@ -20,7 +20,8 @@ from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.operation import Facts, Operation
 from koprogo_agent.update.world import Watcher, World
 
-PINS = "pins.json"
+PINS, CANDIDATE = "pins.json", "candidate.json"
+"""Override files: with the pins of what runs, and with those of what is to run."""
 UNUSABLE = "compose.operator_files"
 """Code of the fault that Compose can no longer use files that it could use before."""
 

@@ -6,7 +6,6 @@ One stack for all of them. A test that changes what later ones stand on brings a
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +16,7 @@ import pytest
 from koprogo_agent.update.engine import Engine
 from tests.instance import Instance
 from tests.lab.recipes import Kind
-from tests.lab.stack import BASE_FILE, OVERRIDE_FILE, Stack
+from tests.lab.stack import BASE_FILE, Stack
 from tests.scenes import Watched, bring, installed
 
 pytestmark = pytest.mark.real
@@ -218,7 +217,6 @@ def test_what_belongs_to_the_whole_project_is_left_as_it_is(
 
 
 FOLDER = str(Path(BASE_FILE).parent)
-PLACE = str(Path(OVERRIDE_FILE).parent)
 
 
 def included(*names: str, **more: object) -> bytes:
@@ -229,9 +227,9 @@ def included(*names: str, **more: object) -> bytes:
 def test_files_that_compose_reads_itself(instance: Instance) -> None:
     """Those of the release, in every release anew, and the operator's own beside them."""
     stack, publisher = instance.lab.stack, instance.lab.publisher
-    (stack.tree / PLACE / "own.env").write_text("OWN=operator\n")
+    (stack.tree / FOLDER / "own.env").write_text("OWN=operator\n")
     publisher.compose = {
-        "include": [f"{Path(os.path.relpath(FOLDER, PLACE))}/extra.yml"],
+        "include": ["extra.yml"],
         "services": {"first": {**IDLE, "env_file": ["first.env", "own.env"]}},
     }
     releases = (
@@ -243,7 +241,7 @@ def test_files_that_compose_reads_itself(instance: Instance) -> None:
     with instance.changed(rehearsal={"when": "never"}).engine() as engine:
         for names, value, kind, outcome in releases:
             publisher.deployed[f"{FOLDER}/extra.yml"] = included(*names)
-            publisher.deployed[f"{PLACE}/first.env"] = f"FLAVOUR={value}\n".encode()
+            publisher.deployed[f"{FOLDER}/first.env"] = f"FLAVOUR={value}\n".encode()
             publisher.publish(kind)
             assert outcome_of(engine) == outcome
         assert {"one", "two", "three"} & set(stack.containers()) == {"one", "two"}
@@ -256,7 +254,7 @@ def test_files_that_compose_reads_itself(instance: Instance) -> None:
 @pytest.mark.parametrize(
     ("compose", "words"),
     [
-        ({"include": ["gone.yml"]}, f"tree/{PLACE}/gone.yml"),
+        ({"include": ["gone.yml"]}, f"tree/{FOLDER}/gone.yml"),
         ({"include": ["https://github.com/docker/awesome-compose.git"]}, "disabled"),
         ({"include": ["oci://registry.invalid/some/stack"]}, "disabled"),
     ],

@@ -7,8 +7,11 @@ release that changes the schema, and each is taken back when its migration fails
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import PurePosixPath
 from typing import Any
 
+import docker
 import pytest
 
 from koprogo_agent.domain.states import Outcome
@@ -16,7 +19,7 @@ from tests.instance import Instance
 from tests.lab.engine import Engine
 from tests.lab.lab import Lab
 from tests.lab.recipes import Kind, MigrationStyle
-from tests.lab.stack import QUICK
+from tests.lab.stack import BASE_FILE, QUICK, Stack
 from tests.scenes import bring, installed
 
 pytestmark = pytest.mark.real
@@ -99,6 +102,35 @@ def test_the_rehearsal_finds_a_bad_migration(migrating: Instance, kind: Kind) ->
     assert watched.restarted == set()
     assert watched.tally.failed == 0
     assert (installed(migrating), migrating.lab.stack.applied()) == (was, schema)
+
+
+def guarded(stack: Stack, value: str) -> Mapping[str, Any]:
+    """What has a container start only where a file of the release says this."""
+    with closing(docker.DockerClient(base_url=stack.docker_host, timeout=60)) as client:
+        program = client.containers.get(f"{stack.name}-backend").attrs["Config"]["Entrypoint"]
+    script = f'test "$$(cat /plan/version)" = {value} || exit 3; exec "$$@"'
+    start = program[program.index("--") + 1 :] if "--" in program else program
+    return {
+        "entrypoint": ["/bin/sh", "-c", script, "--", *start],
+        "volumes": ["./plan:/plan:ro"],
+    }
+
+
+@APART
+def test_the_files_of_the_release_are_mounted_before_they_are_laid(migrating: Instance) -> None:
+    """By a migration, and by what is started beside the old version; never those of another."""
+    publisher, service = migrating.lab.publisher, migrating.settings.migration.service
+    folder = PurePosixPath(BASE_FILE).parent
+    kinds = (Kind.GOOD_WITH_MIGRATION, Kind.GOOD_WITH_MIGRATION, Kind.GOOD)
+    for number, kind in enumerate(kinds):
+        members = {one: guarded(migrating.lab.stack, f"v{number}") for one in {service, "backend"}}
+        publisher.compose = {"services": members}
+        publisher.deployed[f"{folder}/plan/version"] = f"v{number}".encode()
+        _, watched = bring(migrating, kind)
+        assert watched.outcome is Outcome.COMMITTED, watched.seen.failures
+        assert watched.tally.failed == 0
+    publisher.compose = {}
+    publisher.deployed.clear()
 
 
 @EVERY_WAY

@@ -65,6 +65,13 @@ class Disk:
         """Its staged files; compose looks for no others here."""
         return self._state / "releases" / release
 
+    def readable_at(self, release: str, path: Path) -> Path:
+        """Its staged file."""
+        if not path.is_relative_to(self._stack):
+            return path
+        inside = str(path.relative_to(self._stack))
+        return self.staged_path(release, inside) if inside in self._staged[release] else path
+
     def releases(self) -> tuple[str, ...]:
         """The names."""
         return tuple(sorted(self._staged))

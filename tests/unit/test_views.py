@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from koprogo_agent.adapters.files import LocalFiles
-from koprogo_agent.domain.relocation import relocated
+from koprogo_agent.domain.relocation import relocated, with_mounts_at
 from koprogo_agent.errors import RetryLater
 
 
@@ -75,6 +76,40 @@ def test_a_view_of_nothing(files: LocalFiles) -> None:
     view = files.view("v1")
     files.unstage("v1")
     assert not view.exists()
+
+
+def test_where_a_file_can_be_read_before_it_is_laid(files: LocalFiles, stack: Path) -> None:
+    """Of the release, where it is staged; a folder that the operator shares is the stack's."""
+    files.stage("v1", {"place/plan/a": b"one", "place/own/b": b"b", "top": b"top"})
+    staged = files.staged_path("v1", "top").parent
+    for path in ("place/plan/a", "place/plan", "place/own/b", "top"):
+        assert files.readable_at("v1", stack / path) == staged / path
+    elsewhere = Path("/etc/hosts")
+    for plain in (stack / "place", stack / "place/own", stack / "place/.env", stack, elsewhere):
+        assert files.readable_at("v1", plain) == plain
+    with pytest.raises(RetryLater):
+        files.readable_at("v2", stack / "top")
+
+
+def test_mounts_at() -> None:
+    """Bind mounts, configs and secrets; nothing else of the model."""
+    model = {
+        "services": {
+            "one": {
+                "volumes": [{"type": "bind", "source": "/a", "target": "/a", "read_only": True}]
+            },
+            "two": {"volumes": [{"type": "volume", "source": "/a"}], "image": "/a"},
+            "three": {},
+        },
+        "configs": {"c": {"file": "/a"}, "d": {"content": "/a"}},
+        "secrets": {"s": {"environment": "/a"}},
+        "volumes": {"/a": None},
+    }
+    there = with_mounts_at(model, lambda path: f"/there{path}")
+    changed = json.loads(json.dumps(model))
+    changed["services"]["one"]["volumes"][0]["source"] = "/there/a"
+    changed["configs"]["c"]["file"] = "/there/a"
+    assert there == changed
 
 
 def test_relocated() -> None:

@@ -12,6 +12,7 @@ from koprogo_agent.domain.hold import Hold, Way
 from koprogo_agent.domain.plan import Kind, Step
 from koprogo_agent.domain.states import Course, Truth
 from koprogo_agent.errors import RetryLater, StepFailed
+from koprogo_agent.update.candidate import candidate_project
 from koprogo_agent.update.hold_plan import plan_hold, what_is_ahead
 from koprogo_agent.update.holding import (
     NO_ROUTE,
@@ -29,12 +30,10 @@ from koprogo_agent.update.holding import (
     users_come_in,
 )
 from koprogo_agent.update.host_check import check_host_again
-from koprogo_agent.update.job import Found, Job, staged_project
+from koprogo_agent.update.job import Found, Job
 from koprogo_agent.update.looking import Look, examined, gate_policy, inside, wait_until_healthy
 from koprogo_agent.update.operation import Facts
-from koprogo_agent.update.pins import write_pins
 from koprogo_agent.update.reviving import revive_database
-from koprogo_agent.update.steps.pull import CANDIDATE
 
 log = structlog.get_logger()
 
@@ -178,10 +177,9 @@ def _beside(job: Job, chosen: Hold) -> Hold:
 
 def _start_beside(job: Job, names: tuple[str, ...]) -> None:
     stack, settings = job.world.stack, job.settings
-    pins = write_pins(job, CANDIDATE, job.target)
-    project = staged_project(job, job.target, pins)
-    for name in names:
-        stack.start_beside(project, name, settings.hold.environment)
+    with candidate_project(job) as project:
+        for name in names:
+            stack.start_beside(project, name, settings.hold.environment)
     look = Look(
         project=settings.stack.project,
         expected=Expectation(frozenset(names)),

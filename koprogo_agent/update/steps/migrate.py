@@ -10,25 +10,23 @@ from koprogo_agent.domain.plan import Kind, Migrates
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.errors import StepFailed
 from koprogo_agent.ports import Project
+from koprogo_agent.update.candidate import candidate_project
 from koprogo_agent.update.holding import keep_rooms
-from koprogo_agent.update.job import Found, Job, staged_project
+from koprogo_agent.update.job import Found, Job
 from koprogo_agent.update.looking import Look, gate_policy, wait_until_healthy
 from koprogo_agent.update.operation import Facts
-from koprogo_agent.update.pins import write_pins
-from koprogo_agent.update.steps.pull import CANDIDATE
 
 _TAIL = 300
 
 
 def do(job: Job) -> Facts:
     """Runs them on the real data, with the files and images of the release."""
-    pins = write_pins(job, CANDIDATE, job.target)
-    project = staged_project(job, job.target, pins)
-    if job.operation.kind is Kind.INSTALL:
-        _start_database(job, project)
-    began = job.world.clock.monotonic()
-    run(job, project, partial(keep_rooms, job))
-    return {"seconds": job.world.clock.monotonic() - began}
+    with candidate_project(job) as project:
+        if job.operation.kind is Kind.INSTALL:
+            _start_database(job, project)
+        began = job.world.clock.monotonic()
+        run(job, project, partial(keep_rooms, job))
+        return {"seconds": job.world.clock.monotonic() - began}
 
 
 def undo(job: Job) -> Facts:  # noqa: ARG001 - the contract of a step

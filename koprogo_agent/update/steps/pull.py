@@ -15,14 +15,19 @@ from koprogo_agent.domain.traefik import routing
 from koprogo_agent.errors import AgentError, StepFailed
 from koprogo_agent.ports import LocalImage, PullProgress
 from koprogo_agent.update.asked import operators_own, with_added
-from koprogo_agent.update.job import Found, Job, as_asked_for, model_of, staged_project
+from koprogo_agent.update.job import (
+    CANDIDATE,
+    Found,
+    Job,
+    as_asked_for,
+    model_of,
+    staged_project,
+)
 from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.pins import write_pins
 from koprogo_agent.update.preconditions import check_server_image
 
 log = structlog.get_logger()
-
-CANDIDATE = "candidate.json"
 
 
 def do(job: Job) -> Facts:
