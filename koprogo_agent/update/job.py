@@ -111,6 +111,13 @@ def staged_project(job: Job, deployment: Deployment, *more: Path) -> Project:
     return replace(plain, files=(*plain.files, *more))
 
 
+def unlaid_project(job: Job, deployment: Deployment, *more: Path) -> Project:
+    """The compose files of a staged deployment, in the stack's folder as it is now."""
+    files = job.world.files
+    paths = [files.staged_path(deployment.tag, path) for path in deployment.compose_files]
+    return project(job.settings, paths, deployment.image_tag, *more)
+
+
 def _folder(stack: Stack) -> Path:
     """The project's folder, in the stack's: that of its first compose file, as for Compose."""
     return Path(stack.compose_files[0]).parent

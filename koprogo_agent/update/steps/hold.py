@@ -30,9 +30,10 @@ from koprogo_agent.update.holding import (
     users_come_in,
 )
 from koprogo_agent.update.host_check import check_host_again
-from koprogo_agent.update.job import Found, Job
+from koprogo_agent.update.job import CANDIDATE, Found, Job, left_alone, unlaid_project
 from koprogo_agent.update.looking import Look, examined, gate_policy, inside, wait_until_healthy
 from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.pins import write_pins
 from koprogo_agent.update.reviving import revive_database
 
 log = structlog.get_logger()
@@ -101,12 +102,20 @@ def _forward(job: Job) -> Held:
 
 
 def _unchanged(job: Job) -> tuple[str, ...]:
-    """Asks compose now, while nobody waits for its answer."""
+    """Ask compose now, while no user waits, which services it will leave as they are.
+
+    It is asked in the stack's folder, since paths are part of a definition. What it reads there by
+    itself is still of the release before: so only of services that the release leaves alone.
+    """
     pins = write_pins(job, CANDIDATE, job.target)
-    hashes = job.world.stack.hashes(staged_project(job, job.target, pins))
+    try:
+        hashes = job.world.stack.hashes(unlaid_project(job, job.target, pins))
+    except StepFailed:
+        # It needs a file that the release has yet to bring.
+        return ()
     containers = job.world.stack.containers(job.settings.stack.project)
-    same = (one.service for one in containers if is_defined(one, hashes.get(one.service, "")))
-    return tuple(sorted(same))
+    same = {one.service for one in containers if is_defined(one, hashes.get(one.service, ""))}
+    return tuple(sorted(same & left_alone(job)))
 
 
 def _hold(job: Job) -> Held:

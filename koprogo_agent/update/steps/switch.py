@@ -122,7 +122,7 @@ def _exchange_while_users_wait(job: Job, deployment: Deployment, project: Projec
     Nobody waits for what stays as it is. One-shots that have done their work and are still the same
     are not run again, as they are not when the machine starts.
     """
-    stack, model = job.world.stack, model_of(job, deployment)
+    model = model_of(job, deployment)
     kept = {one.service: one for one in _kept(job, deployment, project)}
     ending, closed = expectation(model).ending, closed_services(job)
     ended = {name for name, one in kept.items() if name in ending and _has_ended_well(one)}
