@@ -219,9 +219,14 @@ def test_what_belongs_to_the_whole_project_is_left_as_it_is(
 FOLDER = str(Path(BASE_FILE).parent)
 
 
-def included(*names: str, **more: object) -> bytes:
+def idle(name: str) -> Mapping[str, object]:
+    """An idle service with a container of its name."""
+    return {**IDLE, "container_name": f"${{STACK_NAME}}-{name}"}
+
+
+def included(*names: str) -> bytes:
     """A compose file with idle services."""
-    return json.dumps({"services": {name: {**IDLE, **more} for name in names}}).encode()
+    return json.dumps({"services": {name: idle(name) for name in names}}).encode()
 
 
 def test_files_that_compose_reads_itself(instance: Instance) -> None:
@@ -230,7 +235,7 @@ def test_files_that_compose_reads_itself(instance: Instance) -> None:
     (stack.tree / FOLDER / "own.env").write_text("OWN=operator\n")
     publisher.compose = {
         "include": ["extra.yml"],
-        "services": {"first": {**IDLE, "env_file": ["first.env", "own.env"]}},
+        "services": {"first": {**idle("first"), "env_file": ["first.env", "own.env"]}},
     }
     releases = (
         (("one",), "v1", Kind.GOOD, "committed"),
@@ -246,7 +251,7 @@ def test_files_that_compose_reads_itself(instance: Instance) -> None:
             assert outcome_of(engine) == outcome
         assert {"one", "two", "three"} & set(stack.containers()) == {"one", "two"}
     with closing(docker.DockerClient(base_url=stack.docker_host, timeout=60)) as client:
-        first = client.containers.get(f"{stack.project}-first-1")
+        first = client.containers.get(f"{stack.name}-first")
     assert {"FLAVOUR=v2", "OWN=operator"} <= set(first.attrs["Config"]["Env"])
     assert stack.serves()
 
