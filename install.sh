@@ -46,7 +46,8 @@ usage: install.sh [--from FOLDER | --image REFERENCE] [--yes] [--language en|fr|
 
 QUESTIONS, which are otherwise asked (koprogo-agent config init --help says more):
   --project NAME --directory FOLDER --compose-file PATH --env-file FILE --docker-host URL
-  --source-url URL --source-ca FILE --trust-root FILE --trust-sha256 HEX --notify URL --reports yes|no
+  --source-url URL --source-ca FILE --proxy URL --trust-root FILE --trust-sha256 HEX --notify URL
+  --reports yes|no
 TEXT
 }
 
@@ -616,7 +617,7 @@ read_words() {
     while [[ $# -gt 0 ]]; do
         case $1 in
         --from | --image | --agent-root | --language | --project | --directory | --compose-file | --env-file | \
-            --docker-host | --source-url | --source-ca | --trust-root | --trust-sha256 | --notify | \
+            --docker-host | --source-url | --source-ca | --proxy | --trust-root | --trust-sha256 | --notify | \
             --reports | --instance)
             [[ $# -ge 2 ]] || fail "$1 needs a value" "install.sh --help" 2
             ;;&
@@ -625,7 +626,7 @@ read_words() {
         --agent-root) agent_root=$(readlink -f "$2") && shift ;;
         --language) language=$2 && shift ;;
         --project | --directory | --compose-file | --env-file | --docker-host | --source-url | \
-            --source-ca | --trust-root | --trust-sha256 | --notify | --reports) setup_words+=("$1" "$2") && shift ;;
+            --source-ca | --proxy | --trust-root | --trust-sha256 | --notify | --reports) setup_words+=("$1" "$2") && shift ;;
         --instance) instance=$2 && shift ;;
         --yes) yes=yes ;;
         --uninstall) action=uninstall ;;

@@ -126,19 +126,20 @@ def engine_host(settings: Settings) -> str:
 def build_world(settings: Settings) -> World:
     """The real outside systems."""
     state, host = settings.state.directory, engine_host(settings)
+    rules = settings.network.rules
     about = f"{settings.stack.project} on {gethostname()}"
     return World(
-        source=Git(settings.source, state),
+        source=Git(settings.source, state, rules),
         anchor=TrustDirectory(settings.trust.directory),
         signatures=SigningTools(),
-        images=RegistryImages(host),
+        images=RegistryImages(host, rules),
         stack=ComposeStack(host),
         rooms=HaproxyRooms(host, settings.hold.image, HoldNote(state, host)),
         database=ContainerPostgres(host),
         prober=HttpProber(),
         files=LocalFiles(state, settings.stack.directory, settings.backup.directory),
         clock=SystemClock(),
-        notifier=AppriseNotifier(settings.notify.urls, about),
+        notifier=AppriseNotifier(settings.notify.urls, about, rules),
     )
 
 
@@ -164,7 +165,8 @@ def build_self_update(agent: Agent, watcher: Watcher) -> SelfUpdate | None:
     if home is None:
         return None
     own = own_settings(settings)
-    source, anchor = Git(own.source, own.state.directory), TrustDirectory(own.trust.directory)
+    source = Git(own.source, own.state.directory, own.network.rules)
+    anchor = TrustDirectory(own.trust.directory)
     world = own_world(engine.world, source, anchor)
     versions = InstalledVersions(home, Path(sys.prefix).name)
     contents = EngineImageContents(engine_host(settings))
@@ -189,7 +191,7 @@ def build_teller(settings: Settings) -> Teller:
 
     state, fleet = settings.state.directory, settings.fleet
     return Teller(
-        fleet=FleetServer(fleet.url, state / IDENTITY),
+        fleet=FleetServer(fleet.url, state / IDENTITY, settings.network.rules.proxy_for(fleet.url)),
         outbox=Outbox(state / REPORTS),
         agent=__version__,
         token=fleet.token.get_secret_value() if fleet.token else None,

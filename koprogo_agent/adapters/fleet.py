@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from koprogo_agent import process, redact
+from koprogo_agent.domain.proxy import Proxy
 from koprogo_agent.durable import make_folder
 from koprogo_agent.errors import NeedsOperator, Refused, RetryLater
 from koprogo_agent.wire import INSTANCES, REPORTS
@@ -28,16 +29,20 @@ _Key = tuple[int, int] | None
 class FleetServer:
     """Implements `ports.Fleet`."""
 
-    def __init__(self, url: str, identity: Path, seconds: float = _SECONDS) -> None:
+    def __init__(
+        self, url: str, identity: Path, proxy: Proxy | None = None, seconds: float = _SECONDS
+    ) -> None:
         """Nothing is made or sent yet.
 
         Args:
             url: the server's address.
             identity: file of the instance's private key, in a folder that belongs to the agent.
+            proxy: what the server is asked through; None: it is asked directly.
             seconds: within which a whole answer must have come.
         """
         self._url = url.rstrip("/")
         self._identity = identity
+        self._proxy = proxy
         self._seconds = seconds
         self._named: tuple[_Key, str] | None = None
 
@@ -87,8 +92,9 @@ class FleetServer:
     def _exchange(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
         told = self._do("send", method, path, body)
         if "failed" in told:
+            through = f" through the proxy {self._proxy.address}" if self._proxy else ""
             raise RetryLater(
-                _line(f"cannot reach the fleet server {self._url}: {told['failed']}"),
+                _line(f"cannot reach the fleet server {self._url}{through}: {told['failed']}"),
                 code="fleet.unreachable",
             )
         return told["status"], told["body"].encode()
@@ -101,6 +107,7 @@ class FleetServer:
             "method": method,
             "url": self._url + path,
             "body": body.decode(),
+            "proxy": self._proxy.url if self._proxy else "",
         }
         argv = (sys.executable, "-m", _SENDER)
         try:

@@ -1,8 +1,8 @@
 """The program that speaks to the fleet server: `adapters.fleet` starts it, and nobody imports it.
 
 Cryptography and TLS would cost the idle daemon another 20 MB, and a server that answers for ever or
-a name that never resolves would hold it up. Proxies of the environment are used, redirects are not
-followed: whoever the server is, the operator has named it.
+a name that never resolves would hold it up. The proxy is that of the settings, never one of the
+environment; redirects are not followed: whoever the server is, the operator has named it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _done(asked: dict[str, str], key: Ed25519PrivateKey) -> dict[str, object]:
         case "sign":
             return {"headers": _signed(asked, key).headers}
         case _:
-            return _sent(_signed(asked, key))
+            return _sent(_signed(asked, key), asked["proxy"])
 
 
 @contextmanager
@@ -109,14 +109,15 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _sent(request: Request) -> dict[str, object]:
+def _sent(request: Request, proxy: str) -> dict[str, object]:
     """Status and the first bytes of the answer; or why there is none."""
     headers = {
         **request.headers,
         "Content-Type": "application/json",
         "User-Agent": f"koprogo-agent/{__version__}",
     }
-    opener = urllib.request.build_opener(_NoRedirects)
+    proxies = {"https": proxy, "http": proxy} if proxy else {}
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies), _NoRedirects)
     posted = urllib.request.Request(  # noqa: S310 - the settings allow https, and http on loopback
         request.url, request.body or None, headers, method=request.method
     )

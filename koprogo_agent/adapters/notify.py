@@ -16,6 +16,7 @@ import structlog
 from pydantic import SecretStr
 
 from koprogo_agent import places, process, redact
+from koprogo_agent.domain.proxy import DIRECT, ProxyRules
 from koprogo_agent.errors import AgentError
 
 _SECONDS = 60.0
@@ -27,16 +28,24 @@ _log = structlog.get_logger(__name__)
 class AppriseNotifier:
     """Implements `ports.Notifier`."""
 
-    def __init__(self, urls: Sequence[SecretStr], about: str, seconds: float = _SECONDS) -> None:
+    def __init__(
+        self,
+        urls: Sequence[SecretStr],
+        about: str,
+        rules: ProxyRules = DIRECT,
+        seconds: float = _SECONDS,
+    ) -> None:
         """Nothing is sent yet.
 
         Args:
             urls: apprise's addresses.
             about: which stack of which machine; the last line of every message.
+            rules: which proxy they are sent through; mail goes without one.
             seconds: within which all of them must be told; what takes longer is given up.
         """
         self._urls = urls
         self._about = about
+        self._rules = rules
         self._seconds = seconds
 
     def tell(self, title: str, body: str) -> None:
@@ -48,8 +57,9 @@ class AppriseNotifier:
         told = {"title": _harmless(title), "body": _harmless(whole)}
         message = json.dumps({"urls": urls, **told})
         argv = (sys.executable, "-m", _SENDER)
+        env = self._rules.environment(os.environ)
         try:
-            done = process.run(argv, env=os.environ, timeout=self._seconds, stdin=message.encode())
+            done = process.run(argv, env=env, timeout=self._seconds, stdin=message.encode())
         except process.Overrun:
             _log.warning("notify.failed", why=f"not all told within {self._seconds:g} s")
         except (AgentError, OSError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from koprogo_agent.cli.options import AsJson, ConfigPath
 from koprogo_agent.errors import NeedsOperator
 from koprogo_agent.settings import MIGRATE, Settings, find_older, load
 from koprogo_agent.settings.changes import Edit
+from koprogo_agent.settings.network import remarks
 
 app = typer.Typer(
     help="Write, check, show and carry forward the configuration.", no_args_is_help=True
@@ -32,18 +34,21 @@ def check(config: ConfigPath = None, as_json: AsJson = False) -> None:
     path = places.locate(config)
     file = str(path)
     try:
-        load(config)
+        settings = load(config)
     except NeedsOperator as error:
         if not as_json:
             raise
         said = {"valid": False, "file": file, "message": error.message, "advice": error.advice}
         render.as_json(said)
         raise typer.Exit(code_of(error)) from None
-    older = find_older(config)
+    older, notes = find_older(config), remarks(settings, os.environ)
     if as_json:
-        render.as_json({"valid": True, "file": file, "older": [_told(edit) for edit in older]})
+        told = [_told(edit) for edit in older]
+        render.as_json({"valid": True, "file": file, "older": told, "notes": notes})
         return
     render.line(f"the configuration in {file} is valid")
+    for note in notes:
+        render.line(f"  ! {note}", "yellow")
     for edit in older:
         render.line(f"  ! {edit.said}", "yellow")
     if older:

@@ -52,6 +52,9 @@ ComposeFile = Annotated[
 EnvFile = Annotated[list[str] | None, typer.Option(help="Env file with its values.")]
 Host = Annotated[str | None, typer.Option(help="Address of the Docker engine.")]
 Url = Annotated[str | None, typer.Option(help="Git repository whose tags are the releases.")]
+ProxyUrl = Annotated[
+    str | None, typer.Option(help="HTTP proxy of this network, as http://host:port.")
+]
 Ca = Annotated[Path | None, typer.Option(help="The only authorities that may vouch for it.")]
 RootFile = Annotated[Path | None, typer.Option(help="The association's root.json.")]
 Sha256 = Annotated[str | None, typer.Option(help="What its SHA-256 must be.")]
@@ -72,6 +75,7 @@ def init(  # noqa: PLR0913, PLR0917 - one for each question
     docker_host: Host = None,
     source_url: Url = None,
     source_ca: Ca = None,
+    proxy: ProxyUrl = None,
     trust_root: RootFile = None,
     trust_sha256: Sha256 = None,
     notify: Addresses = None,
@@ -96,6 +100,7 @@ def init(  # noqa: PLR0913, PLR0917 - one for each question
         is_told = ask.reports() if reports is None else reports is YesOrNo.YES
         sections: dict[str, dict[str, Any]] = {
             "source": {key: value for key, value in source.items() if value},
+            "network": {"proxy": proxy} if proxy else {},
             "stack": stack,
             "notify": {"urls": urls} if urls else {},
             "fleet": {"reports": is_told},
@@ -106,7 +111,7 @@ def init(  # noqa: PLR0913, PLR0917 - one for each question
         settings = load(file)
     pinned = settings.trust.directory / "root.json"
     if not pinned.exists():
-        root = roots.from_file(trust_root) if trust_root else roots.from_source(settings.source)
+        root = _root(trust_root, settings)
         show(root)
         # A file that was brought beforehand is the operator's own word.
         if trust_sha256 or not (yes and trust_root):
@@ -193,6 +198,13 @@ def _addresses(given: list[str] | None) -> list[str]:
                 advice="there is :// in each of them, as in ntfy://topic",
             )
     return given or []
+
+
+def _root(given: Path | None, settings: Settings) -> Root:
+    """The trust root that was brought, or the one that the source has."""
+    if given:
+        return roots.from_file(given)
+    return roots.from_source(settings.source, settings.network.rules)
 
 
 def _compare(root: Root, published: str) -> None:

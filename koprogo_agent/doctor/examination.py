@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from koprogo_agent.doctor import agent, hold, itself, machine, registry, source, stack, updaters
+from koprogo_agent.doctor import (
+    agent,
+    hold,
+    itself,
+    machine,
+    network,
+    registry,
+    source,
+    stack,
+    updaters,
+)
 from koprogo_agent.doctor.finding import Check, Finding, Level, Patient, fault
 from koprogo_agent.errors import AgentError
 
@@ -14,6 +24,7 @@ HERE: tuple[Check, ...] = (
     source.trust,
     source.programs,
     machine.engine,
+    network.engine_proxy,
     machine.compose,
     machine.disk,
     stack.variables,
@@ -37,6 +48,7 @@ HERE: tuple[Check, ...] = (
 # A wrong clock makes certificates and keys look wrong: it is told before what follows from it.
 CHECKS: tuple[Check, ...] = (
     machine.clock,
+    network.proxy,
     source.source,
     registry.image_tags,
     hold.waiting_room,

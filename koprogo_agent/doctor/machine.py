@@ -20,6 +20,7 @@ from koprogo_agent import docker_api, places, process
 from koprogo_agent.adapters.compose import commands
 from koprogo_agent.doctor.finding import Finding, Patient, fault, good, warning
 from koprogo_agent.domain.chain import CLOCK_SKEW
+from koprogo_agent.domain.proxy import Proxy
 from koprogo_agent.errors import AgentError
 from koprogo_agent.settings import MIGRATE, find_older
 
@@ -40,7 +41,8 @@ def clock(patient: Patient) -> Iterator[Finding]:
         said = f"{patient.now:%Y-%m-%d %H:%M} is before this agent was installed"
         yield fault("clock", f"{said} ({installed:%Y-%m-%d})", advice)
         return
-    told = _date_of(patient.settings.source.url)
+    url = patient.settings.source.url
+    told = _date_of(url, patient.settings.network.rules.proxy_for(url))
     if told is None:
         yield good("clock", "the source tells no time to compare it with")
         return
@@ -53,25 +55,24 @@ def clock(patient: Patient) -> Iterator[Finding]:
         yield good("clock", f"{abs(off):.0f} s from the git server's")
 
 
-def _date_of(url: str) -> datetime | None:
+def _date_of(url: str, proxy: Proxy | None) -> datetime | None:
     """The time by a web server, or None.
 
     Its certificate is not looked at: with a wrong clock none would be valid, and what a liar could
     gain here is a false alarm.
     """
     parts = urlsplit(url)
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https" and parts.hostname:
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        return None
+    host, port = (proxy.host, proxy.port) if proxy else (parts.hostname, parts.port)
+    connection = http.client.HTTPConnection(host, port, timeout=_SECONDS)
+    if parts.scheme == "https":
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        connection = http.client.HTTPSConnection(
-            parts.hostname, parts.port, timeout=_SECONDS, context=context
-        )
-    elif parts.scheme == "http" and parts.hostname:
-        connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=_SECONDS)
-    else:
-        return None
+        connection = http.client.HTTPSConnection(host, port, timeout=_SECONDS, context=context)
+    if proxy:
+        connection.set_tunnel(parts.hostname, parts.port, proxy.headers)
     try:
         with closing(connection):
             connection.request("HEAD", parts.path or "/")
@@ -90,7 +91,7 @@ def configuration(patient: Patient) -> Iterator[Finding]:
 def folders(patient: Patient) -> Iterator[Finding]:
     """The agent's folders and files belong to it, and others can neither write nor read them."""
     settings = patient.settings
-    yield from _guarded(patient.config, "configuration", secret=bool(settings.notify.urls))
+    yield from _guarded(patient.config, "configuration", secret=bool(settings.secrets))
     yield from _guarded(settings.state.directory, "state", secret=True)
     yield from _guarded(settings.backup.directory, "backups", secret=True)
 

@@ -79,8 +79,11 @@ def source(patient: Patient) -> Iterator[Finding]:
     url = patient.settings.source.url
     refs = patient.world.source.list_refs().tags
     found = offers(refs)
+    proxy = patient.settings.network.rules.proxy_for(url)
+    through = f", through the proxy {proxy.address}" if proxy else ""
     if found:
-        yield good("source", f"{url}: {len(found)} releases, newest {found[0].ref.name}")
+        said = f"{url}: {len(found)} releases, newest {found[0].ref.name}{through}"
+        yield good("source", said)
     else:
         said = f"{url} has {len(refs)} tags, and none is a release"
         yield warning("source", said, "check source.url in the configuration")

@@ -26,6 +26,7 @@ from koprogo_agent import places
 from koprogo_agent.settings import faults
 from koprogo_agent.settings.changes import Edit, carry
 from koprogo_agent.settings.itself import Fleet, Itself, Log, State
+from koprogo_agent.settings.network import Network
 from koprogo_agent.settings.sections import (
     Backup,
     Database,
@@ -65,6 +66,7 @@ class Settings(BaseSettings):
     )
 
     source: Source = Field(Source(), description="where releases come from")
+    network: Network = Field(Network(), description="the way out of this machine's network")
     trust: Trust = Field(Trust(), description="whose releases are accepted")
     stack: Stack = Field(Stack(), description="the compose project")
     database: Database = Field(Database(), description="its PostgreSQL")
@@ -112,8 +114,9 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """The values that must never be seen in a log or a message."""
-        token = [self.fleet.token] if self.fleet.token else []
-        return tuple(one.get_secret_value() for one in (*self.notify.urls, *token))
+        single = (self.fleet.token, self.network.proxy_password)
+        given = (*self.notify.urls, *(one for one in single if one))
+        return tuple(one.get_secret_value() for one in given)
 
 
 def load(path: Path | None = None) -> Settings:

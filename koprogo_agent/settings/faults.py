@@ -180,6 +180,8 @@ def _shown(path: tuple[int | str, ...], value: object) -> str:
     """The value as written, unless it is long-winded or a secret."""
     if not isinstance(value, str | int | float) or "notify" in path:
         return ""
+    if any(redact.is_secret_name(str(part)) for part in path):
+        return ""
     return f"{redact.text(repr(value))[:_MAX_SHOWN]} "
 
 

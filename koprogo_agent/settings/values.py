@@ -91,6 +91,11 @@ def check_source_url(url: str, allow_protocols: Sequence[str] | None) -> None:
         )
 
 
+def protocol_of(url: str) -> str:
+    """The protocol by which git asks a URL."""
+    return _protocol_and_userinfo(url)[0]
+
+
 def _protocol_and_userinfo(url: str) -> tuple[str, str]:
     if "://" in url:
         parts = urlsplit(url)

@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 from koprogo_agent.adapters.git import Git
 from koprogo_agent.domain.envelope import MAX_BYTES
+from koprogo_agent.domain.proxy import ProxyRules
 from koprogo_agent.domain.root import Root, read_root
 from koprogo_agent.durable import disk_errors
 from koprogo_agent.errors import NeedsOperator, Refused
@@ -27,7 +28,7 @@ def from_file(path: Path) -> Root:
     return _read(raw, str(path))
 
 
-def from_source(source: Source) -> Root:
+def from_source(source: Source, rules: ProxyRules) -> Root:
     """The newest trust root that a source has. It is a claim, for a person to compare.
 
     Raises:
@@ -35,7 +36,7 @@ def from_source(source: Source) -> Root:
         RetryLater: the source cannot be reached.
     """
     with TemporaryDirectory(prefix="koprogo-agent-") as folder:
-        git = Git(source, Path(folder))
+        git = Git(source, Path(folder), rules)
         commit = git.list_refs().trust
         names = git.list_files(commit, "root") if commit else ()
         versions = [int(match[1]) for match in map(_NAME.fullmatch, names) if match]

@@ -28,7 +28,7 @@ DOMAIN_IMPORTS = frozenset(
     {
         *("__future__", "abc", "base64", "binascii", "collections", "contextlib", "copy"),
         *("dataclasses", "datetime", "enum", "functools", "hashlib", "hmac", "itertools"),
-        *("json", "koprogo_agent.domain", "koprogo_agent.errors", "math", "operator"),
+        *("ipaddress", "json", "koprogo_agent.domain", "koprogo_agent.errors", "math", "operator"),
         *(
             "pathlib",
             "re",
@@ -39,6 +39,7 @@ DOMAIN_IMPORTS = frozenset(
             "types",
             "typing",
             "typing_extensions",
+            "urllib.parse",
         ),
     }
 )

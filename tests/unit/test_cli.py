@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from koprogo_agent import __version__
 from koprogo_agent.cli import render
 from koprogo_agent.cli.exits import Exit, code_of, tell
 from koprogo_agent.cli.main import run
+from koprogo_agent.domain.proxy import variables_set
 from koprogo_agent.errors import AgentError, NeedsOperator, Refused, RetryLater, StepFailed
 
 EXAMPLE = str(Path(__file__).parents[2] / "config.example.toml")
@@ -47,13 +49,17 @@ def test_an_error_is_told_without_secrets_and_without_effects(
     )
 
 
-def test_check_says_yes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_says_yes(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In words and in JSON."""
+    for name in variables_set(os.environ):
+        monkeypatch.delenv(name)
     assert run(["config", "check", "--config", EXAMPLE]) == Exit.DONE
     assert capsys.readouterr().out == f"the configuration in {EXAMPLE} is valid\n"
 
     assert run(["config", "check", "--config", EXAMPLE, "--json"]) == Exit.DONE
-    said = {"valid": True, "file": EXAMPLE, "older": []}
+    said = {"valid": True, "file": EXAMPLE, "older": [], "notes": []}
     assert json.loads(capsys.readouterr().out) == said
 
 

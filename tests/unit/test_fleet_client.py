@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from koprogo_agent.adapters.fleet import FleetServer
+from koprogo_agent.domain.proxy import Proxy
 from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater
 from koprogo_agent.wire import answer as answers
 from koprogo_agent.wire.answer import BEHIND, Rejection
@@ -20,6 +21,7 @@ from koprogo_agent.wire.report import instance_of
 from koprogo_agent.wire.signing import Request, verify
 from tests.fleets import ANSWER, Doing, Exchange, Server, saying, silent
 from tests.lab.ca import Authority
+from tests.lab.proxy import ForwardProxy
 
 BODY = b'{"schema":1}'
 
@@ -206,3 +208,25 @@ def test_a_stranger_with_another_certificate_gets_nothing(
         client.send(BODY)
     assert caught.value.code == "fleet.unreachable"
     assert server.seen == []
+
+
+def test_reports_go_through_the_proxy_of_the_settings(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And through none of the environment; a password that it does not take is not shown."""
+    target = "fleet.lab.test:443"
+    names = {target: f"127.0.0.1:{server.server_port}"}
+    with ForwardProxy(names, ("ann", "CANARY")) as served:
+        monkeypatch.setenv("https_proxy", served.address)
+        url, identity = "https://fleet.lab.test", tmp_path / "identity"
+        right = Proxy("127.0.0.1", served.server_port, "ann", "CANARY")
+        assert FleetServer(url, identity, right).send(BODY) == ANSWER
+        assert served.log == [(target, 200)]
+        wrong = Proxy("127.0.0.1", served.server_port, "ann", "CANARY2")
+        with pytest.raises(RetryLater, match="407") as caught:
+            FleetServer(url, identity, wrong).send(BODY)
+        assert f"through the proxy {served.address}" in caught.value.message
+        assert "CANARY" not in caught.value.message
+        with pytest.raises(RetryLater, match=r"[Nn]ame"):
+            FleetServer(url, identity).send(BODY)
+        assert served.log == [(target, 200), (target, 407)]

@@ -6,12 +6,17 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from koprogo_agent.adapters.notify import AppriseNotifier
+from koprogo_agent.domain.proxy import DIRECT, Proxy, ProxyRules
+from tests.fleets import Server
+from tests.lab.ca import Authority
+from tests.lab.proxy import ForwardProxy
 
 ABOUT = "koprogo on vps12"
 
@@ -103,3 +108,23 @@ def test_no_channel_is_no_work() -> None:
     with capture_logs() as logs:
         AppriseNotifier([], ABOUT, seconds=0.0).tell("title", "body")
     assert logs == []
+
+
+def test_messages_go_through_the_proxy_of_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And through none of the environment."""
+    target = "hook.lab.test:443"
+    with Server(Authority.create(tmp_path, "hook")) as hook:
+        names = {target: f"127.0.0.1:{hook.server_port}"}
+        with ForwardProxy(names, ("ann", "hush-hush")) as served:
+            monkeypatch.setenv("HTTPS_PROXY", served.address)
+            urls = [SecretStr("jsons://hook.lab.test/?verify=no")]
+            given = ProxyRules(Proxy("127.0.0.1", served.server_port, "ann", "hush-hush"))
+            with capture_logs() as logs:
+                AppriseNotifier(urls, ABOUT, given).tell("title", "body")
+                assert logs == []
+                AppriseNotifier(urls, ABOUT, DIRECT).tell("title", "body")
+            assert [log["event"] for log in logs] == ["notify.failed"]
+            assert served.log == [(target, 200)]
+    assert len(hook.seen) == 1

@@ -18,6 +18,7 @@ from typing import NamedTuple, TypeVar
 from koprogo_agent.adapters.git.command import Command
 from koprogo_agent.adapters.git.mirror import Damaged, Mirror, Object, require_sha1
 from koprogo_agent.domain.manifest import find_block, is_safe_path, parse
+from koprogo_agent.domain.proxy import DIRECT, ProxyRules
 from koprogo_agent.domain.tags import TagRef, lightweight, read_tag
 from koprogo_agent.domain.versions import parse_tag
 from koprogo_agent.errors import Refused, RetryLater
@@ -43,14 +44,15 @@ class _Entry(NamedTuple):
 class Git:
     """`ports.Source` on a git repository."""
 
-    def __init__(self, source: Source, state: Path) -> None:
+    def __init__(self, source: Source, state: Path, rules: ProxyRules = DIRECT) -> None:
         """Prepares; nothing is touched yet.
 
         Args:
             source: where releases come from, and the limits.
             state: the agent's own folder; the mirror is made in it.
+            rules: which proxy the source is asked through.
         """
-        self._command = Command(source, state)
+        self._command = Command(source, state, rules.proxy_for(source.url))
         self._mirror = Mirror(self._command, state / "mirror.git")
         self._trust_branch = source.trust_branch
         self._commits: dict[str, bytes] = {}

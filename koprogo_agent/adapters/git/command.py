@@ -11,6 +11,8 @@ import re
 from pathlib import Path
 
 from koprogo_agent import process
+from koprogo_agent.adapters.git.proxied import fault_of
+from koprogo_agent.domain.proxy import Proxy, environment_of
 from koprogo_agent.errors import DISK_FULL, AgentError, NeedsOperator, Refused, RetryLater
 from koprogo_agent.settings.sections import Source
 
@@ -65,10 +67,17 @@ class Overlong(Exception):
 class Command:
     """Runs git for one source."""
 
-    def __init__(self, source: Source, home: Path) -> None:
-        """Prepares; `home` is the HOME of every git process: the agent's own folder."""
+    def __init__(self, source: Source, home: Path, proxy: Proxy | None) -> None:
+        """Prepares; nothing is run yet.
+
+        Args:
+            source: where releases come from, and the limits.
+            home: the HOME of every git process: the agent's own folder.
+            proxy: what the source is asked through; None: it is asked directly.
+        """
         self._source = source
         self._home = home
+        self._proxy = proxy
         self.max_bytes = source.max_bytes
 
     def local(self, mirror: Path, *words: str, stdin: bytes = b"") -> process.Completed:
@@ -79,7 +88,7 @@ class Command:
             RetryLater: it did not end in time.
         """
         try:
-            return self._run(mirror, words, stdin, MAX_OBJECT_BYTES)
+            return self._run(self._environment(mirror), words, stdin, MAX_OBJECT_BYTES)
         except process.TooMuchOutput as error:
             raise Overlong from error
 
@@ -92,15 +101,17 @@ class Command:
             NeedsOperator: something on this machine is at fault.
         """
         settings = [word for setting in self._network() for word in ("-c", setting)]
+        # In the environment: its password must not stand on a command line.
+        environment = self._environment(mirror) | environment_of(self._proxy)
         try:
-            done = self._run(mirror, (*settings, *words), stdin, MAX_LIST_BYTES)
+            done = self._run(environment, (*settings, *words), stdin, MAX_LIST_BYTES)
         except process.TooMuchOutput as error:
             raise RetryLater(
                 f"the source {self._source.url} lists more than {MAX_LIST_BYTES} bytes of refs",
                 code="source.list_limit",
             ) from error
         if done.returncode != 0:
-            raise explain(done.stderr.decode(errors="replace"), self._source)
+            raise explain(done.stderr.decode(errors="replace"), self._source, self._proxy)
         return done.stdout
 
     def list_refs(self) -> bytes:
@@ -135,7 +146,7 @@ class Command:
             )
 
     def _run(
-        self, mirror: Path, words: tuple[str, ...], stdin: bytes, limit: int
+        self, environment: dict[str, str], words: tuple[str, ...], stdin: bytes, limit: int
     ) -> process.Completed:
         settings = [word for setting in _SETTINGS for word in ("-c", setting)]
         # The kernel holds these for every process that git starts: git itself cannot limit a pack.
@@ -143,15 +154,17 @@ class Command:
         try:
             return process.run(
                 ["prlimit", *limits, "git", *settings, *words],
-                env=self._environment(mirror),
+                env=environment,
                 timeout=self._source.timeout,
                 limit_output=limit,
                 cwd=Path("/"),
                 stdin=stdin,
             )
         except process.TimedOut as error:
+            through = f" through the proxy {self._proxy.address}" if self._proxy else ""
             raise RetryLater(
-                f"git did not end within {self._source.timeout:g} s with {self._source.url}",
+                f"git did not end within {self._source.timeout:g} s with {self._source.url}"
+                f"{through}",
                 code="source.slow",
             ) from error
 
@@ -236,7 +249,10 @@ _ADVICE = {
 }
 
 
-def explain(stderr: str, source: Source) -> AgentError:
+_OPENED = "; a proxy that opens TLS connections needs its own authority there, too"
+
+
+def explain(stderr: str, source: Source, proxy: Proxy | None = None) -> AgentError:
     """The error that git's complaints amount to.
 
     All faults of the source are transient, also those that look like a person's: a forge that
@@ -268,14 +284,21 @@ def explain(stderr: str, source: Source) -> AgentError:
             code="source.settings",
             advice="check source.ca_file and source.allow_protocols in the configuration",
         )
+    return _transient(words, source, proxy, min(waits[-1], MAX_WAIT) if waits else None)
+
+
+def _transient(words: str, source: Source, proxy: Proxy | None, after: float | None) -> RetryLater:
+    """The fault of the source, or of the proxy on the way to it."""
+    if proxy is not None and (fault := fault_of(words, source.url, proxy)):
+        said = f"{fault.said}, through which the source {source.url} is asked ({_end(words)})"
+        return RetryLater(said, code=fault.code, advice=fault.advice, after=after)
     for code, pattern, what in _TRANSIENT:
         if re.search(pattern, words):
-            return RetryLater(
-                f"the source {source.url} {what} ({_end(words)})",
-                code=code,
-                advice=_ADVICE.get(code, ""),
-                after=min(waits[-1], MAX_WAIT) if waits else None,
-            )
+            advice = _ADVICE.get(code, "")
+            if proxy is not None and code == "source.certificate":
+                advice += _OPENED
+            said = f"the source {source.url} {what} ({_end(words)})"
+            return RetryLater(said, code=code, advice=advice, after=after)
     return RetryLater(f"git failed: {_end(words)}", code=UNKNOWN)
 
 

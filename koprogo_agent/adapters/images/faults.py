@@ -10,6 +10,7 @@ import re
 
 from koprogo_agent.adapters.images.question import ask
 from koprogo_agent.adapters.images.reference import registry
+from koprogo_agent.domain.proxy import DIRECT, ProxyRules
 from koprogo_agent.errors import DISK_FULL, READ_ONLY, AgentError, NeedsOperator, RetryLater
 
 _LONGEST = 300
@@ -22,16 +23,28 @@ _DENIED = re.compile(
     r"(?i)unauthorized|authentication required|no basic auth credentials|denied|HTTP 40[13]"
 )
 _MISSING = re.compile(r"(?i)manifest unknown|name unknown|not found|no matching manifest|HTTP 404")
+_PROXY_LOGIN = re.compile(r"(?i)proxy authentication required|HTTP 407")
+_PROXY_GONE = re.compile(r"\bproxyconnect\b")
 _MEANINGLESS = re.compile(r"\bunknown: ")
 
 _SAID = {429: "toomanyrequests", 401: "unauthorized", 403: "denied", 404: "not found"}
 
 
-def of_pull(reference: str, words: str) -> AgentError:
-    """The error that the engine's words about a failed pull stand for."""
+def of_pull(reference: str, words: str, rules: ProxyRules = DIRECT) -> AgentError:
+    """The error that the engine's words about a failed pull stand for.
+
+    Args:
+        reference: the image.
+        words: the engine's.
+        rules: which proxy the registry is asked through, where the words do not tell.
+    """
+    return _of_proxy(reference, words) or _of_registry(reference, words, rules)
+
+
+def _of_registry(reference: str, words: str, rules: ProxyRules) -> AgentError:
     # what is being pulled may itself read like a fault
     said = words.replace(reference, "")
-    answer = ask(reference) if _LIMITED.search(said) or _is_meaningless(said) else None
+    answer = ask(reference, rules) if _LIMITED.search(said) or _is_meaningless(said) else None
     if answer is not None and _is_meaningless(said):
         said = _SAID.get(answer.status, said)
     where, words = registry(reference), words.strip()[:_LONGEST]
@@ -62,6 +75,20 @@ def of_pull(reference: str, words: str) -> AgentError:
     if _MISSING.search(said):
         return RetryLater(f"{where} does not have {reference} (yet): {words}", code=MISSING)
     return RetryLater(f"cannot pull {reference} from {where}: {words}", code="registry.unreachable")
+
+
+def _of_proxy(reference: str, words: str) -> RetryLater | None:
+    """The engine's own proxy is at fault: it is dockerd that pulls, by its own settings."""
+    wants_login = _PROXY_LOGIN.search(words)
+    if not wants_login and not _PROXY_GONE.search(words):
+        return None
+    why = "wants a name and password" if wants_login else "cannot be reached"
+    return RetryLater(
+        f"the engine's own proxy, through which it pulls {reference}, {why}:"
+        f" {words.strip()[:_LONGEST]}",
+        code="registry.proxy",
+        advice="see which: docker info | grep -i proxy; what to write where: koprogo-agent doctor",
+    )
 
 
 def _is_meaningless(words: str) -> bool:

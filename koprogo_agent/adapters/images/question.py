@@ -8,6 +8,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from koprogo_agent.adapters.images.reference import DEFAULT_REGISTRY, registry, split
+from koprogo_agent.domain.proxy import ProxyRules
 
 _SECONDS = 5.0
 _HUB = "registry-1.docker.io"
@@ -22,9 +23,9 @@ class Answer:
     retry_after: float | None
 
 
-def ask(reference: str) -> Answer | None:
+def ask(reference: str, rules: ProxyRules) -> Answer | None:
     """What the registry answers when asked for an image's manifest; None where it does not."""
-    for connection in _connections(reference):
+    for connection in _connections(reference, rules):
         with (
             closing(connection),
             suppress(OSError, http.client.HTTPException, ssl.SSLError, ValueError),
@@ -35,10 +36,20 @@ def ask(reference: str) -> Answer | None:
     return None
 
 
-def _connections(reference: str) -> list[http.client.HTTPConnection]:
+def host_of(reference: str) -> str:
+    """The host that serves a registry, with its port where it has another than usual."""
     name = registry(reference)
-    host = _HUB if name == DEFAULT_REGISTRY else name
-    secure = http.client.HTTPSConnection(host, timeout=_SECONDS)
+    return _HUB if name == DEFAULT_REGISTRY else name
+
+
+def _connections(reference: str, rules: ProxyRules) -> list[http.client.HTTPConnection]:
+    host = host_of(reference)
+    proxy = rules.proxy_for(f"https://{host}")
+    if proxy is None:
+        secure = http.client.HTTPSConnection(host, timeout=_SECONDS)
+    else:
+        secure = http.client.HTTPSConnection(proxy.host, proxy.port, timeout=_SECONDS)
+        secure.set_tunnel(host, headers=proxy.headers)
     # as the engine does: only a registry on this machine may be asked without TLS
     plain = [http.client.HTTPConnection(host, timeout=_SECONDS)] if host.startswith(_LOCAL) else []
     return [secure, *plain]

@@ -11,6 +11,7 @@ from koprogo_agent import docker_api
 from koprogo_agent.adapters.images import faults
 from koprogo_agent.adapters.images.layers import Layers, Limits
 from koprogo_agent.adapters.images.reference import split
+from koprogo_agent.domain.proxy import DIRECT, ProxyRules
 from koprogo_agent.errors import Refused, RetryLater
 from koprogo_agent.ports import LocalImage, PullProgress
 
@@ -32,6 +33,8 @@ class RegistryImages:
 
     Args:
         host: the engine's address, `unix://…`.
+        rules: which proxy a registry is asked through when the engine does not say why a pull
+            failed; the engine itself has settings of its own.
         docker_config: the folder with docker's `config.json`, or None for the user's own
             (`DOCKER_CONFIG`, `~/.docker`).
         stall_seconds: how long a pull may go on without a sign of progress.
@@ -42,12 +45,14 @@ class RegistryImages:
     def __init__(
         self,
         host: str = docker_api.DEFAULT_HOST,
+        rules: ProxyRules = DIRECT,
         docker_config: Path | None = None,
         stall_seconds: float = _STALL_SECONDS,
         least_pace: float = _LEAST_PACE,
         most_bytes: int = _MOST_BYTES,
     ) -> None:
         self._host = host
+        self._rules = rules
         self._docker_config = docker_config
         self._limits = Limits(stall_seconds, least_pace, most_bytes)
 
@@ -77,11 +82,12 @@ class RegistryImages:
             try:
                 for event in self._events(api, repository, version):
                     if "error" in event:
-                        raise faults.of_pull(reference, event["error"])
+                        raise faults.of_pull(reference, event["error"], self._rules)
                     if layers.take(event):
                         progress(layers.progress)
             except APIError as error:
-                raise faults.of_pull(reference, error.explanation or str(error)) from error
+                words = error.explanation or str(error)
+                raise faults.of_pull(reference, words, self._rules) from error
             except (RequestException, HTTPError, TimeoutError) as error:
                 docker_api.check(self._host)
                 raise faults.stalled(reference, self._limits.silence) from error
@@ -104,7 +110,7 @@ class RegistryImages:
             try:
                 inspect(reference)
             except APIError as error:
-                fault = faults.of_pull(reference, error.explanation or str(error))
+                fault = faults.of_pull(reference, error.explanation or str(error), self._rules)
                 if fault.code != faults.MISSING:
                     raise fault from error
                 return False

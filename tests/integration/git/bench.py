@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from koprogo_agent.adapters.git import Git
+from koprogo_agent.domain.proxy import DIRECT, ProxyRules
 from koprogo_agent.domain.tags import TagRef
 from koprogo_agent.errors import AgentError
 from koprogo_agent.settings.sections import Source
@@ -30,10 +31,10 @@ class Bench:
     origin: Origin
     state: Path
 
-    def git(self, **changes: object) -> Git:
+    def git(self, rules: ProxyRules = DIRECT, **changes: object) -> Git:
         """An adapter for the origin."""
         settings = {"url": self.origin.url, "ca_file": self.origin.ca_file, "timeout": 20}
-        return Git(Source.model_validate(settings | changes), self.state)
+        return Git(Source.model_validate(settings | changes), self.state, rules)
 
     def commit(self, files: dict[str, bytes] | None = None, **kinds: dict[str, str]) -> str:
         """A commit with these files."""
