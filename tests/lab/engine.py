@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -56,11 +57,19 @@ class Engine:
     by side, and kept afterwards, so that the next run finds its images.
     """
 
-    def __init__(self, root: Path | None = None, *, own: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path | None = None,
+        *,
+        own: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Prepare; `root` is where own engines live (default: below `cache_root()`).
 
         With `own`, one is started even where one answers: for who wants to stop and kill it.
+        `environment` adds variables to those of an own engine, such as `HTTPS_PROXY`.
         """
+        self._environment = environment or {}
         self._root = root or cache_root() / "engines"
         self._looks = not own
         self._host = ""
@@ -117,7 +126,8 @@ class Engine:
             raise LabError("cannot start an engine that the lab found running")
         self._forget_the_killed()
         command, log = self._command(), self._slot / "dockerd.log"
-        self._daemon = Daemon(command, log, _engine_environment(self._slot.name))
+        environment = _engine_environment(self._slot.name) | self._environment
+        self._daemon = Daemon(command, log, environment)
         self._daemon.wait_ready(self.answers, START_SECONDS)
 
     def stop(self) -> None:
