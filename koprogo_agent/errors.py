@@ -81,7 +81,9 @@ class Failure:
     def of(cls, error: AgentError) -> Failure:
         """The value of a raised error."""
         after = error.after if isinstance(error, RetryLater) else None
-        return cls(type(error).__name__, error.code, error.message, error.advice, after)
+        kinds = (RetryLater, Refused, StepFailed, NeedsOperator)
+        kind = next((one for one in kinds if isinstance(error, one)), type(error))
+        return cls(kind.__name__, error.code, error.message, error.advice, after)
 
     @property
     def transient(self) -> bool:

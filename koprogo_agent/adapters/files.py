@@ -22,7 +22,7 @@ from pathlib import Path
 import structlog
 
 from koprogo_agent import stack_view
-from koprogo_agent.backup_record import PARTIAL, read_record, record_path
+from koprogo_agent.backup_record import PARTIAL, note_unrestorable, read_record, record_path
 from koprogo_agent.domain.manifest import is_safe_path
 from koprogo_agent.durable import Folder, disk_errors, make_folder, sync_folder
 from koprogo_agent.errors import Refused, RetryLater
@@ -268,7 +268,8 @@ class LocalFiles:
                 name = _DUMP.fullmatch(path.name)
                 record = read_record(path) if name else None
                 if name and record and path.stat().st_size == record.size:
-                    found.append((int(name[1]), Dump(path, record.size, record.sha256)))
+                    dump = Dump(path, record.size, record.sha256, record.unrestorable)
+                    found.append((int(name[1]), dump))
         return tuple(dump for _, dump in sorted(found, key=lambda pair: pair[0]))
 
     def backup_path(self, label: str) -> Path:
@@ -286,6 +287,11 @@ class LocalFiles:
             if (found := _DUMP.fullmatch(name)) and found[2] == label:
                 return self._backups / name
         return self._backups / f"{max(numbers, default=0) + 1:04d}-{label}.dump"
+
+    def note_unrestorable(self, path: Path, why: str) -> None:
+        """Notes with a backup why it cannot be restored; empty: it can."""
+        with disk_errors(f"write the record of {path.name}"):
+            note_unrestorable(path, why)
 
     def forget_backup(self, path: Path) -> None:
         """Removes a backup and its record; absent already is success."""

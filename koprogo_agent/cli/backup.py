@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -11,18 +12,28 @@ import typer
 
 from koprogo_agent.backup_record import read_record
 from koprogo_agent.cli import render, words
+from koprogo_agent.cli.exits import Exit
 from koprogo_agent.cli.options import AsJson, ConfigPath
 from koprogo_agent.cli.progress import watching
 from koprogo_agent.cli.session import acting, reading
 from koprogo_agent.cli.update import carry_out
 from koprogo_agent.domain.plan import Action, Step
 from koprogo_agent.ports import Dump
+from koprogo_agent.update.requests import Requests
+from koprogo_agent.update.restoring import require_restorable
+from koprogo_agent.update.runner import Ran
 from koprogo_agent.wiring import build_world
 
 app = typer.Typer(help="Make, list, verify and put back backups.", no_args_is_help=True)
 
 File = Annotated[str, typer.Argument(help="The backup, as `list` shows it.", show_default=False)]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+AlthoughUnrestorable = Annotated[
+    bool,
+    typer.Option(
+        "--although-unrestorable", help="Try one again that could not be restored; users wait."
+    ),
+]
 
 
 @app.command()
@@ -53,6 +64,9 @@ def list_all(config: ConfigPath = None, as_json: AsJson = False) -> None:
     else:
         headings = ("file", "made", "size", "for", "data of")
         render.table(str(folder), headings, _rows(dumps, now))
+        for dump in dumps:
+            if dump.unrestorable:
+                render.line(f"  ! {_said(dump)}", "bold red")
 
 
 @app.command()
@@ -64,13 +78,22 @@ def verify(file: File, config: ConfigPath = None, as_json: AsJson = False) -> No
             agent.engine.backups.verify(dump)
     if as_json:
         render.as_json({**_document(dump), "whole": True})
+    elif dump.unrestorable:
+        render.line(f"{dump.path.name} is whole: {words.size(dump.size)}, and cannot be restored")
+        render.line(f"  ! {_said(dump)}", "bold red")
     else:
         render.line(f"{dump.path.name} is whole: {words.size(dump.size)}", "bold green")
+    if dump.unrestorable:
+        raise typer.Exit(Exit.OPERATOR)
 
 
 @app.command()
 def restore(
-    file: File, yes: Yes = False, config: ConfigPath = None, as_json: AsJson = False
+    file: File,
+    yes: Yes = False,
+    although_unrestorable: AlthoughUnrestorable = False,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
 ) -> None:
     """Put a backup back, with the release that its data belongs to."""
     with reading(config) as read:
@@ -78,6 +101,8 @@ def restore(
     with acting(config) as agent:
         dump = agent.engine.backups.find(file)
         release = agent.engine.backups.release_of(dump)
+        if not although_unrestorable:
+            require_restorable(dump)
         folder = agent.settings.backup.directory
     if not yes:
         made = _made(dump)
@@ -88,7 +113,16 @@ def restore(
         render.line("  the database itself is put aside until the new one is healthy")
         render.line("  users wait meanwhile")
         typer.confirm("go on?", abort=True)
-    carry_out(lambda requests: requests.restore(dump.path.name), config, as_json=as_json)
+
+    def wish(requests: Requests) -> Ran:
+        asked = replace(requests, although_unrestorable=although_unrestorable)
+        return asked.restore(dump.path.name)
+
+    carry_out(wish, config, as_json=as_json)
+
+
+def _said(dump: Dump) -> str:
+    return f"{dump.path.name} cannot be restored: {dump.unrestorable}"
 
 
 def _made(dump: Dump) -> datetime | None:
@@ -112,4 +146,5 @@ def _document(dump: Dump) -> dict[str, Any]:
         "bytes": dump.size,
         "sha256": dump.sha256,
         "made": words.iso(_made(dump)),
+        "unrestorable": dump.unrestorable or None,
     }

@@ -46,7 +46,15 @@ def of_status(status: Status, backups: Iterable[Dump]) -> dict[str, Any]:
         "held": {**asdict(held), "by": str(held.by), "since": iso(held.since)} if held else None,
         "drift": _drift(drift) if drift else None,
         "condition": _condition(status.condition) if status.condition else None,
-        "backups": [{"path": str(one.path), "bytes": one.size} for one in backups],
+        "backups": [
+            {
+                "path": str(one.path),
+                "bytes": one.size,
+                "unrestorable": one.unrestorable or None,
+            }
+            for one in backups
+        ],
+        "restore_refused": status.restore_refused.said if status.restore_refused else None,
         "backup_failure": status.backup_failure,
         "trust": _trust(status.trust) if status.trust else None,
     }

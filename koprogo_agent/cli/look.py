@@ -222,6 +222,8 @@ def _backup(status: Status, backups: tuple[Dump, ...], now: datetime) -> str | T
     if status.backup_failure:
         why = f"the daily one fails ({status.backup_failure}): koprogo-agent backup create"
         return render.styled(why, "red")
+    if status.restore_refused:
+        return render.styled(f"{status.restore_refused.said}; koprogo-agent doctor", "red")
     if not backups:
         return "none yet" if status.installed else ""
     newest = backups[-1]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 
 from koprogo_agent import places
 from koprogo_agent.adapters.lock import agent_lock
 from koprogo_agent.doctor.finding import Finding, Patient, fault, good, warning
 from koprogo_agent.errors import NeedsOperator, RetryLater
+from koprogo_agent.ports import TO_MEND_A_RESTORE
 from koprogo_agent.update.reading import JournalToRead
+from koprogo_agent.update.restoring import read_refused
 from koprogo_agent.update.standing import Standing
 from koprogo_agent.wiring import build_teller
 
@@ -53,6 +56,18 @@ def _standing(patient: Patient, standing: Standing) -> Iterator[Finding]:
         yield fault("polls", said, "the clock was set back; look: timedatectl")
     else:
         yield good("polls", f"the last good one was {polls.succeeded:%Y-%m-%d %H:%M} UTC")
+
+
+def restores(patient: Patient) -> Iterator[Finding]:
+    """Backups can be restored, as far as a restore or a rehearsal has tried it."""
+    try:
+        with closing(JournalToRead(patient.journal)) as opened:
+            refused = read_refused(opened)
+    except NeedsOperator:
+        return  # of which the check of the journal tells
+    if refused is not None:
+        said = f"{refused.said} (tried {refused.at:%Y-%m-%d %H:%M} UTC); updates wait for it"
+        yield fault("restore", said, TO_MEND_A_RESTORE)
 
 
 def reports(patient: Patient) -> Iterator[Finding]:

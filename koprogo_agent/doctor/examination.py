@@ -40,6 +40,7 @@ HERE: tuple[Check, ...] = (
     itself.itself,
     itself.units,
     agent.journal,
+    agent.restores,
     agent.reports,
     agent.lock,
 )

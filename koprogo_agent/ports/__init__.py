@@ -11,10 +11,13 @@ from __future__ import annotations
 from koprogo_agent.ports.database import (
     BUSY,
     NO_CONNECTION,
+    TO_MEND_A_RESTORE,
+    UNRESTORABLE,
     Database,
     DatabaseAt,
     Dump,
     Session,
+    Unrestorable,
     held_in_words,
 )
 from koprogo_agent.ports.fleet import Fleet
@@ -28,6 +31,8 @@ from koprogo_agent.ports.versions import ImageContents, Versions
 __all__ = [
     "BUSY",
     "NO_CONNECTION",
+    "TO_MEND_A_RESTORE",
+    "UNRESTORABLE",
     "Anchor",
     "Clock",
     "Database",
@@ -52,6 +57,7 @@ __all__ = [
     "Source",
     "Stack",
     "Supervisor",
+    "Unrestorable",
     "Variable",
     "Versions",
     "held_in_words",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from koprogo_agent.domain.database import DatabaseState, ServerImage
+from koprogo_agent.errors import NeedsOperator
 
 
 @dataclass(frozen=True)
@@ -21,11 +22,17 @@ class DatabaseAt:
 
 @dataclass(frozen=True)
 class Dump:
-    """A backup: its file `NUMBER-LABEL.dump`, how many bytes it has, and their SHA-256."""
+    """A backup: its file `NUMBER-LABEL.dump`, how many bytes it has, and their SHA-256.
+
+    Attributes:
+        unrestorable: why it cannot be restored, in PostgreSQL's words, since a restore has found
+            that out; empty where none has.
+    """
 
     path: Path
     size: int
     sha256: str
+    unrestorable: str = ""
 
     @property
     def label(self) -> str:
@@ -35,6 +42,31 @@ class Dump:
 
 NO_CONNECTION = "database.connections"
 """Code of the fault that all connections are taken, and none came free within a few seconds."""
+
+
+UNRESTORABLE = "backup.unrestorable"
+"""Code of the fault that a backup reads whole and cannot be restored."""
+
+TO_MEND_A_RESTORE = (
+    "a restore runs with an empty search_path; if what this names relies on it, give the function"
+    " its own: ALTER FUNCTION NAME SET search_path = public; then: koprogo-agent update"
+)
+
+
+class Unrestorable(NeedsOperator):
+    """A backup that reads whole and cannot be restored: what is in the database must be mended.
+
+    Attributes:
+        why: in PostgreSQL's words.
+    """
+
+    def __init__(self, dump: Path, why: str) -> None:
+        super().__init__(
+            f"the backup {dump.name} cannot be restored: {why}",
+            code=UNRESTORABLE,
+            advice=TO_MEND_A_RESTORE,
+        )
+        self.why = why
 
 
 BUSY = "database.busy"
@@ -132,6 +164,8 @@ class Database(Protocol):
 
         Raises:
             RetryLater: the server is still being set up (code `database.starting`).
+            StepFailed: the file is not a whole dump (code `backup.corrupt`).
+            Unrestorable: it is whole, and PostgreSQL refuses what is in it.
         """
 
     def tablespaces(self, at: DatabaseAt) -> tuple[str, ...]:
@@ -153,6 +187,10 @@ class Database(Protocol):
 
         The exchange is one transaction; what was there is kept under the name `aside`. Writers
         must have stopped.
+
+        Raises:
+            StepFailed: the file is not a whole dump (code `backup.corrupt`).
+            Unrestorable: it is whole, and PostgreSQL refuses what is in it.
         """
 
     def make_point(self, at: DatabaseAt, name: str) -> None:

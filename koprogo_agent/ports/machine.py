@@ -81,6 +81,9 @@ class Files(Protocol):
     def backup_path(self, label: str) -> Path:
         """Where a backup of this label is to be written."""
 
+    def note_unrestorable(self, path: Path, why: str) -> None:
+        """Notes with a backup why it cannot be restored; empty: it can."""
+
     def forget_backup(self, path: Path) -> None:
         """Removes a backup; absent already is success."""
 

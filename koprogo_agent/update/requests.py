@@ -11,6 +11,7 @@ from koprogo_agent.errors import NeedsOperator, Refused
 from koprogo_agent.update.engine import Engine
 from koprogo_agent.update.planning import order_restore, order_rollback
 from koprogo_agent.update.preconditions import check_exchange
+from koprogo_agent.update.restoring import require_restorable
 from koprogo_agent.update.runner import Order, Ran
 from koprogo_agent.update.standing import Held, HeldBy
 
@@ -25,10 +26,13 @@ class Requests:
     Attributes:
         although_stale: whether the operator accepts that nobody vouches that a release is the
             newest; all that a release itself must satisfy stays as it is.
+        although_unrestorable: whether a backup is tried of which it is known that it could not be
+            restored.
     """
 
     engine: Engine
     although_stale: bool = False
+    although_unrestorable: bool = False
 
     def candidate(self, tag: str | None) -> VerifiedRelease | None:
         """The release that would be installed now: the named one, or the newest possible.
@@ -88,13 +92,16 @@ class Requests:
         """Puts a backup back, with the release that it belongs to.
 
         Raises:
-            NeedsOperator: the database cannot be put aside for it; nothing was stopped.
+            NeedsOperator: it is known that it cannot be restored, or the database cannot be put
+                aside for it; nothing was stopped.
         """
         finished = self.engine.finish()
         if finished is not None and _stands_in_the_way(finished):
             return finished
         dump = self.engine.backups.find(name)
         target = self.engine.backups.release_of(dump)
+        if not self.although_unrestorable:
+            require_restorable(dump)
         check_exchange(self.engine.world, self.engine.settings)
         order = order_restore(dump.path, self.engine.journal.installed, target)
         return self._seen_through(self.engine.carry_out(order))

@@ -13,7 +13,12 @@ MANUAL = "manual"
 
 
 def superfluous(dumps: Sequence[Dump], settings: Backup) -> Iterable[Dump]:
-    """The backups that go: all but the newest few of each sort. Those made by hand all stay."""
+    """The backups that go: all but the newest few of each sort. Those made by hand all stay.
+
+    Those that cannot be restored push none out that can be, and of them only the newest stays: by
+    hand its data can still be read.
+    """
     for sort, keep in ((DAILY, settings.keep_daily), (UPDATE, settings.keep_updates)):
         of_sort = [dump for dump in dumps if dump.label.startswith(f"{sort}-")]
-        yield from of_sort[:-keep]
+        yield from [dump for dump in of_sort if not dump.unrestorable][:-keep]
+        yield from [dump for dump in of_sort if dump.unrestorable][:-1]

@@ -44,12 +44,10 @@ def scratch_name(job: Job) -> str:
     return f"{job.settings.stack.project}-rehearsal"
 
 
-def unavailable(why: AgentError | str) -> RetryLater:
+def unavailable(why: AgentError | str, advice: str = _ADVICE) -> RetryLater:
     """The rehearsal cannot take place: nothing is said about the release."""
     reason = why if isinstance(why, str) else why.message
-    return RetryLater(
-        f"the rehearsal cannot be set up: {reason}", code=_UNAVAILABLE, advice=_ADVICE
-    )
+    return RetryLater(f"the rehearsal cannot be set up: {reason}", code=_UNAVAILABLE, advice=advice)
 
 
 @contextmanager

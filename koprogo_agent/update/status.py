@@ -14,6 +14,7 @@ from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.memory import Memory, Quarantined, Refusal
 from koprogo_agent.update.operation import Operation
 from koprogo_agent.update.outlook import Outlook, Waiting
+from koprogo_agent.update.restoring import RestoreRefused, read_refused
 from koprogo_agent.update.standing import Drift, Held, HeldBy, Polls, Standing
 from koprogo_agent.update.trust_stand import TrustStand, read_trust_stand
 from koprogo_agent.wire.report import StateName
@@ -42,6 +43,7 @@ class Status:
         waiting: the other newer releases, newest first.
         refusals: tags that a rule of trust keeps out, newest first.
         backup_failure: code of the failure for which there is no daily backup, or None.
+        restore_refused: the last restore that was tried, if PostgreSQL refused it.
         condition: whether the stack is up or down; None before the agent has first looked.
         trust: how it stands with trust; None before the agent has first looked.
     """
@@ -63,6 +65,7 @@ class Status:
     backup_failure: str | None
     trust: TrustStand | None
     condition: Condition | None = None
+    restore_refused: RestoreRefused | None = None
 
     @property
     def summary(self) -> str:
@@ -152,6 +155,7 @@ def read_status(journal: Journal, settings: Settings, now: datetime) -> Status:
         backup_failure=journal.get(str, "backup_failure"),
         trust=trust,
         condition=standing.condition if installed else None,
+        restore_refused=read_refused(journal),
     )
 
 

@@ -27,6 +27,11 @@ _SUBSCRIBE = (
     "CREATE SUBSCRIPTION theirs CONNECTION 'host=127.0.0.1 dbname=x' PUBLICATION p"
     " WITH (connect = false, slot_name = NONE)"
 )
+SPOIL = (
+    "CREATE FUNCTION counted() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM buildings';"
+    " CREATE MATERIALIZED VIEW totals AS SELECT counted() AS n"
+)
+"""A view whose function relies on search_path: pg_dump takes it, pg_restore cannot fill it."""
 _COLLATION = "UPDATE pg_database SET datcollversion = {} WHERE datname = 'koprogo_db'"
 
 
@@ -54,6 +59,8 @@ class Ground:
         age_collation: notes that the application's database was made with another version of its
             collation.
         refresh_collation: notes the version that the server has.
+        spoil: gives the application's database something that a restore refuses.
+        mend: takes that away.
         ingress: the service through which users come in.
         one_shot: the service that ends.
         image_tag: the tag of the images of v1.0.0.
@@ -77,6 +84,8 @@ class Ground:
     unsubscribe: Callable[[str], None]
     age_collation: Callable[[], None]
     refresh_collation: Callable[[], None]
+    spoil: Callable[[], None]
+    mend: Callable[[], None]
     ingress: str = "ingress"
     one_shot: str = "bootstrap"
     image_tag: str = ":1.0.0"
@@ -146,6 +155,9 @@ def simulated(folder: Path) -> Ground:
     def collated(version: str) -> None:
         instance.data.collation = version
 
+    def refuses(words: str) -> None:
+        instance.data.refused = words
+
     def rows() -> int:
         return instance.data.rows.count("of the suite")
 
@@ -167,6 +179,8 @@ def simulated(folder: Path) -> Ground:
         unsubscribe=lambda name: subscriptions(name).clear(),
         age_collation=lambda: collated("2.31"),
         refresh_collation=lambda: collated(COLLATION),
+        spoil=lambda: refuses('relation "buildings" does not exist'),
+        mend=lambda: refuses(""),
     )
 
 
@@ -210,6 +224,8 @@ def on_the_lab(lab: Lab, engine: Engine) -> Ground:
         unsubscribe=lambda name: said("DROP SUBSCRIPTION theirs", name),
         age_collation=lambda: said(_COLLATION.format("'2.31'")),
         refresh_collation=lambda: said(_COLLATION.format("NULL")),
+        spoil=lambda: said(SPOIL),
+        mend=lambda: said("DROP MATERIALIZED VIEW totals; DROP FUNCTION counted()"),
         ingress=lab.stack.ingress.service,
         one_shot=ONE_SHOT,
         image_tag=":1.0.0",

@@ -9,7 +9,7 @@ import pytest
 
 from koprogo_agent.domain.database import OCCUPIED, against_a_point
 from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
-from koprogo_agent.ports import Database, Dump
+from koprogo_agent.ports import UNRESTORABLE, Database, Dump, Unrestorable
 from tests.contract.ground import Ground
 
 POINT, ASIDE = "koprogo_agent_point_contract", "koprogo_agent_aside_contract"
@@ -102,6 +102,29 @@ def test_damaged_dump_replaces_nothing(ground: Ground, database: Database) -> No
         database.replace(ground.at, made.path, POINT, unseen)
     assert ground.rows() == before
     assert not database.has_database(ground.at, POINT)
+
+
+def test_a_whole_dump_that_cannot_be_restored(ground: Ground, database: Database) -> None:
+    """It reads whole; a restore says what PostgreSQL refuses, and the present data stays."""
+    ground.spoil()
+    try:
+        made, before = dump(ground, "manual-spoilt"), ground.rows()
+        database.verify(ground.at, made.path, unseen)
+        with pytest.raises(Unrestorable, match="cannot be restored") as raised:
+            database.replace(ground.at, made.path, POINT, unseen)
+    finally:
+        ground.mend()
+    assert raised.value.code == UNRESTORABLE
+    assert 'relation "buildings" does not exist' in raised.value.why
+    assert ground.rows() == before
+    assert not database.has_database(ground.at, POINT)
+    files = ground.engine.world.files
+    files.note_unrestorable(made.path, raised.value.why)
+    assert [one.unrestorable for one in files.backups() if one.path == made.path] == [
+        raised.value.why
+    ]
+    files.note_unrestorable(made.path, "")
+    assert made in files.backups()
 
 
 def test_restore_only_into_an_empty_database(ground: Ground, database: Database) -> None:

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 
 from koprogo_agent import docker_api
+from koprogo_agent.cli.exits import Exit
 from koprogo_agent.domain.database import OCCUPIED
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.errors import Failure, RetryLater
@@ -34,6 +35,10 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(900)]
 SUBSCRIBE = (
     "CREATE SUBSCRIPTION elsewhere CONNECTION 'host=127.0.0.1 dbname=x' PUBLICATION p"
     " WITH (connect = false, slot_name = NONE)"
+)
+VIEW = (
+    "CREATE FUNCTION counted() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM buildings';"
+    " CREATE MATERIALIZED VIEW totals AS SELECT counted() AS n"
 )
 PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin/postgres")).parent
 
@@ -254,6 +259,42 @@ def test_a_leftover_that_cannot_be_dropped(site: Instance) -> None:
         engine.tick()
         assert read_leftovers(engine.journal) == {}
     assert stack.psql(databases) == ""
+
+
+def test_a_backup_that_cannot_be_restored(site: Instance) -> None:
+    """A view relies on search_path: one word for it everywhere, no outage, no release blamed."""
+    stack = site.lab.stack
+    tried = site.changed(rehearsal={"when": "always"})
+    stack.psql(VIEW)
+    failure = refused(tried)
+    assert (failure.kind, failure.code) == ("RetryLater", "rehearsal.unavailable")
+    assert "cannot be restored: ERROR: relation" in failure.message
+    assert "ALTER FUNCTION" in failure.advice
+    with tried.engine() as engine:
+        noted = [one for one in engine.world.files.backups() if one.unrestorable][-1]
+    said = f"{noted.path.name} cannot be restored"
+    for words in (
+        ("status",),
+        ("doctor",),
+        ("backup", "list"),
+        ("backup", "verify", noted.path.name),
+    ):
+        printed = " ".join(tried.type(*words).stdout.split())
+        assert said in printed, (words, printed)
+    before = lives(stack)
+    done = tried.type("backup", "restore", noted.path.name, "--yes")
+    assert done.returncode == Exit.OPERATOR
+    assert said in " ".join(done.stderr.split())
+    assert lives(stack) == before
+    with Client(stack, rate=20, connections=4) as client:
+        done = tried.type("backup", "restore", noted.path.name, "--yes", "--although-unrestorable")
+    assert done.returncode != Exit.DONE
+    assert client.lost(stack) == frozenset()
+    assert stack.psql("SELECT n IS NOT NULL FROM totals") == "t"
+    stack.psql("ALTER FUNCTION counted() SET search_path = public")
+    assert brought(tried, Kind.GOOD_WITH_MIGRATION)[0] is Outcome.COMMITTED
+    assert "cannot be restored" not in " ".join(tried.type("status").stdout.split())
+    stack.psql("DROP MATERIALIZED VIEW totals; DROP FUNCTION counted()")
 
 
 def test_what_came_after_the_question(site: Instance) -> None:

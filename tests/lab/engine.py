@@ -126,7 +126,7 @@ class Engine:
             raise LabError("cannot start an engine that the lab found running")
         self._forget_the_killed()
         command, log = self._command(), self._slot / "dockerd.log"
-        environment = _engine_environment(self._slot.name) | self._environment
+        environment = {**_engine_environment(self._slot.name), **self._environment}
         self._daemon = Daemon(command, log, environment)
         self._daemon.wait_ready(self.answers, START_SECONDS)
 

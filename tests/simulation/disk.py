@@ -19,6 +19,7 @@ class Disk:
     Attributes:
         texts: what lies at a path, for those who read it as compose does.
         backups_kept: dumps by path, oldest first.
+        unrestorable: why a dump cannot be restored, by path.
         free: bytes.
         middle: called in the middle of effects that have one.
     """
@@ -26,6 +27,7 @@ class Disk:
     def __init__(self, stack: Path, state: Path, backups: Path) -> None:
         self.texts: dict[Path, bytes] = {}
         self.backups_kept: dict[Path, bytes] = {}
+        self.unrestorable: dict[Path, str] = {}
         self.free = FREE
         self.read_only = False
         self.middle: Callable[[str], None] = nothing
@@ -120,7 +122,12 @@ class Disk:
     def backups(self) -> tuple[Dump, ...]:
         """The dumps."""
         return tuple(
-            Dump(path, len(content), hashlib.sha256(content).hexdigest())
+            Dump(
+                path,
+                len(content),
+                hashlib.sha256(content).hexdigest(),
+                self.unrestorable.get(path, ""),
+            )
             for path, content in self.backups_kept.items()
         )
 
@@ -132,6 +139,11 @@ class Disk:
         numbers = [int(path.name.partition("-")[0]) for path in self.backups_kept]
         return self._backups / f"{max(numbers, default=0) + 1:04d}-{label}.dump"
 
+    def note_unrestorable(self, path: Path, why: str) -> None:
+        """Beside the dump."""
+        self.unrestorable[path] = why
+
     def forget_backup(self, path: Path) -> None:
         """Gone."""
         self.backups_kept.pop(path, None)
+        self.unrestorable.pop(path, None)

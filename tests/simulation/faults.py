@@ -39,7 +39,10 @@ EFFECTS = {
         *("note_safe", "forget_safe"),
     },
     "database": {"dump", "restore", "replace", "make_point", "swap_back", "drop"},
-    "files": {"stage", "unstage", "lay", "write_override", "forget_override", "forget_backup"},
+    "files": {
+        *("stage", "unstage", "lay", "write_override", "forget_override", "forget_backup"),
+        "note_unrestorable",
+    },
     "notifier": {"tell"},
 }
 """The methods of each port that change the world; all others only look."""

@@ -20,7 +20,7 @@ from koprogo_agent.domain.database import (
     against_a_drop,
 )
 from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater, StepFailed
-from koprogo_agent.ports import BUSY, NO_CONNECTION, DatabaseAt, Dump, Session
+from koprogo_agent.ports import BUSY, NO_CONNECTION, DatabaseAt, Dump, Session, Unrestorable
 from tests.simulation.images import Program, SimImages
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Data:
         slots: logical replication slots; no copy has them.
         subscriptions: those that live in it; no copy has them.
         collation: version of the collation with which it was made; a copy takes the server's.
+        refused: what PostgreSQL refuses of a dump of it, as of a view that relies on search_path.
     """
 
     rows: list[str] = field(default_factory=list)
@@ -57,6 +58,7 @@ class Data:
     slots: list[Slot] = field(default_factory=list)
     subscriptions: list[Subscription] = field(default_factory=list)
     collation: str = COLLATION
+    refused: str = ""
 
     @property
     def is_free(self) -> bool:
@@ -65,7 +67,8 @@ class Data:
 
     def copy(self) -> Data:
         """A template copy; its counter starts anew."""
-        return Data(list(self.rows), list(self.applied), settings=dict(self.settings))
+        settings = dict(self.settings)
+        return Data(list(self.rows), list(self.applied), settings=settings, refused=self.refused)
 
     def write(self, row: str) -> None:
         """A user's write."""
@@ -93,7 +96,8 @@ class Data:
 
     def encode(self) -> bytes:
         """A dump."""
-        return json.dumps({"rows": self.rows, "applied": self.applied}).encode()
+        held = {"rows": self.rows, "applied": self.applied, "refused": self.refused}
+        return json.dumps(held).encode()
 
     @classmethod
     def decode(cls, content: bytes) -> Data:
@@ -103,7 +107,7 @@ class Data:
             ValueError: it is not a whole dump.
         """
         document = json.loads(content)
-        return cls(document["rows"], document["applied"])
+        return cls(document["rows"], document["applied"], refused=document["refused"])
 
 
 @dataclass
@@ -196,7 +200,7 @@ class SimDatabase:
         server = self._server(at)
         if server.live.rows or server.live.applied:
             raise NeedsOperator("the database is not empty", code="database.not_empty")
-        server.databases[APPLICATION] = self._read(dump, progress)
+        server.databases[APPLICATION] = self._restored(dump, progress)
 
     def tablespaces(self, at: DatabaseAt) -> tuple[str, ...]:
         """Those that somebody made."""
@@ -215,7 +219,7 @@ class SimDatabase:
         if aside in server.databases:
             return
         self._need_free(at)
-        restored = self._read(dump, progress)
+        restored = self._restored(dump, progress)
         restored.settings = dict(server.live.settings)
         self._machine.middle("replace")
         server.databases[aside] = server.live
@@ -309,6 +313,12 @@ class SimDatabase:
             return Data.decode(content)
         except (KeyError, ValueError) as error:
             raise StepFailed(f"{dump} is not a whole dump", code="backup.corrupt") from error
+
+    def _restored(self, dump: Path, progress: Callable[[int], None]) -> Data:
+        data = self._read(dump, progress)
+        if data.refused:
+            raise Unrestorable(dump, data.refused)
+        return data
 
     def _need_no_writer(self, at: DatabaseAt, act: str) -> None:
         for box in self._machine.of(at.project):

@@ -27,3 +27,13 @@ def test_superfluous(sorts: list[str], daily: int, updates: int) -> None:
         of_sort = [dump for dump in dumps if dump.label.startswith(sort)]
         stays = [dump for dump in of_sort if dump not in gone]
         assert stays == of_sort[-keep:]
+
+
+def test_what_cannot_be_restored_pushes_nothing_out() -> None:
+    """The newest that can be restored stay, and of the others the newest one."""
+    dumps = [
+        Dump(Path(f"/backups/{number:04}-update-{number}-v1.0.0.dump"), 1, "", why)
+        for number, why in enumerate(("", "", "", "no relation", "no relation", "no relation"))
+    ]
+    gone = set(superfluous(dumps, Backup(keep_updates=2)))
+    assert [one for one in dumps if one not in gone] == [dumps[1], dumps[2], dumps[5]]

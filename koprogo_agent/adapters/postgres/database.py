@@ -15,7 +15,7 @@ from pathlib import Path
 from koprogo_agent.adapters.postgres import cluster, writes
 from koprogo_agent.adapters.postgres import statements as sql
 from koprogo_agent.adapters.postgres.channel import Ended
-from koprogo_agent.adapters.postgres.dumps import DumpReader, DumpWriter, corrupt
+from koprogo_agent.adapters.postgres.dumps import DumpReader, DumpWriter, corrupt, refusal
 from koprogo_agent.adapters.postgres.image import server_in
 from koprogo_agent.adapters.postgres.obstacles import state_of
 from koprogo_agent.adapters.postgres.server import Occupied, Server, disk_full, find
@@ -30,7 +30,7 @@ from koprogo_agent.domain.database import (
     against_an_exchange,
 )
 from koprogo_agent.errors import AgentError, NeedsOperator, RetryLater
-from koprogo_agent.ports import BUSY, DatabaseAt, Dump, Session, held_in_words
+from koprogo_agent.ports import BUSY, DatabaseAt, Dump, Session, Unrestorable, held_in_words
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,53}")
 _PARTIAL = "_partial"
@@ -124,7 +124,8 @@ class ContainerPostgres:
 
         Raises:
             NeedsOperator: the database holds something (`database.not_empty`).
-            StepFailed: the dump cannot be restored (`backup.corrupt`).
+            StepFailed: the dump is damaged (`backup.corrupt`).
+            Unrestorable: it is whole, and PostgreSQL refuses what is in it.
             RetryLater: the server is still being set up (`database.starting`).
         """
         server = self._server(at)
@@ -270,7 +271,15 @@ def _restore(server: Server, dump: Path, database: str, progress: Callable[[int]
     chunks = DumpReader(dump, progress).chunks()
     ended = server.stream(_RESTORE, _LONG, database=database, feed=chunks)
     if ended.exit_code:
-        raise _failed(server, ended) or corrupt(dump, ended.complaints[-400:])
+        raise _failed(server, ended) or _damage(server, dump) or Unrestorable(dump, refusal(ended))
+
+
+def _damage(server: Server, dump: Path) -> AgentError | None:
+    """The damage of a dump that was not restored; None where it is what was written."""
+    if read_record(dump) is not None:
+        return None  # its hash was compared before
+    read = server.stream(_READ, _LONG, feed=DumpReader(dump, lambda _: None).chunks())
+    return corrupt(dump, read.complaints[-400:]) if read.exit_code else None
 
 
 def _undisturbed(server: Server, at: DatabaseAt, statements: str, patience: float) -> None:

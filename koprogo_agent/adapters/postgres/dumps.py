@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from koprogo_agent.adapters.postgres.channel import Ended
 from koprogo_agent.backup_record import PARTIAL, read_record, write_record
 from koprogo_agent.durable import disk_errors, make_folder, sync_folder
 from koprogo_agent.errors import StepFailed
@@ -17,6 +18,9 @@ from koprogo_agent.ports import Dump
 
 _CHUNK = 1 << 18
 _TOLD_EVERY = 1 << 20
+_ERROR = "ERROR:"
+_TELLING = ("HINT:", "CONTEXT:", "Command was:")
+_LONGEST = 400
 
 
 class DumpWriter:
@@ -107,6 +111,18 @@ class DumpReader:
         record = read_record(self._path)
         if record is not None and record.sha256 != self._hash.hexdigest():
             raise corrupt(self._path, "its SHA-256 is not the one recorded when it was made")
+
+
+def refusal(ended: Ended) -> str:
+    """What PostgreSQL refuses of a dump, and the statement, on one line.
+
+    Without its DETAIL, in which the values of rows may stand.
+    """
+    lines = [line.strip() for line in ended.complaints.splitlines()]
+    told = [line[line.index(_ERROR) :] for line in lines if _ERROR in line][:1]
+    told += [line for line in lines if line.startswith(_TELLING)]
+    said = "; ".join(told) or ended.complaints.strip()[-_LONGEST:] or "no reason given"
+    return " ".join(said.split())[:_LONGEST]
 
 
 def corrupt(path: Path, why: str) -> StepFailed:

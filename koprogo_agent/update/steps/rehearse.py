@@ -9,8 +9,10 @@ from koprogo_agent.domain.deployment import changes_schema, old_works_on
 from koprogo_agent.domain.plan import Step
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.errors import RetryLater, StepFailed
+from koprogo_agent.ports import Unrestorable
 from koprogo_agent.update.job import Found, Job, previous_of
 from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.restoring import note_refused, note_restored
 from koprogo_agent.update.scratch_stack import (
     ScratchStack,
     not_the_release,
@@ -83,9 +85,25 @@ def _rehearse(job: Job, stack: ScratchStack) -> Facts:
 
 def _restore(job: Job, stack: ScratchStack) -> None:
     """Fills the scratch database; what fails here is nothing of the release."""
+    dump = backup.path_of(job.operation.facts[Step.BACKUP])
     with not_the_release():
-        _restore_once_open(job, stack)
+        try:
+            _restore_once_open(job, stack)
+        except Unrestorable as error:
+            if _is_same_server(job):
+                note_refused(job, dump, error)
+            raise unavailable(error, error.advice) from error
+        note_restored(job, dump)
         job.world.database.copy_settings(job.database, stack.database)
+
+
+def _is_same_server(job: Job) -> bool:
+    """Whether the rehearsal has production's image of PostgreSQL; another may refuse what it takes.
+
+    What is noted keeps a backup from being restored.
+    """
+    before, service = job.operation.previous, job.settings.database.service
+    return before is not None and before.pins.get(service) == job.target.pins.get(service)
 
 
 def _restore_once_open(job: Job, stack: ScratchStack) -> None:

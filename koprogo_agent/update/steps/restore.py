@@ -6,9 +6,11 @@ from pathlib import Path
 
 from koprogo_agent.domain.plan import Step
 from koprogo_agent.domain.states import Truth
+from koprogo_agent.ports import Unrestorable
 from koprogo_agent.update.holding import hold_again
 from koprogo_agent.update.job import Found, Job
 from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.restoring import note_refused, note_restored
 from koprogo_agent.update.reviving import revive_database
 from koprogo_agent.update.steps.point import swap_back
 
@@ -20,9 +22,14 @@ def do(job: Job) -> Facts:
     job.journal.note_scratch((point, job.operation.aside))
     runs = hold_again(job)
     if not job.world.database.has_database(job.database, point):
-        job.world.database.replace(
-            job.database, chosen, point, lambda size: job.watcher.goes_on("restore", size, 0)
-        )
+        try:
+            job.world.database.replace(
+                job.database, chosen, point, lambda size: job.watcher.goes_on("restore", size, 0)
+            )
+        except Unrestorable as error:
+            note_refused(job, chosen, error)
+            raise
+        note_restored(job, chosen)
     return {"from": str(chosen), "runs": runs}
 
 

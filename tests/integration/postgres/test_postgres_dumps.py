@@ -11,7 +11,9 @@ import pytest
 from koprogo_agent.adapters.postgres import ContainerPostgres
 from koprogo_agent.backup_record import read_record
 from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
+from koprogo_agent.ports import TO_MEND_A_RESTORE, Unrestorable
 from tests.integration.postgres.server import (
+    ASIDE,
     DIGEST,
     Postgres,
     agent,
@@ -23,6 +25,14 @@ from tests.lab.engine import Engine
 from tests.lab.processes import wait_until
 
 pytestmark = pytest.mark.real
+
+FUNCTION = (
+    "CREATE FUNCTION counted(text DEFAULT '') RETURNS bigint IMMUTABLE LANGUAGE sql"
+    " AS 'SELECT count(*) FROM charge';"
+)
+VIEW = "CREATE MATERIALIZED VIEW totals AS SELECT counted() AS n"
+INDEX = "CREATE TABLE own (a text); INSERT INTO own VALUES ('x'); CREATE INDEX ON own (counted(a))"
+CHECK = "CREATE TABLE own (a text CHECK (counted(a) > 0)); INSERT INTO own VALUES ('x')"
 
 
 class TestDumps:
@@ -86,6 +96,44 @@ class TestDumps:
                 act(stack.at, dump.path, unseen)
             assert caught.value.code == "backup.corrupt"
         assert stack.sql("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
+
+    @pytest.mark.parametrize("recorded", [True, False])
+    @pytest.mark.parametrize("spoilt", [VIEW, INDEX, CHECK], ids=["view", "index", "check"])
+    def test_a_whole_dump_that_cannot_be_restored(
+        self,
+        engine: Engine,
+        stack: Postgres,
+        adapter: ContainerPostgres,
+        tmp_path: Path,
+        spoilt: str,
+        recorded: object,
+    ) -> None:
+        """What relies on search_path, which a restore empties; it is not called damaged."""
+        stack.sql(f"{FUNCTION} {spoilt}")
+        dump = dumped(adapter, stack, tmp_path)
+        if not recorded:
+            dump.path.with_name(dump.path.name + ".json").unlink()
+        adapter.verify(stack.at, dump.path, unseen)
+        with pytest.raises(Unrestorable) as caught:
+            adapter.replace(stack.at, dump.path, ASIDE, unseen)
+        assert 'ERROR: relation "charge" does not exist' in caught.value.why
+        assert "\n" not in caught.value.message
+        assert caught.value.message.startswith(f"the backup {dump.path.name} cannot be restored: ")
+        assert stack.sql("SELECT count(*) FROM charge") == 20_000
+        with server(engine, "koprogo_db") as other, pytest.raises(Unrestorable):
+            adapter.restore(other.at, dump.path, unseen)
+
+    def test_what_is_typed_makes_it_restorable(
+        self, engine: Engine, stack: Postgres, adapter: ContainerPostgres, tmp_path: Path
+    ) -> None:
+        """The function gets a search_path of its own."""
+        stack.sql(f"{FUNCTION} {VIEW}")
+        assert "ALTER FUNCTION NAME SET search_path = public" in TO_MEND_A_RESTORE
+        stack.sql("ALTER FUNCTION counted SET search_path = public")
+        dump = dumped(adapter, stack, tmp_path)
+        with server(engine, "koprogo_db") as other:
+            adapter.restore(other.at, dump.path, unseen)
+            assert other.sql("SELECT n FROM totals") == 20_000
 
     def test_what_pg_restore_would_accept(
         self, stack: Postgres, adapter: ContainerPostgres, tmp_path: Path
