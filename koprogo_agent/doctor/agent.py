@@ -66,7 +66,8 @@ def restores(patient: Patient) -> Iterator[Finding]:
     except NeedsOperator:
         return  # of which the check of the journal tells
     if refused is not None:
-        said = f"{refused.said} (tried {refused.at:%Y-%m-%d %H:%M} UTC); updates wait for it"
+        tried = f"tried {refused.at:%Y-%m-%d %H:%M} UTC"
+        said = f"{refused.said} ({tried}); until this is mended, neither can later backups"
         yield fault("restore", said, TO_MEND_A_RESTORE)
 
 

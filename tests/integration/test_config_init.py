@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from koprogo_agent.domain.root import read_root
 from tests.instance import Instance, words_of_init
 from tests.lab import oci
 from tests.lab.lab import Lab
+from tests.lab.proxy import ForwardProxy
 from tests.lab.recipes import Kind
 from tests.lab.typist import type_in
 
@@ -39,3 +41,22 @@ def test_the_pattern_of_image_tags_is_the_registrys(lab: Lab, tmp_path: Path) ->
     assert probe["url"] == f"{lab.stack.url}/api/v1/health"
     assert (probe["host"], probe["service"]) == (lab.stack.api_domain, "backend")
     assert "Users count as in when" in done.stdout
+
+
+def test_the_trust_root_comes_through_the_proxy(lab: Lab, tmp_path: Path) -> None:
+    """Only the proxy knows where the source is; the configuration has it from then on."""
+    file = tmp_path / "config.toml"
+    environment = {
+        **Instance(lab, lab.stack.tree, file).environment,
+        "KOPROGO_AGENT_TRUST__DIRECTORY": str(tmp_path / "trust"),
+    }
+    typed = words_of_init(lab, file)[:-2]  # without a root that was brought
+    given = [word.replace(lab.origin.url, "https://git.lab.test/koprogo.git") for word in typed]
+    sha256 = read_root(lab.association.files["root/1.json"]).envelope.sha256
+    with ForwardProxy({"git.lab.test:443": lab.origin.front.address}) as proxy:
+        words = ("koprogo-agent", *given, "--proxy", proxy.address, "--trust-sha256", sha256)
+        done = type_in(words, environment, tmp_path, 120)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert set(proxy.log) == {("git.lab.test:443", 200)}
+    assert tomllib.loads(file.read_text())["network"] == {"proxy": proxy.address}
+    assert (tmp_path / "trust/root.json").is_file()

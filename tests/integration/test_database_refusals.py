@@ -289,6 +289,7 @@ def test_a_backup_that_cannot_be_restored(site: Instance) -> None:
     with Client(stack, rate=20, connections=4) as client:
         done = tried.type("backup", "restore", noted.path.name, "--yes", "--although-unrestorable")
     assert done.returncode != Exit.DONE
+    assert said in " ".join(done.stdout.split())
     assert client.lost(stack) == frozenset()
     assert stack.psql("SELECT n IS NOT NULL FROM totals") == "t"
     stack.psql("ALTER FUNCTION counted() SET search_path = public")

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from koprogo_agent.doctor import network, source
+from koprogo_agent.doctor import machine, network, source
 from koprogo_agent.doctor.finding import Level, Patient
 from koprogo_agent.domain.proxy import DIRECT, Proxy, ProxyRules, variables_set
 from koprogo_agent.settings.network import Network
 from koprogo_agent.settings.sections import Source
+from tests.fleets import Server
+from tests.lab.ca import Authority
 from tests.lab.processes import free_port
+from tests.lab.proxy import ForwardProxy
 from tests.simulation.faults import Taps
 from tests.simulation.instance import Instance
 
@@ -88,6 +92,21 @@ def test_a_proxy_that_does_not_answer(patient: Patient, host: str, said: str, ad
     """Why, and what to type."""
     (found,) = network.proxy(behind(patient, proxy=f"http://{host}:{free_port()}"))
     assert (found.level, said in found.found, advice in found.advice) == (Level.FAULT, True, True)
+
+
+def test_the_clock_is_compared_through_the_proxy(patient: Patient, tmp_path: Path) -> None:
+    """There may be no other way to the git server."""
+    target = "git.lab.test:443"
+    with Server(Authority.create(tmp_path, "web")) as web:
+        names = {target: f"127.0.0.1:{web.server_port}"}
+        with ForwardProxy(names, ("ann", "CANARY")) as served:
+            keys = {"proxy": served.address, "proxy_user": "ann", "proxy_password": "CANARY"}
+            there = behind(patient, **keys)
+            far = Source(url="https://git.lab.test/x.git")
+            settings = there.settings.model_copy(update={"source": far})
+            (found,) = machine.clock(replace(there, settings=settings, now=datetime.now(UTC)))
+            assert served.log == [(target, 200)]
+    assert (found.level, "from the git server's" in found.found) == (Level.GOOD, True)
 
 
 def test_an_engine_without_a_proxy(patient: Patient) -> None:

@@ -122,7 +122,7 @@ def refusal(ended: Ended) -> str:
     told = [line[line.index(_ERROR) :] for line in lines if _ERROR in line][:1]
     told += [line for line in lines if line.startswith(_TELLING)]
     said = "; ".join(told) or ended.complaints.strip()[-_LONGEST:] or "no reason given"
-    return " ".join(said.split())[:_LONGEST]
+    return " ".join(said.split())[:_LONGEST].rstrip("; ")
 
 
 def corrupt(path: Path, why: str) -> StepFailed:
