@@ -12,6 +12,7 @@ from koprogo_agent import docker_api
 from koprogo_agent.adapters.images.question import host_of
 from koprogo_agent.doctor.finding import Finding, Patient, fault, good, warning
 from koprogo_agent.domain.proxy import Proxy, ProxyRules, covers
+from koprogo_agent.errors import AgentError
 from koprogo_agent.settings.network import remarks
 
 _SECONDS = 10.0
@@ -47,9 +48,12 @@ def _reached(given: Proxy) -> Finding:
 
 def engine_proxy(patient: Patient) -> Iterator[Finding]:
     """The Docker engine, which pulls the images, asks registries by the same way as the agent."""
-    info = docker_api.read(patient.host, "/info")
     settings = patient.settings
-    images = {one.image for one in patient.world.stack.containers(settings.stack.project)}
+    try:
+        info = docker_api.read(patient.host, "/info")
+        images = {one.image for one in patient.world.stack.containers(settings.stack.project)}
+    except AgentError:
+        return  # of which the check of the engine tells
     yield from of_engine(info, settings.network.rules, images)
 
 

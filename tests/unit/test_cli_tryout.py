@@ -10,7 +10,7 @@ import pytest
 from koprogo_agent import __version__
 from koprogo_agent.cli.exits import Exit
 from koprogo_agent.cli.main import run
-from koprogo_agent.doctor import hold, machine, registry, source
+from koprogo_agent.doctor import hold, machine, network, registry, source
 from koprogo_agent.doctor.examination import CHECKS, HERE
 from tests.journals import filled
 
@@ -63,7 +63,10 @@ def test_it_needs_nothing_that_only_a_server_has(
 
 def test_nothing_that_it_looks_at_is_elsewhere() -> None:
     """A source that does not answer today would keep a good version out for good."""
-    elsewhere = {machine.clock, source.source, registry.image_tags, hold.waiting_room}
+    elsewhere = {
+        *(machine.clock, network.proxy, source.source),
+        *(registry.image_tags, hold.waiting_room),
+    }
     assert set(CHECKS) - set(HERE) == elsewhere
 
 
