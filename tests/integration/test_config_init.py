@@ -44,7 +44,7 @@ def test_the_pattern_of_image_tags_is_the_registrys(lab: Lab, tmp_path: Path) ->
 
 
 def test_the_trust_root_comes_through_the_proxy(lab: Lab, tmp_path: Path) -> None:
-    """Only the proxy knows where the source is; the configuration has it from then on."""
+    """Only the proxy knows where the source is; the configuration and the doctor have it, too."""
     file = tmp_path / "config.toml"
     environment = {
         **Instance(lab, lab.stack.tree, file).environment,
@@ -58,5 +58,11 @@ def test_the_trust_root_comes_through_the_proxy(lab: Lab, tmp_path: Path) -> Non
         done = type_in(words, environment, tmp_path, 120)
         assert done.returncode == 0, done.stdout + done.stderr
         assert set(proxy.log) == {("git.lab.test:443", 200)}
+        examined = ("koprogo-agent", "doctor", "--config", str(file))
+        said = " ".join(type_in(examined, environment, tmp_path, 120).stdout.split())
+        assert f"{proxy.address} answers" in said
+        assert f"through the proxy {proxy.address}" in said
+        assert "s from the git server's" in said
+        assert "needs none" in said  # its registry is on this machine
     assert tomllib.loads(file.read_text())["network"] == {"proxy": proxy.address}
     assert (tmp_path / "trust/root.json").is_file()

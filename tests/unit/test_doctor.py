@@ -26,6 +26,7 @@ from koprogo_agent.domain.database import (
     Slot,
 )
 from koprogo_agent.errors import RetryLater
+from koprogo_agent.settings.network import Network
 from koprogo_agent.settings.sections import Notify, Source
 from koprogo_agent.update.standing import Held, HeldBy
 from tests.simulation.faults import Taps
@@ -132,6 +133,16 @@ def test_the_agents_own_group_may_read_the_configuration(patient: Patient) -> No
         patient.config.chmod(0o640)
         found = next(iter(machine.folders(replace(patient, settings=settings))))
         assert found.level is level
+
+
+def test_a_configuration_with_a_password_is_for_nobody_else(patient: Patient) -> None:
+    """That of a proxy is as secret as an address to notify."""
+    keys = {"proxy": "http://h:1", "proxy_user": "ann", "proxy_password": "x"}
+    network = Network.model_validate(keys)
+    patient.config.chmod(0o644)
+    assert next(iter(machine.folders(patient))).level is Level.GOOD
+    settings = patient.settings.model_copy(update={"network": network})
+    assert next(iter(machine.folders(replace(patient, settings=settings)))).level is Level.WARNING
 
 
 def test_a_folder_from_another_machine_is_given_to_the_agent(patient: Patient) -> None:
