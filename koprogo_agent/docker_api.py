@@ -134,10 +134,7 @@ def client(host: str, timeout: float = 60.0) -> Iterator[APIClient]:
     except (DockerException, RequestException, HTTPError, OSError) as error:
         # the SDK wraps one cause in many classes: the engine itself can say whether it is there
         check(host)
-        words = getattr(error, "explanation", None) or str(error)
-        raise RetryLater(
-            f"the docker engine failed: {words[:300]}", code="engine.failed"
-        ) from error
+        raise failed(getattr(error, "explanation", None) or str(error)) from error
 
 
 @contextmanager
@@ -186,16 +183,24 @@ def _faults(host: str) -> Iterator[None]:
         raise _unreachable(host, error) from error
 
 
+def failed(words: str) -> RetryLater:
+    """An engine that is there and does not do what it was asked."""
+    return RetryLater(
+        f"the docker engine failed: {words[:300]}",
+        code="engine.failed",
+        advice="see why: systemctl status docker; journalctl -u docker -e",
+    )
+
+
 def _failed(body: bytes) -> RetryLater:
-    words = body.decode(errors="replace").strip()
-    return RetryLater(f"the docker engine failed: {words[:300]}", code="engine.failed")
+    return failed(body.decode(errors="replace").strip())
 
 
 def _unreachable(host: str, error: Exception) -> RetryLater:
     return RetryLater(
         f"the docker engine at {host} does not answer: {error}",
         code="engine.unreachable",
-        advice="see `systemctl status docker`",
+        advice="see why: systemctl status docker; start it: systemctl start docker",
     )
 
 

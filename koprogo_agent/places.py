@@ -26,6 +26,7 @@ VERBS = (
 
 _AGENT = "koprogo-agent"
 _TYPED = re.compile(rf"\b{_AGENT} (?=(?:{'|'.join(VERBS)})\b)")
+_UNIT = re.compile(rf"\b(systemctl [a-z -]*){_AGENT}(?![@\w-])")
 # systemd takes these as they are, and they are folders' names.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _TRUST = "trust"
@@ -91,7 +92,10 @@ def typed_here(text: str) -> str:
     would reach the agent without a name, and another stack.
     """
     instance = instance_of(locate())
-    return text if instance is None else _TYPED.sub(f"{_AGENT} --instance {instance} ", text)
+    if instance is None:
+        return text
+    typed = _TYPED.sub(f"{_AGENT} --instance {instance} ", text)
+    return _UNIT.sub(rf"\1{_AGENT}@{instance}", typed)
 
 
 def service(file: Path) -> str:

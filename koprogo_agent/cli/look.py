@@ -125,6 +125,8 @@ def _lines(
         yield "last change", f"{last.kind} of {last.tag}: {ended}"
         if last.message and last.outcome != Outcome.COMMITTED:
             yield "", f"at step {last.step}: {last.message}"
+            if not status.held:
+                yield "type", last.advice or ""
     if status.drift:
         since = words.ago(status.drift.since, now)
         for difference in status.drift.differences:

@@ -11,7 +11,7 @@ from koprogo_agent.cli.exits import Exit
 from koprogo_agent.cli.progress import Done
 from koprogo_agent.domain.duration import span
 from koprogo_agent.domain.hold import Met
-from koprogo_agent.domain.plan import Step
+from koprogo_agent.domain.plan import Kind, Step
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.errors import Failure, NeedsOperator, Refused
 from koprogo_agent.update.operation import Operation
@@ -135,6 +135,8 @@ class Account:
                         f"it is not tried again; a newer release will be, or:"
                         f" koprogo-agent retry {tag}"
                     )
+                elif self.operation.kind in {Kind.INSTALL, Kind.UPDATE}:
+                    own.append("the agent tries again by itself; at once: koprogo-agent update")
                 return own
             case _:
                 return []

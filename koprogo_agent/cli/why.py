@@ -74,6 +74,8 @@ def _waiting(one: Waiting, now: datetime) -> list[str]:
     code = f"  [{one.code}]" if one.code else ""
     step = f"it failed here at step {one.step}: " if one.step else ""
     said = [f"{step}{one.detail}{code}"]
+    if one.advice:
+        said.append(f"what to do: {one.advice}")
     if one.until:
         said.append(f"tried again {words.when(one.until, now)}, or now: koprogo-agent update")
     if one.step:

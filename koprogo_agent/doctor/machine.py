@@ -177,4 +177,5 @@ def compose(patient: Patient) -> Iterator[Finding]:  # noqa: ARG001 - the contra
             return
         old += [f"{' '.join(program)} {printed}"] if major is not None else []
     found = f"only {', '.join(old)}" if old else "there is none"
-    yield fault("compose", found, "install Compose 2 or later: docker-compose-plugin")
+    mend = "install Compose 2 or later: apt-get install docker-compose-plugin"
+    yield fault("compose", found, mend)

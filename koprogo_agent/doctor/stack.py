@@ -12,7 +12,7 @@ from koprogo_agent.doctor.finding import Finding, Patient, fault, good, warning
 from koprogo_agent.domain.database import DatabaseState, against_a_point, lost_by_a_way_back
 from koprogo_agent.domain.gate import Expectation
 from koprogo_agent.domain.host import objections
-from koprogo_agent.errors import NeedsOperator, RetryLater
+from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
 from koprogo_agent.update.health import advice
 from koprogo_agent.update.job import project
 from koprogo_agent.update.looking import Look, outside, take
@@ -32,7 +32,8 @@ def variables(patient: Patient) -> Iterator[Finding]:
     stack, files = patient.settings.stack, patient.world.files
     missing = [path for path in stack.env_files if not path.is_file()]
     for path in missing:
-        yield fault("env file", f"{path} is not there", "make it, or correct stack.env_files")
+        mend = f"put {path} back, or take it out of stack.env_files in the configuration"
+        yield fault("env file", f"{path} is not there", mend)
     laid = [files.stack_path(path) for path in stack.compose_files]
     if missing or not all(path.is_file() for path in laid):
         return
@@ -82,7 +83,12 @@ def host(patient: Patient) -> Iterator[Finding]:
     laid = [files.stack_path(path) for path in stack.compose_files]
     if not all(path.is_file() for path in (*laid, *stack.env_files)):
         return  # of which the check of the variables tells
-    model = patient.world.stack.render(project(patient.settings, laid, "any"))
+    try:
+        model = patient.world.stack.render(project(patient.settings, laid, "any"))
+    except StepFailed as error:
+        where = ", ".join(map(str, (*stack.env_files, *stack.overrides)))
+        yield fault("compose files", error.message, f"correct it in {where}")
+        return
     found = objections(model, stack.project, patient.world.stack.host())
     for one in found:
         yield fault("host", one.words, one.advice)
@@ -198,5 +204,6 @@ def health(patient: Patient) -> Iterator[Finding]:
             if wrong is None:
                 yield good(what, f"answers {where} as it should")
             else:
-                logs = f"docker compose -p {settings.stack.project} ps -a, and logs"
-                yield fault(what, f"asked {where}: {wrong}", f"look: {logs}")
+                compose = f"docker compose -p {settings.stack.project}"
+                look_at = f"look: {compose} ps -a; {compose} logs --tail 50"
+                yield fault(what, f"asked {where}: {wrong}", look_at)

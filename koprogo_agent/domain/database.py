@@ -151,7 +151,8 @@ def against_an_exchange(state: DatabaseState) -> Iterator[AgentError]:
         yield NeedsOperator(
             f"the role {state.console.user} is not a superuser: no rollback point can be made",
             code="database.not_superuser",
-            advice="POSTGRES_USER must be a superuser, as the official image makes it",
+            advice="the official image makes POSTGRES_USER one; here, as another superuser:"
+            f' ALTER ROLE "{state.console.user}" SUPERUSER',
         )
     if not state.allows_connections:
         yield _setting(state, "lets no session in", "ALLOW_CONNECTIONS true", "closed")
@@ -165,7 +166,7 @@ def against_an_exchange(state: DatabaseState) -> Iterator[AgentError]:
                 f"the subscription {subscription.name} writes into {state.name}: what it writes"
                 " during an update would be lost if the update goes back",
                 code="database.subscription",
-                advice="switch it off for the update: "
+                advice="switch it off for the update, and on again after it: "
                 + state.console.typed(
                     f"ALTER SUBSCRIPTION {subscription.name} DISABLE", state.name
                 ),
@@ -233,15 +234,15 @@ def against_an_image(
         said = f"{reference} is PostgreSQL {image.major}, and the data here is of {state.major}"
         if of_release:
             return StepFailed(
-                f"{said}: it would not start",
+                f"{said}: it would not start on it",
                 code="database.major",
                 advice="nothing was stopped; report this to the association",
             )
         return NeedsOperator(
-            f"{said}: it would not start",
+            f"{said}: it would not start on it",
             code="database.major",
-            advice="name an image of PostgreSQL"
-            f" {state.major} again, in the override file or in the env file",
+            advice=f"name an image of PostgreSQL {state.major} again, in your override file or env"
+            " file; then: koprogo-agent update",
         )
     known = image.extensions
     lacking = [one for one in state.extensions if known is not None and one not in known]
@@ -252,7 +253,7 @@ def against_an_image(
     return NeedsOperator(
         f"{reference} lacks what {state.name} uses: the extension {names}",
         code="database.extension",
-        advice="name an image that has it in an override file; where it is not used:"
+        advice="name an image that has it in your override file; or, if nothing uses it:"
         f" {state.console.typed(dropped, state.name)}",
     )
 
@@ -273,10 +274,12 @@ def _other_collation(state: DatabaseState) -> NeedsOperator:
     else:
         noted = f"UPDATE pg_database SET datcollversion = NULL WHERE datname = '{state.name}'"  # noqa: S608
     return NeedsOperator(
-        f"{state.name} was made with version {state.collation_recorded} of its collation, and the"
-        f" server's image has {state.collation_now or 'none'}: PostgreSQL makes no copy of it",
+        f"the indexes of {state.name} were made with version {state.collation_recorded} of its"
+        f" collation, and the server's image has {state.collation_now or 'none'}: PostgreSQL makes"
+        " no copy of it",
         code="database.collation",
-        advice=f"make its indexes anew, then say so: {state.console.typed(indexes, state.name)}"
+        advice="rebuild the indexes (writes wait meanwhile), then say so:"
+        f" {state.console.typed(indexes, state.name)}"
         f" && {state.console.typed(noted, state.name)}",
     )
 

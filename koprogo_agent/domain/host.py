@@ -195,7 +195,10 @@ def _collisions(wanted: Mapping[str, Mapping[str, Any]]) -> Iterator[Objection]:
     for (one, port), (other, same) in combinations(fixed, 2):
         if one != other and port.collides(same):
             words = f"{one} and {other} both publish port {port.number}/{port.protocol}"
-            advice = "give one of them another port; see what the override of yours adds"
+            advice = (
+                f"give {other} another port in your override file:"
+                ' ports: !override ["PORT:PORT"]; without !override, Compose adds it to the others'
+            )
             yield Objection(PORT_TWICE, words, advice)
 
 
@@ -265,5 +268,5 @@ def _external(model: Model, kind: str, known: frozenset[str]) -> Iterator[Object
             continue
         name = str(one.get("name") or key)
         if name not in known:
-            words = f"the release needs the {what} {name}, which this machine does not have"
+            words = f"the stack needs the {what} {name}, which this machine does not have"
             yield Objection(code, words, f"make it: docker {what} create {name}")

@@ -287,15 +287,15 @@ def _failed(
         return RetryLater(
             f"the stack is not healthy, and it is not the release: {what}, which it leaves alone",
             code=FALLEN,
-            advice=f"see why: docker compose -p {look.project} ps -a, and its logs",
+            advice=_look_at(look.project),
         )
     if what := fallen(samples, look.own & look.expected.running):
         return NeedsOperator(
             f"the stack is not healthy, and it is not the release: {what}, and it is a service of"
             " your own override file",
             code=OWN_FALLEN,
-            advice="mend it, or take it out of the file; see why:"
-            f" docker compose -p {look.project} ps -a, and its logs",
+            advice="mend it, or take it out of that file, and then: koprogo-agent update;"
+            f" {_look_at(look.project)}",
         )
     if why := _shut_out(world, look, samples[-1]):
         return RetryLater(
@@ -312,6 +312,11 @@ def _failed(
     last = printed[0].rsplit("\n", 1)[-1][:300] if printed and printed[0] else ""
     tail = f"; it last printed: {last}" if last else ""
     return StepFailed(f"the stack is not healthy: {judgement.reason}{tail}", code="gate.failed")
+
+
+def _look_at(project: str) -> str:
+    compose = f"docker compose -p {project}"
+    return f"see why: {compose} ps -a; {compose} logs --tail 50 SERVICE"
 
 
 def _shut_out(world: World, look: Look, last: Sample) -> str:

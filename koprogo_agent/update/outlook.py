@@ -35,6 +35,7 @@ class Waiting:
         until: when the agent tries again by itself, where that is known.
         step: where it failed here, if it did.
         code: why it failed here, if it did.
+        advice: what to type, where there is something.
     """
 
     tag: str
@@ -43,6 +44,7 @@ class Waiting:
     until: datetime | None = None
     step: str | None = None
     code: str | None = None
+    advice: str = ""
 
 
 class Outlook:
@@ -95,7 +97,9 @@ class Outlook:
             return Waiting(tag, Waits.HOLD, held.reason)
         if later is not None:
             why = later.failure
-            return Waiting(tag, Waits.BACKOFF, why.message, later.until, code=why.code)
+            return Waiting(
+                tag, Waits.BACKOFF, why.message, later.until, code=why.code, advice=why.advice
+            )
         if gate in _PASSED:
             return Waiting(tag, _LOOKED_AT_AGAIN, "it is looked at again at the next poll")
         return Waiting(tag, gate, detail)

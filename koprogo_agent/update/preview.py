@@ -7,15 +7,16 @@ from dataclasses import dataclass
 
 from koprogo_agent.domain.database import against_a_point, lost_by_a_way_back
 from koprogo_agent.domain.hold import Hold, Way
-from koprogo_agent.domain.overlay import repository
+from koprogo_agent.domain.host import objections
+from koprogo_agent.domain.overlay import Model, repository
 from koprogo_agent.domain.plan import Plan, Step
 from koprogo_agent.domain.trust import VerifiedRelease
-from koprogo_agent.errors import RetryLater
+from koprogo_agent.errors import RetryLater, StepFailed
 from koprogo_agent.ports import DatabaseAt
 from koprogo_agent.update.engine import Engine
 from koprogo_agent.update.forecast import Forecast, forecast
 from koprogo_agent.update.hold_plan import Ahead, plan_hold
-from koprogo_agent.update.job import project
+from koprogo_agent.update.job import project, unusable
 from koprogo_agent.update.journal import PastOperation
 from koprogo_agent.update.looking import closed_gate_policy
 from koprogo_agent.update.operation import Facts
@@ -70,12 +71,14 @@ def preview(engine: Engine, tag: str | None) -> Preview | None:
     past = engine.journal.past(_RECENT)
     tried = next(_tried(past), None)
     no_route = str(tried.get("no_route", "")) if tried else ""
-    hold = _hold(engine, order.plan, release, no_route)
+    model = _model_here(engine)
+    hold = _hold(engine, order.plan, release, model, no_route)
     settled = closed_gate_policy(engine.settings).settled
     expected = forecast(order.plan, hold, past, _database(engine), settled)
     images = release.manifest.images.values() if release.manifest else ()
     absent = [one.reference for one in images if engine.world.images.find(one.reference) is None]
     limit, notes = engine.settings.hold.limit, list(_notes(engine, hold, tried is None))
+    notes += _of_the_machine(engine, model)
     notes += _of_the_database(engine, order.plan)
     return Preview(release, order.plan, hold, expected, limit, tuple(absent), tuple(notes))
 
@@ -88,13 +91,29 @@ def _tried(past: Iterable[PastOperation]) -> Iterator[Facts]:
             yield held
 
 
-def _hold(engine: Engine, plan: Plan, release: VerifiedRelease, stuck: str) -> Hold:
+def _model_here(engine: Engine) -> Model | None:
+    """The rendered compose model of what is installed; None where nothing is.
+
+    Raises:
+        NeedsOperator: a file of the operator's is missing, or Compose cannot use it.
+    """
+    world, installed = engine.world, engine.journal.installed
+    if installed is None:
+        return None
+    paths = [world.files.stack_path(path) for path in installed.compose_files]
+    try:
+        return world.stack.render(project(engine.settings, paths, installed.image_tag))
+    except StepFailed as error:
+        raise unusable(error) from error
+
+
+def _hold(
+    engine: Engine, plan: Plan, release: VerifiedRelease, model: Model | None, stuck: str
+) -> Hold:
     """How users would be kept from noticing, as far as it is known before anything is pulled."""
     world, settings, installed = engine.world, engine.settings, engine.journal.installed
-    if installed is None or not plan.holds:
+    if installed is None or model is None or not plan.holds:
         return Hold(Way.IN_USE, (), "nothing runs yet")
-    paths = [world.files.stack_path(path) for path in installed.compose_files]
-    model = world.stack.render(project(settings, paths, installed.image_tag))
     images = release.manifest.images.values() if release.manifest else ()
     wanted = {one.repository: one.reference for one in images}
     changed = {
@@ -115,6 +134,14 @@ def _database(engine: Engine) -> int | None:
         return engine.world.database.size(DatabaseAt(stack.project, database.service))
     except RetryLater:
         return None  # it does not run; the update would find out
+
+
+def _of_the_machine(engine: Engine, model: Model | None) -> Iterator[str]:
+    """What the machine cannot give to what runs; the release's own needs are not known yet."""
+    if model is None:
+        return
+    for one in objections(model, engine.settings.stack.project, engine.world.stack.host()):
+        yield f"the update would not begin: {one.words}; {one.advice}"
 
 
 def _of_the_database(engine: Engine, plan: Plan) -> Iterator[str]:

@@ -33,7 +33,11 @@ from koprogo_agent.update.looking import (
 )
 
 _UNAVAILABLE = "rehearsal.unavailable"
-_ADVICE = 'see the message; to go without: rehearsal.leave_out, or rehearsal.when = "never"'
+_ADVICE = (
+    "it is tried again by itself; to leave out the service that the message names, write"
+    ' leave_out = ["SERVICE"] below [rehearsal] in the configuration; to update without a'
+    ' rehearsal, when = "never" there; then: koprogo-agent update'
+)
 _PATIENCE = 60.0
 """Seconds that a one-shot may take which no other service waits for."""
 _QUICK = 0.25

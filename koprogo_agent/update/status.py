@@ -31,6 +31,7 @@ class Last:
     step: str | None
     code: str | None
     message: str | None
+    advice: str | None
 
 
 @dataclass(frozen=True)
@@ -192,5 +193,6 @@ def _last(journal: Journal) -> Last | None:
             step=state.failed,
             code=cause.code if cause else None,
             message=cause.message if cause else None,
+            advice=cause.advice if cause else None,
         )
     return None

@@ -18,6 +18,7 @@ from koprogo_agent.domain.host import (
 )
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.errors import DISK_FULL, READ_ONLY, RetryLater
+from koprogo_agent.update.preview import preview
 from koprogo_agent.update.runner import Ran
 from tests.simulation.checks import assert_ids_kept, assert_no_row_lost, assert_serves, is_held
 from tests.simulation.instance import Instance
@@ -110,6 +111,16 @@ def test_a_paused_container_is_waited_for(watched: Instance, *, schema: bool) ->
     machine.pause(PROJECT, "storage")
     instance.settle()
     assert instance.installed == instance.running == "v1.1.0"
+
+
+def test_a_plan_says_it(instance: Instance) -> None:
+    """What keeps the machine from what runs, with what to type."""
+    instance.scene.publisher.publish("1.1.0")
+    instance.scene.machine.pause(PROJECT, "storage")
+    found = preview(instance.engine, None)
+    assert found is not None
+    (refusal,) = [one for one in found.notes if "would not begin" in one]
+    assert refusal.endswith("docker unpause koprogo-storage-1")
 
 
 @pytest.mark.parametrize("code", [PORT_TAKEN, NAME_TAKEN])

@@ -11,6 +11,7 @@ import pytest
 
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.errors import NeedsOperator
+from koprogo_agent.update.preview import preview
 from koprogo_agent.update.runner import Ran
 from tests.simulation.checks import (
     assert_ids_kept,
@@ -331,6 +332,16 @@ def test_what_else_runs_in_the_project_is_not_adopted(folder: Path) -> None:
     assert instance.ids["theirs"] == box.id
     scene.machine.remove(box)
     assert_well(instance)
+
+
+def test_a_plan_names_a_broken_override_file(overriding: Instance) -> None:
+    """It is the operator's to mend, and the message says so."""
+    overriding.scene.publisher.publish("1.0.1")
+    overriding.scene.disk.texts[OVERRIDE] = b"services: ["
+    with pytest.raises(NeedsOperator) as raised:
+        preview(overriding.engine, None)
+    assert raised.value.code == "compose.operator_files"
+    assert "koprogo-agent doctor" in raised.value.advice
 
 
 def test_a_service_without_an_image_is_named(overriding: Instance) -> None:

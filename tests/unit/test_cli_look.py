@@ -118,6 +118,21 @@ def test_a_release_that_waits_for_its_images(instance: Instance, said: Say) -> N
     assert "tried again" in said(instance, "why", "v1.0.1")
 
 
+def test_a_release_that_waits_for_the_machine(instance: Instance, said: Say) -> None:
+    """Status and why say what to type."""
+    clock = instance.scene.clock
+    clock.skew = datetime.now(UTC) - clock.now()
+    instance.scene.machine.pause("koprogo", "storage")
+    instance.scene.publisher.publish("1.0.1")
+    instance.tick()
+
+    typed = "docker unpause koprogo-storage-1"
+    assert f"type         once it may run again: {typed}" in said(instance, "status")
+    assert f"what to do: once it may run again: {typed}" in said(instance, "why")
+    (waiting,) = said(instance, "why", "--json")["waiting"]
+    assert waiting["advice"].endswith(typed)
+
+
 def test_what_has_happened_since_the_last_poll_counts(instance: Instance, said: Say) -> None:
     """A candidate that has failed is not said to be installed soon; one forgiven is looked at."""
     instance.scene.publisher.publish("1.0.1", backend={"exits": "at start"})

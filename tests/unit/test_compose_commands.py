@@ -130,6 +130,13 @@ def test_a_missing_variable_is_named() -> None:
     assert error.advice == "add a line PASS=value to the env file"
 
 
+def test_a_missing_variable_goes_into_the_operators_file() -> None:
+    """Its name is said."""
+    printed = b"required variable PASS is missing a value: the SMTP password\n"
+    error = failures.of_files(printed, (Path("/opt/koprogo/.env"),))
+    assert error.advice == "add a line PASS=value to /opt/koprogo/.env"
+
+
 @pytest.mark.parametrize(
     "printed",
     [
@@ -141,7 +148,8 @@ def test_a_missing_env_file_is_the_operators_to_write(printed: bytes) -> None:
     """It is not a fault of the release that a file of this machine is not there."""
     error = failures.of_files(printed)
     assert isinstance(error, NeedsOperator)
-    assert error.message == "the env file /opt/koprogo/mail.env is not there"
+    assert "the env file /opt/koprogo/mail.env is not there" in error.message
+    assert "write /opt/koprogo/mail.env" in error.advice
 
 
 def test_any_other_fault_of_the_files_is_the_releases() -> None:

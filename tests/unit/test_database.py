@@ -54,7 +54,7 @@ def test_a_sound_database() -> None:
         (
             replace(SOUND, superuser=False),
             "not_superuser",
-            "superuser, as the official image makes it",
+            'ALTER ROLE "koprogo" SUPERUSER',
         ),
         (
             replace(SOUND, allows_connections=False),

@@ -237,6 +237,21 @@ def test_what_the_stack_needs_of_the_machine(patient: Patient, instance: Instanc
     assert found.advice == "once it may run again: docker unpause koprogo-storage-1"
 
 
+def test_an_override_file_that_compose_cannot_use(patient: Patient, instance: Instance) -> None:
+    """The file is named, not the agent's own commands."""
+    own = patient.settings.stack.directory / "own.yml"
+    settings = patient.settings.stack.model_copy(update={"overrides": (own,)})
+    for path in settings.compose_files:
+        laid = patient.world.files.stack_path(path)
+        laid.parent.mkdir(parents=True, exist_ok=True)
+        laid.write_text("{}")
+    instance.scene.disk.texts[own] = b"services: ["
+    changed = patient.settings.model_copy(update={"stack": settings})
+    found = only(stack.host, replace(patient, settings=changed))
+    assert (found.level, found.what) == (Level.FAULT, "compose files")
+    assert str(own) in found.advice
+
+
 def test_a_database_that_does_not_run(patient: Patient, instance: Instance) -> None:
     """A fault where a stack runs; before the first installation it is as it should be."""
     (box,) = instance.scene.machine.of("koprogo", ("postgres",))

@@ -135,6 +135,9 @@ def test_advice_is_for_the_instance_that_gives_it(
     mine = "koprogo-agent --instance faubourg"
     assert typed_here(said) == f"{mine} rollback, or `{mine} why`: koprogo-agent again"
     assert typed_here(typed_here(said)) == typed_here(said)
+    restart = "systemctl restart koprogo-agent, journalctl -u koprogo-agent-hold"
+    assert typed_here(restart) == restart.replace("agent,", "agent@faubourg,")
+    assert typed_here(typed_here(restart)) == typed_here(restart)
 
 
 def test_every_verb_is_known_in_advice() -> None:

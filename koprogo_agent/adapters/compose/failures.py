@@ -6,6 +6,8 @@ Compose has one exit code for every failure, so its words have to do where no ot
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from pathlib import Path
 
 from koprogo_agent.domain.host import (
     NAME_TAKEN,
@@ -48,18 +50,24 @@ def last_words(printed: bytes) -> str:
     return " ".join(panic[:1] or telling)[-_LONGEST:] or "compose said nothing"
 
 
-def of_files(printed: bytes) -> AgentError:
-    """Why compose could not read the files of a project."""
+def of_files(printed: bytes, env_files: Iterable[Path] = ()) -> AgentError:
+    """Why compose could not read the files of a project.
+
+    Args:
+        printed: what compose said.
+        env_files: the operator's, in which a value can be given.
+    """
     words = last_words(printed)
     if variable := _VARIABLE.search(words):
         wanted = f" ({variable[2].strip()})" if variable[2] else ""
         return NeedsOperator(
             f"the compose files need a value for {variable[1]}{wanted}",
             code="compose.variable_missing",
-            advice=f"add a line {variable[1]}=value to the env file",
+            advice=f"add a line {variable[1]}=value to"
+            f" {' or '.join(map(str, env_files)) or 'the env file'}",
         )
     if file := _ENV_FILE.search(words):
-        return missing_env_file(file[1] or file[2])
+        return _missing_file_of_service(file[1] or file[2])
     return StepFailed(f"compose cannot use the files: {words}", code="compose.invalid")
 
 
@@ -72,12 +80,14 @@ def of_start(printed: bytes) -> AgentError:
         return RetryLater(
             f"cannot start without the image {image[1]}, which this machine no longer has",
             code="image.absent",
+            advice=f"bring it back: docker pull {image[1]}; or build it again, if you built it",
         )
     if _NO_CHAIN.search(words):
         return RetryLater(
             f"the engine's rules are gone from the firewall: {words}",
             code="engine.firewall",
-            advice="a firewall was reloaded; restart the engine: systemctl restart docker",
+            advice="a firewall was reloaded; have the engine make them anew:"
+            " systemctl restart docker",
         )
     return StepFailed(f"compose cannot start the services: {words}", code="compose.up_failed")
 
@@ -98,8 +108,8 @@ def of_machine(words: str) -> RetryLater | None:
         return RetryLater(
             f"another container has the name {name[1]}: {words}",
             code=NAME_TAKEN,
-            advice=f"see whose it is: docker ps -a --filter name={name[1]}; then docker rm, or"
-            " docker rename",
+            advice=f"see whose it is: docker ps -a --filter name={name[1]}; if it is of no use any"
+            f" more: docker rm {name[1]}; else: docker rename {name[1]} NEW_NAME",
         )
     for pattern, code, what, advice in _OF_MACHINE:
         if pattern.search(words):
@@ -112,7 +122,7 @@ _OF_MACHINE = (
         re.compile(r"port is already allocated|address already in use|ports are not available"),
         PORT_TAKEN,
         "something else has a port that the stack needs",
-        "see what: ss -ltunp, docker ps; stop it, or give it another port",
+        "see what: ss -ltunp; docker ps; then stop it, or give it another port",
     ),
     (
         re.compile(r"cannot start a paused container|is paused"),
@@ -127,13 +137,13 @@ _OF_MACHINE = (
         ),
         NO_ADDRESSES,
         "the engine has no addresses left for the stack's networks",
-        "remove networks that are of no use any more: docker network prune",
+        "remove what nothing uses: docker network prune; see the others: docker network ls",
     ),
     (
         re.compile(r"network \S+ not found|has incorrect label com\.docker\.compose\.network"),
         NETWORK_LOST,
         "a network of the stack is gone, or is another one",
-        "restart the engine: systemctl restart docker; see docker network ls",
+        "restart the engine: systemctl restart docker; see what is there: docker network ls",
     ),
     (
         re.compile(r"read-only file system", re.IGNORECASE),
@@ -145,7 +155,7 @@ _OF_MACHINE = (
         _NO_SPACE,
         DISK_FULL,
         "the disk is full",
-        "make room; `docker system df` shows what docker uses",
+        "make room; to see what takes it: df -h; docker system df",
     ),
 )
 """What the engine says -> code, what that means, what to type (moby, libnetwork, Compose)."""
@@ -156,7 +166,17 @@ def missing_env_file(path: str) -> NeedsOperator:
     return NeedsOperator(
         f"the env file {path} is not there",
         code="compose.env_file_missing",
-        advice=f"write {path}, or take it out of the configuration",
+        advice=f"put {path} back; if it is gone for good, take it out of stack.env_files in the"
+        " configuration, and then: systemctl restart koprogo-agent",
+    )
+
+
+def _missing_file_of_service(path: str) -> NeedsOperator:
+    """A file that a service of the compose files names as its `env_file` is not there."""
+    return NeedsOperator(
+        f"the env file {path} is not there, and a service of the compose files reads it",
+        code="compose.env_file_missing",
+        advice=f"write {path}; which service names it: grep -r env_file, in the stack's folder",
     )
 
 
@@ -165,7 +185,8 @@ def missing_file(path: str) -> NeedsOperator:
     return NeedsOperator(
         f"the compose file {path} is not there",
         code="compose.file_missing",
-        advice=f"write {path}, or take it out of stack.overrides in the configuration",
+        advice=f"put {path} back; if it is gone for good, take it out of stack.overrides in the"
+        " configuration, and then: systemctl restart koprogo-agent",
     )
 
 
@@ -175,5 +196,6 @@ def no_compose(found: list[str]) -> NeedsOperator:
     return NeedsOperator(
         f"there is no Docker Compose 2 or later on this machine{seen}",
         code="compose.not_found",
-        advice="install it: https://docs.docker.com/compose/install/linux/",
+        advice="install it: apt-get install docker-compose-plugin, from Docker's own packages"
+        " (https://docs.docker.com/compose/install/linux/)",
     )

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from koprogo_agent import docker_api
 from koprogo_agent.adapters.compose import failures
-from koprogo_agent.errors import RetryLater
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -45,7 +44,7 @@ def try_out(host: str, name: str, definition: Mapping[str, Any]) -> None:
             )
         except APIError as error:
             words = f"cannot make the network {name}: {error.explanation}"
-            raise failures.of_machine(words) or RetryLater(words, code="engine.failed") from error
+            raise failures.of_machine(words) or docker_api.failed(words) from error
         finally:
             _remove(api, f"{name}{_SUFFIX}")
 

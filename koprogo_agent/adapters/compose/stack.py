@@ -94,7 +94,7 @@ class ComposeStack:
         """
         done = self._ask(commands.config(self.program, project), project)
         if done.returncode:
-            raise failures.of_files(done.stderr)
+            raise failures.of_files(done.stderr, project.env_files)
         model: dict[str, Any] = json.loads(done.stdout.replace(b"$$", b"$"))
         return model if project.view is None else relocated(model, *map(str, project.view))
 
@@ -102,7 +102,7 @@ class ComposeStack:
         """Compose's hash of each service's definition, as containers carry it in a label."""
         done = self._ask(commands.hashes(self.program, project), project)
         if done.returncode:
-            raise failures.of_files(done.stderr)
+            raise failures.of_files(done.stderr, project.env_files)
         lines = (line.split() for line in done.stdout.decode().splitlines())
         return {line[0]: line[1] for line in lines if len(line) == _NAME_AND_HASH}
 
@@ -289,7 +289,11 @@ class ComposeStack:
         try:
             return self._compose(argv, project, _QUICK)
         except process.TimedOut as error:
-            raise RetryLater(f"compose is too slow: {error}", code="compose.timeout") from error
+            raise RetryLater(
+                f"compose is too slow: {error}",
+                code="compose.timeout",
+                advice="see what keeps the machine busy: uptime; systemctl status docker",
+            ) from error
         except process.TooMuchOutput as error:
             raise StepFailed(f"the model is too large: {error}", code="compose.invalid") from error
 

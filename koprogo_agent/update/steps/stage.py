@@ -35,7 +35,8 @@ def do(job: Job) -> Facts:
         raise StepFailed(
             f"no service of the compose files runs an image of {release.tag}",
             code="stage.no_image",
-            advice="compare stack.compose_files in the configuration with the release",
+            advice="if stack.compose_files in the configuration names the right files, report this"
+            " to the association",
         )
     # What is scaled to nothing is as asked for when it has no container.
     pins = {
@@ -95,7 +96,8 @@ def _stage_files(job: Job, release: VerifiedRelease) -> Deployment:
             raise NeedsOperator(
                 f"release {release.tag} has no compose file {missing[0]}",
                 code="stage.compose_file",
-                advice="correct stack.compose_files in the configuration",
+                advice="correct stack.compose_files in the configuration, and then: systemctl"
+                f" restart koprogo-agent; the release has {_compose_files(files)}",
             )
         job.world.files.stage(release.tag, files)
         return _draft(job, release, files)
@@ -105,6 +107,12 @@ def _stage_files(job: Job, release: VerifiedRelease) -> Deployment:
     mounted = _mounted_files(job, release, model_of(job, _draft(job, release, files)))
     job.world.files.stage(release.tag, files | mounted)
     return _draft(job, release, files | mounted)
+
+
+def _compose_files(files: Iterable[str]) -> str:
+    """The files that may be compose files, in words."""
+    found = sorted(path for path in files if path.endswith((".yml", ".yaml")))
+    return ", ".join(found) or "none"
 
 
 def _signed_file(job: Job, release: VerifiedRelease, path: str) -> bytes:
@@ -174,12 +182,13 @@ def _check_images(job: Job, draft: Deployment, model: Mapping[str, Any]) -> None
         raise NeedsOperator(
             f"the service {own[0]} of your override file has no image: the agent builds none",
             code="stage.no_image_named",
-            advice=f"give {own[0]} an image: that you have built or can be pulled",
+            advice="build it yourself (docker build -t NAME FOLDER) and write image: NAME for"
+            f" {own[0]} in that file; then: koprogo-agent update",
         )
     raise StepFailed(
         f"the service {without[0]} of {draft.tag} has no image: the agent builds none",
         code="stage.no_image_named",
-        advice=f"the release must name an image for {without[0]}; tell who published it",
+        advice="nothing was stopped; report this to the association",
     )
 
 
