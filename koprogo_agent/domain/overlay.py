@@ -30,6 +30,25 @@ def services(model: Model) -> Mapping[str, Mapping[str, Any]]:
     return found
 
 
+def without_absent(model: Model) -> dict[str, Any]:
+    """Return a model in which services depend only on services that it has.
+
+    Compose renders `required: false` also for services whose profile is off, and leaves those out;
+    it would not read such a model again.
+    """
+    known = services(model)
+    kept = {
+        name: {one: need for one, need in depends_on(service).items() if one in known}
+        for name, service in known.items()
+        if depends_on(service)
+    }
+    changed = {
+        name: {**service, "depends_on": kept[name]} if name in kept else service
+        for name, service in known.items()
+    }
+    return {**model, "services": changed}
+
+
 def repository(reference: str) -> str:
     """The repository of an image reference, without tag and digest."""
     plain = reference.split("@", 1)[0]
@@ -107,13 +126,34 @@ def override(pins: Mapping[str, ServicePin], model: Model) -> bytes:
     entries: dict[str, Any] = {}
     for name, pin in sorted(pins.items()):
         entries[name] = {"image": pin.image}
-        if needed := sorted(needs(services(model).get(name, {}))):
-            entries[name]["depends_on"] = {one: {"condition": "service_started"} for one in needed}
+        if started := _without_waiting(model, name):
+            entries[name]["depends_on"] = started
         if pin.release is not None:
             entries[name]["labels"] = {RELEASE_LABEL: pin.release}
         if pin.healthcheck:
             entries[name]["healthcheck"] = dict(pin.healthcheck)
     return json.dumps({"services": entries}, indent=1, sort_keys=True).encode()
+
+
+def _without_waiting(model: Model, name: str) -> dict[str, dict[str, Any]]:
+    """What a service depends on, to be started only; what may be absent may still be."""
+    return {
+        one: {"condition": "service_started"}
+        | {key: need[key] for key in ("required",) if key in need}
+        for one, need in sorted(depends_on(services(model).get(name, {})).items())
+    }
+
+
+def fixed(service: Mapping[str, Any]) -> str:
+    """What only one container of a service can have at a time, in words, or an empty string."""
+    if service.get("network_mode") == "host":
+        return "the network of the host"
+    networks = [one or {} for one in (service.get("networks") or {}).values()]
+    addresses = [one[key] for one in (service, *networks) for key in _ADDRESSES if one.get(key)]
+    return f"the fixed address {addresses[0]}" if addresses else ""
+
+
+_ADDRESSES = ("ipv4_address", "ipv6_address", "mac_address")
 
 
 def quick_health(service: Mapping[str, Any], *, has_start_interval: bool) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 from koprogo_agent.domain.drift import CONFIG_HASH
 from koprogo_agent.domain.gate import Container
 from koprogo_agent.domain.hold import Exchange, Hold, choose, dependencies
-from koprogo_agent.domain.overlay import is_made_of, mounted_paths, services
+from koprogo_agent.domain.overlay import fixed, is_made_of, mounted_paths, services
 from koprogo_agent.domain.plan import Kind, Plan
 from koprogo_agent.domain.states import Course
 from koprogo_agent.domain.traefik import Routing, reads_labels, routing
@@ -109,8 +109,11 @@ def _against_beside(
         return "hold.beside is false"
     root = str(settings.stack.directory)
     for name in sorted(ahead.changed & routes.keys()):
-        if mounted_paths(services(ahead.model).get(name, {}), ahead.model, root):
+        service = services(ahead.model).get(name, {})
+        if mounted_paths(service, ahead.model, root):
             return f"{name} mounts files of the release"
+        if alone := fixed(service):
+            return f"{name} has {alone}, which two containers cannot have"
     try:
         at = DatabaseAt(settings.stack.project, settings.database.service)
         free, wanted = world.database.free_connections(at), settings.hold.connections

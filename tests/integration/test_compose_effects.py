@@ -132,6 +132,75 @@ def test_dependents_that_a_release_drops(instance: Instance) -> None:
     assert watched.kept("postgres", "minio", "traefik")
 
 
+SHARING = {
+    "services": {
+        "backend": {"ipc": "shareable"},
+        "tracer": {
+            **IDLE,
+            "container_name": "${STACK_NAME}-tracer",
+            "pid": "service:backend",
+        },
+        "reader": {
+            **IDLE,
+            "container_name": "${STACK_NAME}-reader",
+            "ipc": "service:backend",
+            "volumes_from": ["backend:ro"],
+        },
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome"),
+    [
+        (Kind.GOOD, "committed"),
+        (Kind.GOOD_WITH_MIGRATION, "committed"),
+        (Kind.BROKEN_IN_PRODUCTION_AFTER_MIGRATION, "rolled_back"),
+    ],
+)
+def test_what_shares_something_else_with_a_service(
+    instance: Instance, kind: Kind, outcome: str
+) -> None:
+    """Processes, shared memory and volumes: it follows as well, on each way."""
+    stack = instance.lab.stack
+    assert release(instance, kind, SHARING).outcome == outcome
+    with closing(docker.DockerClient(base_url=stack.docker_host, timeout=60)) as client:
+        backend = client.containers.get(f"{stack.name}-backend").id
+        tracer = client.containers.get(f"{stack.name}-tracer").attrs
+        reader = client.containers.get(f"{stack.name}-reader").attrs
+    assert tracer["HostConfig"]["PidMode"] == f"container:{backend}"
+    assert reader["HostConfig"]["IpcMode"] == f"container:{backend}"
+    assert reader["HostConfig"]["VolumesFrom"] == [f"{backend}:ro"]
+    assert [one["State"]["Status"] for one in (tracer, reader)] == ["running"] * 2
+    assert stack.serves()
+
+
+def test_what_only_one_container_can_have(instance: Instance) -> None:
+    """A fixed address: the new version is not put beside the old one, and requests wait.
+
+    Besides, a service depends on one whose profile is off, which Compose allows (`required`).
+    """
+    stack = instance.lab.stack
+    absent = {"condition": "service_started", "required": False}
+    compose = {
+        "services": {
+            "backend": {
+                "networks": {"koprogo-network": {}, "fixed": {"ipv4_address": "172.31.77.10"}},
+                "labels": {"traefik.docker.network": f"{stack.project}_koprogo-network"},
+                "depends_on": {"debug": absent},
+            },
+            "debug": {**IDLE, "profiles": ["debug"]},
+        },
+        "networks": {"fixed": {"ipam": {"config": [{"subnet": "172.31.77.0/24"}]}}},
+    }
+    for _ in range(2):
+        watched = release(instance, Kind.GOOD, compose)
+        assert watched.outcome == "committed", watched.seen.failures
+        assert watched.seen.facts["hold"]["way"] == "wait"
+        assert "172.31.77.10" in watched.seen.facts["hold"]["why"]
+        assert watched.tally.failed == 0
+
+
 def named(service: str) -> Mapping[str, object]:
     """A release with a service of this name; its container always has the same one."""
     one = {**IDLE, "container_name": "${STACK_NAME}-helper", "networks": ["koprogo-network"]}
@@ -233,9 +302,18 @@ def test_files_that_compose_reads_itself(instance: Instance) -> None:
     """Those of the release, in every release anew, and the operator's own beside them."""
     stack, publisher = instance.lab.stack, instance.lab.publisher
     (stack.tree / FOLDER / "own.env").write_text("OWN=operator\n")
+    first: dict[str, object] = {
+        "extends": {"file": "common.yml", "service": "idle"},
+        "container_name": "${STACK_NAME}-first",
+        "env_file": ["first.env", "own.env"],
+        "configs": [{"source": "motto", "target": "/etc/motto.txt"}],
+        "secrets": ["token"],
+    }
     publisher.compose = {
         "include": ["extra.yml"],
-        "services": {"first": {**idle("first"), "env_file": ["first.env", "own.env"]}},
+        "services": {"first": first},
+        "configs": {"motto": {"file": "motto.txt"}},
+        "secrets": {"token": {"file": "token.txt"}},
     }
     releases = (
         (("one",), "v1", Kind.GOOD, "committed"),
@@ -246,13 +324,19 @@ def test_files_that_compose_reads_itself(instance: Instance) -> None:
     with instance.changed(rehearsal={"when": "never"}).engine() as engine:
         for names, value, kind, outcome in releases:
             publisher.deployed[f"{FOLDER}/extra.yml"] = included(*names)
+            for name in ("motto.txt", "token.txt"):
+                publisher.deployed[f"{FOLDER}/{name}"] = value.encode()
             publisher.deployed[f"{FOLDER}/first.env"] = f"FLAVOUR={value}\n".encode()
+            common = {"services": {"idle": {**IDLE, "environment": [f"OF={value}"]}}}
+            publisher.deployed[f"{FOLDER}/common.yml"] = json.dumps(common).encode()
             publisher.publish(kind)
             assert outcome_of(engine) == outcome
         assert {"one", "two", "three"} & set(stack.containers()) == {"one", "two"}
     with closing(docker.DockerClient(base_url=stack.docker_host, timeout=60)) as client:
-        first = client.containers.get(f"{stack.name}-first")
-    assert {"FLAVOUR=v2", "OWN=operator"} <= set(first.attrs["Config"]["Env"])
+        container = client.containers.get(f"{stack.name}-first")
+        read = container.exec_run(["cat", "/etc/motto.txt", "/run/secrets/token"])
+    assert {"FLAVOUR=v2", "OF=v2", "OWN=operator"} <= set(container.attrs["Config"]["Env"])
+    assert read.output == b"v2v2"
     assert stack.serves()
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from koprogo_agent.adapters.compose import failures
 from koprogo_agent.domain.host import (
+    ADDRESS_TAKEN,
     MACHINE_FAULTS,
     NAME_TAKEN,
     NETWORK_LOST,
@@ -94,6 +95,11 @@ def test_what_nobody_knows_is_the_release_s_own() -> None:
             "Error response from daemon: network 0a1b2c not found",
             NETWORK_LOST,
             "systemctl restart docker",
+        ),
+        (
+            "Error response from daemon: Address already in use",
+            ADDRESS_TAKEN,
+            "docker network inspect",
         ),
         (
             "network web declared as external, but could not be found",

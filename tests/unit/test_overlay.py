@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from koprogo_agent.domain.overlay import (
     awaited,
     define,
     expectation,
+    fixed,
     is_one_shot,
     joined,
     levels,
@@ -21,6 +23,7 @@ from koprogo_agent.domain.overlay import (
     override,
     replicas,
     repository,
+    without_absent,
 )
 
 ROOT = "/opt/koprogo"
@@ -99,6 +102,37 @@ def test_definitions_change_with_what_defines_them() -> None:
     assert changed(MODEL, IMAGES, {**FILES, "conf/proxy/main.cfg": "x"}) == {"ingress"}
     assert changed(MODEL, IMAGES, {**FILES, "conf/routes.toml": "x"}) == {"ingress"}
     assert changed(MODEL, IMAGES, {**FILES, "conf/proxy-other.cfg": "x"}) == set()
+
+
+def test_what_may_be_absent() -> None:
+    """A service behind a profile that is off is not asked for; one that is on may fall."""
+    needed = {"condition": "service_healthy", "required": True}
+    optional = {"condition": "service_healthy", "required": False}
+    waits = {"depends_on": {"b": needed, "c": optional, "debug": optional}}
+    model = without_absent({"services": {"a": waits, "b": {}, "c": {}}, "name": "koprogo"})
+    assert model["services"]["a"]["depends_on"] == {"b": needed, "c": optional}
+    assert (model["services"]["b"], model["name"]) == ({}, "koprogo")
+    written = json.loads(override({"a": ServicePin("a:1", "v1")}, model))
+    assert written["services"]["a"]["depends_on"] == {
+        "b": {"condition": "service_started", "required": True},
+        "c": {"condition": "service_started", "required": False},
+    }
+
+
+@pytest.mark.parametrize(
+    ("service", "said"),
+    [
+        ({}, ""),
+        ({"networks": {"default": None, "web": {"aliases": ["x"]}}}, ""),
+        ({"networks": {"web": {"ipv4_address": "172.20.0.9"}}}, "the fixed address 172.20.0.9"),
+        ({"networks": {"web": {"ipv6_address": "fd00::9"}}}, "the fixed address fd00::9"),
+        ({"mac_address": "02:42:ac:11:65:43"}, "the fixed address 02:42:ac:11:65:43"),
+        ({"network_mode": "host"}, "the network of the host"),
+    ],
+)
+def test_what_only_one_container_can_have(service: Mapping[str, Any], said: str) -> None:
+    """A second one beside it would not start."""
+    assert fixed(service) == said
 
 
 def test_override() -> None:

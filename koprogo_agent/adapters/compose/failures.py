@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from koprogo_agent.domain.host import (
+    ADDRESS_TAKEN,
     NAME_TAKEN,
     NETWORK_LOST,
     NO_ADDRESSES,
@@ -118,6 +119,13 @@ def of_machine(words: str) -> RetryLater | None:
 
 
 _OF_MACHINE = (
+    (
+        # The engine means an address of a container by it, the kernel a port.
+        re.compile(r"daemon: (?:failed to set up container networking: )?Address already in use"),
+        ADDRESS_TAKEN,
+        "another container has the fixed address of a service",
+        "see which one: docker network inspect NAME; then give it another one: docker restart NAME",
+    ),
     (
         re.compile(r"port is already allocated|address already in use|ports are not available"),
         PORT_TAKEN,

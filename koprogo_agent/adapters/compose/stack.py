@@ -26,6 +26,7 @@ from koprogo_agent.adapters.compose import (
 from koprogo_agent.adapters.compose.containers import PROJECT, Entry
 from koprogo_agent.domain.gate import Container
 from koprogo_agent.domain.host import Host
+from koprogo_agent.domain.overlay import without_absent
 from koprogo_agent.domain.relocation import relocated
 from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
 from koprogo_agent.ports import Project, RunResult, Variable
@@ -95,7 +96,7 @@ class ComposeStack:
         done = self._ask(commands.config(self.program, project), project)
         if done.returncode:
             raise failures.of_files(done.stderr, project.env_files)
-        model: dict[str, Any] = json.loads(done.stdout.replace(b"$$", b"$"))
+        model = without_absent(json.loads(done.stdout.replace(b"$$", b"$")))
         return model if project.view is None else relocated(model, *map(str, project.view))
 
     def hashes(self, project: Project) -> dict[str, str]:
