@@ -22,16 +22,17 @@ NO_NETWORK = "network.missing"
 NO_VOLUME = "volume.missing"
 NO_ADDRESSES = "engine.addresses"
 ADDRESS_TAKEN = "address.taken"
+NO_DEVICE = "device.missing"
 NETWORK_LOST = "engine.network"
 
 MACHINE_FAULTS = frozenset(
     {
         *(PORT_TAKEN, NAME_TAKEN, PAUSED, NO_NETWORK, NO_VOLUME),
-        *(NO_ADDRESSES, ADDRESS_TAKEN, NETWORK_LOST, DISK_FULL, READ_ONLY),
+        *(NO_ADDRESSES, ADDRESS_TAKEN, NO_DEVICE, NETWORK_LOST, DISK_FULL, READ_ONLY),
     }
 )
 """Codes of faults of the machine, for which no release is quarantined."""
-MAY_BE_ITS_OWN = frozenset({PORT_TAKEN, NAME_TAKEN, ADDRESS_TAKEN})
+MAY_BE_ITS_OWN = frozenset({PORT_TAKEN, NAME_TAKEN, ADDRESS_TAKEN, NO_DEVICE})
 """Those that a release can bring about itself, where its own services are in each other's way.
 
 What others have is found before anything stops. If it fails in the exchange all the same, time and

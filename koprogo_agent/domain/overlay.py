@@ -67,6 +67,28 @@ def mounted_paths(service: Mapping[str, Any], model: Model, root: str) -> tuple[
     return tuple(sorted({path for path in paths if path}))
 
 
+def unsupported(model: Model) -> tuple[str, ...]:
+    """What a model asks for that Compose cannot give, or does not render, in words."""
+    uses = [
+        (kind, str(use.get("source", "")))
+        for service in services(model).values()
+        for kind in ("configs", "secrets")
+        for use in service.get(kind) or ()
+    ]
+    external = [
+        f"the {kind.removesuffix('s')} {name} is external, and only Swarm has such"
+        for kind, name in dict.fromkeys(uses)
+        if ((model.get(kind) or {}).get(name) or {}).get("external")
+    ]
+    # `config --format json` of Compose 5.6 leaves the top-level element out.
+    models = [
+        f"{name} uses models, which Compose does not render"
+        for name, service in services(model).items()
+        if service.get("models")
+    ]
+    return (*external, *models)
+
+
 def below(source: str, root: str) -> str | None:
     """The path of a source relative to a folder, or None when it does not lie below it."""
     path = PurePosixPath(source)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from koprogo_agent.domain.deployment import Deployment, ServicePin
-from koprogo_agent.domain.overlay import is_made_by_agent, replicas, repository, services
+from koprogo_agent.domain.overlay import Model, is_made_by_agent, replicas, repository, services
 from koprogo_agent.errors import AgentError
 from koprogo_agent.settings import Settings
 from koprogo_agent.update.job import Job, as_asked_for, model_of, staged_project, viewed_project
@@ -37,19 +37,28 @@ def operators_own(job: Job, deployment: Deployment) -> frozenset[str]:
 
     Empty where Compose cannot render the release without those files.
     """
-    overrides = job.settings.stack.overrides
-    if not overrides:
+    if not job.settings.stack.overrides:
         return frozenset()
-    whole = staged_project(job, deployment)
-    files = tuple(path for path in whole.files if path not in overrides)
-    key = (deployment.image_tag, *map(str, files))
     try:
-        if key not in job.models:
-            job.models[key] = job.world.stack.render(replace(whole, files=files))
+        alone = model_without_overrides(job, deployment)
         everything = services(model_of(job, deployment))
     except AgentError:
         return frozenset()
-    return frozenset(everything.keys() - services(job.models[key]).keys())
+    return frozenset(everything.keys() - services(alone).keys())
+
+
+def model_without_overrides(job: Job, deployment: Deployment) -> Model:
+    """The rendered compose model of a deployment without the operator's override files.
+
+    Raises:
+        AgentError: Compose cannot render it: it may need what those files say.
+    """
+    whole = staged_project(job, deployment)
+    files = tuple(path for path in whole.files if path not in job.settings.stack.overrides)
+    key = (deployment.image_tag, *map(str, files))
+    if key not in job.models:
+        job.models[key] = job.world.stack.render(replace(whole, files=files))
+    return job.models[key]
 
 
 def kept_services(job: Job, deployment: Deployment, other: Deployment) -> frozenset[str]:

@@ -144,7 +144,7 @@ SHARING = {
             **IDLE,
             "container_name": "${STACK_NAME}-reader",
             "ipc": "service:backend",
-            "volumes_from": ["backend:ro"],
+            "volumes_from": ["backend"],
         },
     }
 }
@@ -170,7 +170,7 @@ def test_what_shares_something_else_with_a_service(
         reader = client.containers.get(f"{stack.name}-reader").attrs
     assert tracer["HostConfig"]["PidMode"] == f"container:{backend}"
     assert reader["HostConfig"]["IpcMode"] == f"container:{backend}"
-    assert reader["HostConfig"]["VolumesFrom"] == [f"{backend}:ro"]
+    assert reader["HostConfig"]["VolumesFrom"] == [backend]
     assert [one["State"]["Status"] for one in (tracer, reader)] == ["running"] * 2
     assert stack.serves()
 

@@ -334,6 +334,18 @@ def test_what_else_runs_in_the_project_is_not_adopted(folder: Path) -> None:
     assert_well(instance)
 
 
+def test_a_secret_of_swarm_is_refused(overriding: Instance) -> None:
+    """Before anything is held; who wrote it is told."""
+    secret = {"secrets": [{"source": "token"}]}
+    own = {"services": {"tool": {**TOOL, **secret}}, "secrets": {"token": {"external": True}}}
+    overriding.scene.disk.texts[OVERRIDE] = json.dumps(own).encode()
+    assert bring(overriding, "1.0.1").outcome is Outcome.CANCELLED
+    _, failure = overriding.watcher.failures[-1]
+    assert (failure.kind, failure.code) == ("NeedsOperator", "stage.unsupported")
+    assert "the secret token is external" in failure.message
+    assert overriding.quarantined == set()
+
+
 def test_a_plan_names_a_broken_override_file(overriding: Instance) -> None:
     """It is the operator's to mend, and the message says so."""
     overriding.scene.publisher.publish("1.0.1")

@@ -11,6 +11,7 @@ from koprogo_agent.domain.host import (
     NAME_TAKEN,
     NETWORK_LOST,
     NO_ADDRESSES,
+    NO_DEVICE,
     NO_NETWORK,
     NO_VOLUME,
     PAUSED,
@@ -100,6 +101,22 @@ def test_what_nobody_knows_is_the_release_s_own() -> None:
             "Error response from daemon: Address already in use",
             ADDRESS_TAKEN,
             "docker network inspect",
+        ),
+        (
+            (
+                "Error response from daemon: error gathering device information while adding"
+                ' custom device "/dev/ttyUSB0": no such file or directory'
+            ),
+            NO_DEVICE,
+            "ls -l /dev",
+        ),
+        (
+            (
+                'Error response from daemon: could not select device driver "" with capabilities:'
+                " [[gpu]]"
+            ),
+            NO_DEVICE,
+            "docker info",
         ),
         (
             "network web declared as external, but could not be found",

@@ -23,6 +23,7 @@ from koprogo_agent.domain.overlay import (
     override,
     replicas,
     repository,
+    unsupported,
     without_absent,
 )
 
@@ -102,6 +103,18 @@ def test_definitions_change_with_what_defines_them() -> None:
     assert changed(MODEL, IMAGES, {**FILES, "conf/proxy/main.cfg": "x"}) == {"ingress"}
     assert changed(MODEL, IMAGES, {**FILES, "conf/routes.toml": "x"}) == {"ingress"}
     assert changed(MODEL, IMAGES, {**FILES, "conf/proxy-other.cfg": "x"}) == set()
+
+
+def test_what_is_not_supported() -> None:
+    """External configs and secrets, where a service uses them; and models."""
+    stores = {"configs": {"motto": {"external": True}, "page": {"file": "/p"}}}
+    model = {"services": {"a": {"configs": [{"source": "page"}]}}, **stores}
+    assert unsupported(model) == ()
+    model["services"] = {"a": {"configs": [{"source": "motto"}]}, "b": {"models": {"llm": None}}}
+    assert unsupported(model) == (
+        "the config motto is external, and only Swarm has such",
+        "b uses models, which Compose does not render",
+    )
 
 
 def test_what_may_be_absent() -> None:

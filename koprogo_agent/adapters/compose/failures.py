@@ -14,6 +14,7 @@ from koprogo_agent.domain.host import (
     NAME_TAKEN,
     NETWORK_LOST,
     NO_ADDRESSES,
+    NO_DEVICE,
     NO_NETWORK,
     NO_VOLUME,
     PAUSED,
@@ -152,6 +153,12 @@ _OF_MACHINE = (
         NETWORK_LOST,
         "a network of the stack is gone, or is another one",
         "restart the engine: systemctl restart docker; see what is there: docker network ls",
+    ),
+    (
+        re.compile(r"error gathering device information|could not select device driver"),
+        NO_DEVICE,
+        "this machine lacks a device that a service needs",
+        "see what is there: ls -l /dev; for gpus, whether docker info shows a runtime for them",
     ),
     (
         re.compile(r"read-only file system", re.IGNORECASE),

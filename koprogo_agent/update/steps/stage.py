@@ -10,12 +10,18 @@ from typing import Any
 from dotenv import dotenv_values
 
 from koprogo_agent.domain.deployment import Deployment, ServicePin
-from koprogo_agent.domain.overlay import mounted_paths, replicas, repository, services
+from koprogo_agent.domain.overlay import (
+    mounted_paths,
+    replicas,
+    repository,
+    services,
+    unsupported,
+)
 from koprogo_agent.domain.shared import redefined_networks, redefined_volumes
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.domain.trust import VerifiedRelease
-from koprogo_agent.errors import NeedsOperator, Refused, StepFailed
-from koprogo_agent.update.asked import operators_own, tagged_images
+from koprogo_agent.errors import AgentError, NeedsOperator, Refused, StepFailed
+from koprogo_agent.update.asked import model_without_overrides, operators_own, tagged_images
 from koprogo_agent.update.host_check import check_host
 from koprogo_agent.update.job import Found, Job, model_of, staged_project
 from koprogo_agent.update.operation import Facts
@@ -28,6 +34,7 @@ def do(job: Job) -> Facts:
     _check_variables(job, draft)
     model = model_of(job, draft)
     _check_images(job, draft, model)
+    _check_supported(job, draft, model)
     _check_shared(job, model)
     check_host(job, model)
     references = _references(job, release, draft, model)
@@ -190,6 +197,29 @@ def _check_images(job: Job, draft: Deployment, model: Mapping[str, Any]) -> None
         code="stage.no_image_named",
         advice="nothing was stopped; report this to the association",
     )
+
+
+def _check_supported(job: Job, draft: Deployment, model: Mapping[str, Any]) -> None:
+    """What Compose would refuse in the middle of an exchange is refused now."""
+    found = unsupported(model)
+    if not found:
+        return
+    if found[0] in _unsupported_of_release(job, draft):
+        advice = "nothing was stopped; report this to the association"
+        raise StepFailed(found[0], code="stage.unsupported", advice=advice)
+    raise NeedsOperator(
+        found[0],
+        code="stage.unsupported",
+        advice="take it out of your override file; then: koprogo-agent update",
+    )
+
+
+def _unsupported_of_release(job: Job, draft: Deployment) -> tuple[str, ...]:
+    """The same of the release alone; nothing where Compose cannot render it without overrides."""
+    try:
+        return unsupported(model_without_overrides(job, draft))
+    except AgentError:
+        return ()
 
 
 def _check_variables(job: Job, draft: Deployment) -> None:
