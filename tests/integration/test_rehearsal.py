@@ -26,6 +26,10 @@ MAKE_TABLESPACE = (
     "COPY (SELECT 1) TO PROGRAM 'cat >/dev/null; mkdir -p /tmp/fast'",
     "CREATE TABLESPACE fast LOCATION '/tmp/fast'",
 )
+MAKE_VIEW = (
+    "CREATE FUNCTION total() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM rows'",
+    "CREATE MATERIALIZED VIEW totals AS SELECT total()",
+)
 MOVE_TABLES = """
     CREATE SCHEMA app;
     DO $$ DECLARE t record; BEGIN
@@ -147,22 +151,33 @@ def test_a_false_claim(slow: Instance) -> None:
     assert left_of_it(slow.lab) == []
 
 
-def test_a_secret_file(slow: Instance) -> None:
-    """The backend does not start without it: it comes along, and the release passes."""
-    lab, path = slow.lab, slow.lab.stack.directory / "token.txt"
-    path.write_text("a token")
-    path.chmod(0o644)
+def test_files_that_services_need(slow: Instance) -> None:
+    """Secrets, configs and mounts come along; so does the database's password, from a file."""
+    lab, folder = slow.lab, slow.lab.stack.directory / "kept"
+    folder.mkdir()
+    for name, text in (("token", "a token"), ("password", lab.stack.password), ("terms", "5 %")):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o644)
     with closing(lab.engine.client()) as client:
         config = client.containers.get(f"{lab.stack.name}-backend").attrs["Config"]
-    needs_it = 'test -s /run/secrets/token || exit 3; exec "$$@"'
+    needed = ("/run/secrets/token", "/etc/motto.txt", "/etc/kept/terms")
+    checks = " && ".join(f"test -s {path}" for path in needed)
     backend = {
         "secrets": ["token"],
-        "entrypoint": ["/bin/sh", "-c", needs_it, "--", *config["Entrypoint"]],
+        "configs": [{"source": "motto", "target": "/etc/motto.txt"}],
+        "volumes": [f"{folder}:/etc/kept:ro"],
+        "entrypoint": ["/bin/sh", "-c", f'{checks} || exit 3; exec "$$@"', "--"]
+        + config["Entrypoint"],
         "command": config["Cmd"] or [],
     }
+    from_file = {"POSTGRES_PASSWORD": "", "POSTGRES_PASSWORD_FILE": "/run/secrets/password"}
     lab.publisher.compose = {
-        "services": {"backend": backend},
-        "secrets": {"token": {"file": str(path)}},
+        "services": {
+            "backend": backend,
+            "postgres": {"environment": from_file, "secrets": ["password"]},
+        },
+        "configs": {"motto": {"content": "hello\n"}},
+        "secrets": {name: {"file": str(folder / name)} for name in ("token", "password")},
     }
     lab.publisher.publish(Kind.GOOD)
     lab.publisher.compose = {}
@@ -170,6 +185,21 @@ def test_a_secret_file(slow: Instance) -> None:
     with slow.engine(seen) as engine, pytest.raises(EnoughSeenError):
         engine.tick()
     assert "rehearse" in seen.facts, seen.failures
+
+
+def test_a_backup_that_cannot_be_restored(slow: Instance) -> None:
+    """A materialised view depends on a search path: the backup is whole, nobody is blamed."""
+    stack, release = slow.lab.stack, slow.lab.publisher.publish(Kind.GOOD)
+    for statement in MAKE_VIEW:
+        stack.psql(statement)
+    seen, outcome = act(slow)
+    stack.psql("DROP FUNCTION total() CASCADE")
+    assert outcome is Outcome.POSTPONED
+    assert codes(seen) == ["rehearsal.unavailable"]
+    assert "is whole, and cannot be restored" in seen.failures[0].message
+    assert "rows" in seen.failures[0].message
+    with slow.engine() as engine:
+        assert release.tag not in {one.tag for one in engine.memory.quarantined().values()}
 
 
 def test_a_tablespace(slow: Instance) -> None:
@@ -190,6 +220,7 @@ def test_a_tablespace(slow: Instance) -> None:
 def test_settings_of_the_database(slow: Instance) -> None:
     """A search path that only the database knows: the migration is tried under it."""
     stack = slow.lab.stack
+    stack.psql("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
     stack.psql(MOVE_TABLES)
     stack.psql("ALTER DATABASE koprogo_db SET search_path = app")
     stack.psql(

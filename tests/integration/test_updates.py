@@ -10,7 +10,7 @@ import pytest
 
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.update.requests import Requests
-from tests.instance import Instance
+from tests.instance import Instance, Seen
 from tests.lab.recipes import Kind
 from tests.lab.stack import ONE_SHOT
 from tests.scenes import bring, installed, writer
@@ -91,6 +91,24 @@ def test_a_release_that_dies_in_the_soak_is_taken_back(instance: Instance) -> No
     assert installed(instance) == was
 
 
+def test_a_release_that_users_do_not_reach_is_taken_back(instance: Instance) -> None:
+    """It answers when it is asked directly, and its ingress leads to another host name."""
+    was, publisher = installed(instance), instance.lab.publisher
+    elsewhere = {"traefik.http.routers.backend.rule": "Host(`elsewhere.test`)"}
+    publisher.compose = {"services": {"backend": {"labels": elsewhere}}}
+    release = publisher.publish(Kind.GOOD)
+    publisher.compose = {}
+    seen = Seen()
+    with instance.changed(rehearsal={"when": "never"}).engine(seen) as engine:
+        ran = engine.tick()
+        assert ran is not None
+        assert engine.see_through(ran).outcome is Outcome.ROLLED_BACK
+        assert release.tag in {one.tag for one in engine.memory.quarantined().values()}
+    assert "answered 404" in seen.failures[0].message
+    assert installed(instance) == was
+    assert instance.lab.stack.serves()
+
+
 def test_an_image_that_is_not_there_yet_is_waited_for(instance: Instance) -> None:
     """The tag may be seen before its images are pushed: it is tried again, and then installed."""
     release, watched = bring(instance, Kind.IMAGE_MISSING)
@@ -141,3 +159,25 @@ def test_rollback_by_hand_stays_back(instance: Instance) -> None:
         assert Requests(engine).rollback().outcome is Outcome.COMMITTED
         assert engine.tick() is None
     assert installed(instance) == was
+
+
+def test_what_no_counter_shows_is_not_thrown_away(instance: Instance) -> None:
+    """A large object and a TRUNCATE after the opening; the last of all, for it ends HELD."""
+    sql = instance.lab.stack.psql
+    sql("CREATE TABLE outbox (id int); INSERT INTO outbox VALUES (1)")
+    letter = sql("SELECT lo_from_bytea(0, 'draft')")
+
+    def at(boundary: str, action: str) -> None:
+        if (boundary, action) == ("after", "commit"):
+            sql(f"SELECT lo_put({letter}, 0, 'FINAL'); TRUNCATE outbox")
+
+    instance.lab.publisher.publish(Kind.DYING_AFTER_MIGRATION)
+    seen = Seen(at=at)
+    watching = instance.changed(soak={"duration": 30, "interval": 1}, rehearsal={"when": "never"})
+    with watching.engine(seen) as engine:
+        ran = engine.tick()
+        assert ran is not None
+        assert engine.see_through(ran).outcome is Outcome.HELD
+    assert "undo point" not in seen.actions
+    assert sql(f"SELECT convert_from(lo_get({letter}), 'UTF8')") == "FINAL"
+    assert sql("SELECT count(*) FROM outbox") == "0"

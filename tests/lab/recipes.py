@@ -23,6 +23,7 @@ class Kind(StrEnum):
     MIGRATION_FAILING_ON_DATA = "migration failing on rows that are there"
     MIGRATION_HANGING = "migration hanging"
     DYING = "healthy for half a minute, then dead"
+    DYING_AFTER_MIGRATION = "healthy for some seconds after its migration, then dead"
     IMAGE_MISSING = "image named but not there"
     OTHER_DATABASE = "brings another major version of PostgreSQL"
     NEEDS_VARIABLE = "needs a variable that the env file lacks"
@@ -92,6 +93,7 @@ RECIPES: Mapping[Kind, Recipe] = {
     Kind.MIGRATION_FAILING_ON_DATA: Recipe(sql=(REFUSED_BY_DATA,)),
     Kind.MIGRATION_HANGING: Recipe(sql=(SLEEP.format(seconds=86_400),)),
     Kind.DYING: Recipe(behaviour={"die_after_seconds": 30}),
+    Kind.DYING_AFTER_MIGRATION: Recipe(sql=(ADD_COLUMN,), behaviour={"die_after_seconds": 10}),
     Kind.IMAGE_MISSING: Recipe(images_pushed=False, sound=True),
     Kind.OTHER_DATABASE: Recipe(database=OTHER_DATABASE),
     Kind.NEEDS_VARIABLE: Recipe(

@@ -11,6 +11,13 @@ if [ "$1" != postgres ]; then exec "$@"; fi
 
 user="${POSTGRES_USER:-postgres}"
 database="${POSTGRES_DB:-$user}"
+if [ -n "${POSTGRES_PASSWORD_FILE:-}" ]; then
+    if [ -n "${POSTGRES_PASSWORD:-}" ]; then
+        echo 'POSTGRES_PASSWORD and POSTGRES_PASSWORD_FILE are exclusive' >&2
+        exit 1
+    fi
+    POSTGRES_PASSWORD=$(cat "$POSTGRES_PASSWORD_FILE")
+fi
 mkdir -p "$PGDATA" /run/postgresql
 chown 999:999 "$PGDATA" /run/postgresql
 chmod 700 "$PGDATA"
