@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -211,6 +212,145 @@ def test_profiles(ground: Ground, stack: Stack) -> None:
         assert "tool" in stack.render(project)["services"]
     finally:
         env_file.write_text(kept)
+
+
+NEEDS_TOOL = {"condition": "service_started"}
+REFUSED: dict[str, dict[str, object]] = {
+    "an override of what is not there": {"gone": {"deploy": {"replicas": 2}}},
+    "a need of what is not there": {"one": {"image": "x", "depends_on": {"gone": NEEDS_TOOL}}},
+    "one name for two containers": {"one": {"image": "x", "container_name": "nm", "scale": 2}},
+    "one name for two services": {
+        "one": {"image": "x", "container_name": "nm"},
+        "two": {"image": "x", "container_name": "nm"},
+    },
+    "two counts": {"one": {"image": "x", "scale": 1, "deploy": {"replicas": 2}}},
+}
+
+
+@pytest.mark.parametrize("services", REFUSED.values(), ids=REFUSED)
+def test_services_that_compose_refuses(
+    ground: Ground, stack: Stack, services: dict[str, object]
+) -> None:
+    """It does so when it reads the files."""
+    with pytest.raises(StepFailed) as raised:
+        stack.render(more(ground, json.dumps({"services": services})))
+    assert raised.value.code == "compose.invalid"
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_need_of_what_is_switched_off(ground: Ground, stack: Stack, *, required: bool) -> None:
+    """It may be missing where the files say that it is not required."""
+    need = {**NEEDS_TOOL, "required": required}
+    services = {
+        "tool": {"image": "tool:1", "profiles": ["off"]},
+        "one": {"image": "one:1", "depends_on": {"tool": need}},
+    }
+    project = more(ground, json.dumps({"services": services}))
+    if required:
+        with pytest.raises(StepFailed):
+            stack.render(project)
+    else:
+        assert "tool" not in stack.render(project)["services"]
+
+
+def late_services(ground: Ground, **services: object) -> Project:
+    """The project with more services, which do what the bootstrap does."""
+    image = one(ground, ground.one_shot).image
+    plain = {"image": image, "restart": "no", "entrypoint": ["sleep", "300"]}
+    made = {name: {**plain, **dict(one)} for name, one in services.items()}  # type: ignore[call-overload]
+    return more(ground, json.dumps({"services": made}))
+
+
+def late_ids(ground: Ground, service: str) -> set[str]:
+    """The ids of a service's containers."""
+    containers = ground.engine.world.stack.containers(ground.project.name)
+    return {one.id for one in containers if one.service == service}
+
+
+@pytest.fixture
+def late(ground: Ground, stack: Stack) -> Iterator[tuple[str, ...]]:
+    """The names of services that a test may add; they are gone afterwards."""
+    names = ("late", "sidecar", "reader", "follower")
+    yield names
+    stack.discard(ground.project.name, names)
+
+
+@pytest.mark.usefixtures("late")
+def test_replicas(ground: Ground, stack: Stack) -> None:
+    """As many as asked for; fewer leave the first, and the count is no part of the definition."""
+
+    def counted(count: int) -> Project:
+        return late_services(ground, late={"deploy": {"replicas": count}})
+
+    hashes = {stack.hashes(counted(count))["late"] for count in (0, 1, 2)}
+    assert len(hashes) == 1
+    stack.up(counted(1), ["late"])
+    first = late_ids(ground, "late")
+    stack.up(counted(2), ["late"])
+    assert len(late_ids(ground, "late")) == 2
+    stack.up(counted(1), ["late"])
+    assert late_ids(ground, "late") == first
+    stack.up(counted(0), ["late"])
+    assert late_ids(ground, "late") == set()
+
+
+def with_dependents(ground: Ground, **changed: object) -> Project:
+    """A service, and what has its network or its volumes, or is to be restarted with it."""
+    return late_services(
+        ground,
+        late=changed,
+        sidecar={"network_mode": "service:late"},
+        reader={"volumes_from": ["late"]},
+        follower={"depends_on": {"late": {**NEEDS_TOOL, "restart": True}}},
+    )
+
+
+def test_what_a_service_needs_of_others(ground: Ground, stack: Stack) -> None:
+    """Whoever shares with another depends on it; only a namespace brings a restart."""
+    model = stack.render(with_dependents(ground))["services"]
+    restarts = {
+        name: model[name]["depends_on"]["late"].get("restart", False)
+        for name in ("sidecar", "reader", "follower")
+    }
+    assert restarts == {"sidecar": True, "reader": False, "follower": True}
+
+
+def test_dependents_in_the_same_run(ground: Ground, stack: Stack, late: tuple[str, ...]) -> None:
+    """Where one is made anew, so is what shares with it; its follower is restarted."""
+    stack.up(with_dependents(ground), late)
+    before = {name: late_ids(ground, name) for name in late}
+    stack.up(with_dependents(ground), late)
+    assert {name: late_ids(ground, name) for name in late} == before
+    changed = with_dependents(ground, environment={"NEW": "1"})
+    stack.create(changed, late)
+    kept = {name for name in late if late_ids(ground, name) == before[name]}
+    assert kept == {"follower"}
+    assert one(ground, "follower").state == "exited"
+    stack.up(changed, late)
+    assert {one(ground, name).state for name in late} == {"running"}
+
+
+def test_dependents_in_a_later_run(ground: Ground, stack: Stack, late: tuple[str, ...]) -> None:
+    """What shares with it is made anew; its follower is left alone, wherefore it is stopped."""
+    stack.up(with_dependents(ground), late)
+    before = {name: late_ids(ground, name) for name in late}
+    changed = with_dependents(ground, environment={"NEW": "1"})
+    stack.up(changed, ["late"])
+    assert one(ground, "follower").state == "running"
+    stack.up(changed, ["sidecar", "reader", "follower"])
+    kept = {name for name in late if late_ids(ground, name) == before[name]}
+    assert kept == {"follower"}
+
+
+@pytest.mark.usefixtures("late")
+def test_a_namespace_of_what_does_not_run(ground: Ground, stack: Stack) -> None:
+    """Nothing can share it."""
+    names = ["late", "sidecar"]
+    project = with_dependents(ground)
+    stack.create(project, names)
+    with pytest.raises(StepFailed) as raised:
+        stack.up(project, ["sidecar"])
+    assert raised.value.code == "compose.up_failed"
 
 
 def test_a_service_that_the_files_do_not_have(ground: Ground, stack: Stack) -> None:

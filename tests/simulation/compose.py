@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,19 @@ from dotenv import dotenv_values
 
 from koprogo_agent.adapters.compose.failures import missing_env_file
 from koprogo_agent.domain.gate import Container
-from koprogo_agent.domain.host import NAME_TAKEN, NO_ADDRESSES, Host
+from koprogo_agent.domain.host import NAME_TAKEN, NO_ADDRESSES, Host, new_networks
+from koprogo_agent.domain.overlay import replicas
 from koprogo_agent.domain.relocation import relocated
 from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
 from koprogo_agent.ports import Project, RunResult, Variable
 from tests.lab.merging import merged
+from tests.simulation import sharing
 from tests.simulation.disk import Disk
 from tests.simulation.images import Program, SimImages
 from tests.simulation.machine import Box, Machine
 
 _VARIABLE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-?])([^}]*))?\})")
-_HASHED_OUT = ("depends_on", "scale")
+_HASHED_OUT = ("depends_on", "scale", "profiles")
 
 
 class SimStack:
@@ -41,7 +44,7 @@ class SimStack:
         for path in project.env_files:
             if not path.exists():
                 raise missing_env_file(str(path))
-            known |= {name: value or "" for name, value in _dotenv(path).items()}
+            known |= {name: value or "" for name, value in _dotenv(path.read_text()).items()}
         known |= project.environment
         texts = tuple(self._text(path) for path in project.files)
         model = _render(texts, frozenset(known.items()), project.directory)
@@ -86,7 +89,10 @@ class SimStack:
     def up(self, project: Project, services: Sequence[str] = ()) -> None:
         """Creates, recreates, starts."""
         for box in self._made(project, services):
-            self._machine.start(box)
+            try:
+                self._machine.start(box)
+            except StepFailed as error:
+                raise StepFailed(error.message, code="compose.up_failed") from error
             self._machine.middle("up")
 
     def create(self, project: Project, services: Sequence[str]) -> None:
@@ -134,7 +140,7 @@ class SimStack:
         machine = self._machine
         for left in self._one_offs(project.name, service):
             machine.remove(left)
-        spec = dict(self.render(project)["services"][service])
+        spec = self._of_one_off(project, service)
         spec |= {"restart": "no", "hash": _hash(spec)}
         if command:
             spec["command"] = list(command)
@@ -157,7 +163,7 @@ class SimStack:
         machine = self._machine
         for left in [box for box in machine.of(project.name, (service,)) if box.beside]:
             machine.remove(left)
-        model = self.render(project)["services"][service]
+        model = self._of_one_off(project, service)
         spec = {**model, "restart": "no", "hash": _hash(model)}
         spec["environment"] = {**model.get("environment", {}), **environment}
         box = machine.make(project.name, service, self._program(spec), spec)
@@ -207,44 +213,95 @@ class SimStack:
             raise NeedsOperator(f"there is no {path}", code="compose.file_missing")
         return content.decode()
 
-    def _made(self, project: Project, services: Sequence[str]) -> Iterator[Box]:
+    def _made(self, project: Project, services: Sequence[str]) -> list[Box]:
         """The containers of services, those anew whose definition or image changed.
 
-        As Compose does it: it creates the new one under a name of its own, then it stops and
-        removes the old one, and renames.
+        All are made before any is started, each service after those that it depends on.
         """
-        machine, model = self._machine, self.render(project)["services"]
+        whole = self.render(project)
+        model = whole["services"]
         self._settle_recreated(project.name)
+        self._make_networks(whole)
         for name in services or model:
             if name not in model:
                 raise StepFailed(f"no such service: {name}", code="compose.up_failed")
-            spec = {**model[name], "hash": _hash(model[name])}
-            program = self._program(spec)
-            box = machine.one(project.name, name)
-            if box is None:
-                self._check_name(project.name, name, spec)
-            if box and (box.definition, box.program) != (spec["hash"], program):
-                made = machine.make(project.name, name, program, spec)
-                machine.middle("recreate: created")
-                machine.stop(box)
-                machine.middle("recreate: stopped")
-                machine.remove(box)
-                machine.middle("recreate: removed")
-                box = made
-            yield box or machine.make(project.name, name, program, spec)
+        order = sharing.in_order(model, services or model)
+        for name in order:
+            followers = [one for one in order if _restarts_with(model[one], name)]
+            self._ensure(project.name, name, model[name], followers)
+        return [box for name in order for box in self._own(project.name, name)]
 
-    def _check_name(self, project_name: str, service: str, spec: Mapping[str, Any]) -> None:
+    def _ensure(
+        self, project_name: str, name: str, service: Mapping[str, Any], followers: Sequence[str]
+    ) -> None:
+        """Makes the containers of a service, as many as it is to have.
+
+        As Compose does it: it creates a new one under a name of its own, then it stops and removes
+        the old one, and renames. What is to be restarted with it is stopped before that.
+        """
+        machine, count = self._machine, replicas(service)
+        spec = sharing.resolved(service, lambda one: self._first(project_name, one))
+        spec["hash"] = _hash(spec)
+        program = self._program(spec)
+        same = (spec["hash"], program)
+        there = self._own(project_name, name)
+        there.sort(key=lambda box: ((box.definition, box.program) != same, box.number))
+        for box in there[count:]:
+            machine.stop(box)
+            machine.remove(box)
+            machine.middle("scale down: removed")
+        for box in there[:count]:
+            if (box.definition, box.program) != same:
+                self.stop(project_name, followers)
+                self._recreate(box, program, spec)
+        last = max((box.number for box in there), default=0)
+        for number in range(last + 1, last + 1 + count - len(there)):
+            self._check_name(project_name, name, spec, number)
+            machine.make(project_name, name, program, spec, number)
+
+    def _make_networks(self, model: Mapping[str, Any]) -> None:
+        """Makes those that are not there; one that a release drops stays."""
+        for name, definition in new_networks(model, self._machine.host()).items():
+            self.try_network(name, definition)
+            self._machine.networks.add(name)
+
+    def _recreate(self, box: Box, program: Program, spec: Mapping[str, Any]) -> None:
+        machine = self._machine
+        machine.make(box.project, box.service, program, spec, box.number)
+        machine.middle("recreate: created")
+        machine.stop(box)
+        machine.middle("recreate: stopped")
+        machine.remove(box)
+        machine.middle("recreate: removed")
+
+    def _of_one_off(self, project: Project, service: str) -> dict[str, Any]:
+        model = self.render(project)["services"][service]
+        return sharing.resolved(model, lambda one: self._first(project.name, one))
+
+    def _own(self, project_name: str, service: str) -> list[Box]:
+        return [box for box in self._machine.of(project_name, (service,)) if not box.one_off]
+
+    def _first(self, project_name: str, service: str) -> str | None:
+        there = sorted(self._own(project_name, service), key=lambda box: box.number)
+        return there[0].id if there else None
+
+    def _check_name(
+        self, project_name: str, service: str, spec: Mapping[str, Any], number: int
+    ) -> None:
         """The engine gives no name twice."""
-        name = spec.get("container_name") or f"{project_name}-{service}-1"
+        name = spec.get("container_name") or f"{project_name}-{service}-{number}"
         if any(one.name == name for one in self._machine.host().holders):
             raise RetryLater(f'container name "/{name}" is already in use', code=NAME_TAKEN)
 
     def _settle_recreated(self, project_name: str) -> None:
         """What a killed Compose has made beside what it was to replace goes first."""
+        seen = set[tuple[str, int]]()
         for box in self._machine.of(project_name):
-            old = self._machine.one(project_name, box.service)
-            if old is not box and not box.one_off and box.state == "created":
+            if box.one_off:
+                continue
+            if (box.service, box.number) in seen and box.state == "created":
                 self._machine.remove(box)
+            seen.add((box.service, box.number))
 
     def _program(self, spec: Mapping[str, Any]) -> Program:
         program = self._images.program(spec["image"])
@@ -261,17 +318,20 @@ class SimStack:
 
 
 @lru_cache(maxsize=64)
-def _dotenv_of(path: Path, _mtime: int) -> dict[str, str | None]:
-    return dotenv_values(path, interpolate=False)
+def _dotenv(text: str) -> dict[str, str | None]:
+    return dotenv_values(stream=StringIO(text), interpolate=False)
 
 
-def _dotenv(path: Path) -> dict[str, str | None]:
-    return _dotenv_of(path, path.stat().st_mtime_ns)
+def _restarts_with(service: Mapping[str, Any], other: str) -> bool:
+    """Whether compose restarts a service when it has made another one anew."""
+    return bool(service.get("depends_on", {}).get(other, {}).get("restart"))
 
 
 def _hash(spec: Mapping[str, Any]) -> str:
     """Compose's hash of a definition: it looks at mounted paths, not into what they hold."""
     kept = {key: value for key, value in spec.items() if key not in _HASHED_OUT}
+    if "deploy" in kept:
+        kept["deploy"] = {key: one for key, one in kept["deploy"].items() if key != "replicas"}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
@@ -290,10 +350,11 @@ def _render(
         model = merged(model, _resolved(document, known))
     chosen = set(known.get("COMPOSE_PROFILES", "").split(","))
     model["services"] = {
-        name: one
+        name: sharing.with_implied_needs(one)
         for name, one in model["services"].items()
         if not one.get("profiles") or chosen & {"*", *one["profiles"]}
     }
+    sharing.check(model["services"])
     for service in model["services"].values():
         for mount in service.get("volumes", ()):
             if mount["source"].startswith("./"):

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from koprogo_agent.domain.gate import MAY_END, Container, Health
 from koprogo_agent.domain.host import PAUSED, PORT_TAKEN, Holder, Host, Port
 from koprogo_agent.domain.traefik import routing
-from koprogo_agent.errors import RetryLater
+from koprogo_agent.errors import RetryLater, StepFailed
 from tests.simulation.clock import SimClock
 from tests.simulation.images import Program
 from tests.simulation.postgres import Server
+from tests.simulation.sharing import joined_by
 from tests.simulation.storage import no_bucket, no_storage
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ class Box:
         one_off: whether it belongs to no service.
         beside: whether it is such a one that stands beside a service's own.
         memory: what it may take, in MB; 0: no limit.
+        number: which of its service's containers it is.
+        runs: how often it has been started.
+        joined: id -> run, at its own start, of the containers whose namespaces it shares.
     """
 
     id: str
@@ -60,6 +64,9 @@ class Box:
     one_off: bool = False
     beside: bool = False
     memory: int = 0
+    number: int = 1
+    runs: int = 0
+    joined: dict[str, int] = field(default_factory=dict)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -74,7 +81,7 @@ class Box:
     @property
     def name(self) -> str:
         """The name that the engine gives it; a one-off's is another one."""
-        usual = self.spec.get("container_name") or f"{self.project}-{self.service}-1"
+        usual = self.spec.get("container_name") or f"{self.project}-{self.service}-{self.number}"
         return f"{usual}-{self.id}" if self.one_off else str(usual)
 
     @property
@@ -201,11 +208,19 @@ class Machine:
 
     # --- acting
 
-    def make(self, project: str, service: str, program: Program, spec: Mapping[str, Any]) -> Box:
-        """Creates a container; `spec` is the service as compose rendered it."""
+    def make(
+        self,
+        project: str,
+        service: str,
+        program: Program,
+        spec: Mapping[str, Any],
+        number: int = 1,
+    ) -> Box:
+        """Creates a container; `spec` is the service as compose rendered and resolved it."""
         self._made += 1
         name = f"{self._made:012d}"
         box = Box(name, project, service, spec["image"], program, spec["hash"], spec)
+        box.number = number
         box.memory = spec.get("mem_limit", 0)
         self.boxes.append(box)
         return box
@@ -220,9 +235,22 @@ class Machine:
             words = f"{box.service}: cannot start a paused container, try unpause instead"
             raise RetryLater(words, code=PAUSED)
         if box.state not in {"running", "restarting"}:
+            self._check_joined(box)
             self._bind(box)
             box.stopped = False
             self._begin(box)
+
+    def _check_joined(self, box: Box) -> None:
+        """The engine shares namespaces of what runs only."""
+        up = {one.id for one in self.boxes if one.state in {"running", "paused"}}
+        if lost := set(joined_by(box.spec)) - up:
+            words = f"{box.service}: cannot join namespace of a non running container {min(lost)}"
+            raise StepFailed(words, code="container.start_failed")
+
+    def is_cut_off(self, box: Box) -> bool:
+        """Whether a running container shares the namespaces of a run that has ended."""
+        runs = {one.id: one.runs for one in self.boxes}
+        return box.state == "running" and any(runs.get(n) != run for n, run in box.joined.items())
 
     def _bind(self, box: Box) -> None:
         """Gives it its ports."""
@@ -296,6 +324,9 @@ class Machine:
 
     def _begin(self, box: Box) -> None:
         box.state, box.phase, box.since, box.exit_code = "running", "starting", self._now, 0
+        box.runs += 1
+        shared = set(joined_by(box.spec))
+        box.joined = {one.id: one.runs for one in self.boxes if one.id in shared}
 
     @property
     def _now(self) -> float:

@@ -35,6 +35,7 @@ FIXED: Mapping[str, Program] = {
 """The images that releases do not choose."""
 
 _HEALTHY = {"condition": "service_healthy"}
+_ENDED = {"condition": "service_completed_successfully"}
 _UP = {"restart": "unless-stopped"}
 _CHECKED = {**_UP, "healthcheck": {"test": ["CMD", "ask"]}}
 
@@ -133,6 +134,7 @@ class Publisher:
         more: further services of the compose files.
         networks: the networks of the compose files.
         needs: further services that the backend depends on.
+        awaits: further services for whose end the backend waits.
         restart: the restart policy of what is to stay up.
         routed: whether the ingress routes by labels, as Traefik does, or has fixed routes.
     """
@@ -145,6 +147,7 @@ class Publisher:
     more: Mapping[str, Any] = field(default_factory=dict)
     networks: Mapping[str, Any] = field(default_factory=dict)
     needs: tuple[str, ...] = ()
+    awaits: tuple[str, ...] = ()
     restart: str = "unless-stopped"
     routed: bool = True
 
@@ -184,11 +187,13 @@ class Publisher:
     def _files(self, traits: Traits) -> dict[str, bytes]:
         base = services(self.more)
         for one in base.values():
-            one["restart"] = "no" if one["restart"] == "no" else self.restart
+            if one["restart"] == "unless-stopped":
+                one["restart"] = self.restart
             if not self.routed:
                 one.pop("labels", None)
         base["backend"]["environment"] |= traits.get("environment", {})
         base["backend"]["depends_on"] |= dict.fromkeys(self.needs, _HEALTHY)
+        base["backend"]["depends_on"] |= dict.fromkeys(self.awaits, _ENDED)
         production = {"services": {"backend": {"mem_limit": "1g"}}}
         return {
             COMPOSE_FILES[0]: json.dumps(

@@ -130,7 +130,7 @@ def test_what_is_taken_at_the_last_moment_is_given_up(instance: Instance, code: 
     instance.scene.publisher.more = {"mailer": MAILER}
     instance.scene.publisher.publish("1.1.0", schema=True)
     if code == PORT_TAKEN:
-        at(instance, "create", lambda: machine.listening.append(PORT))
+        at(instance, "recreate: created", lambda: machine.listening.append(PORT))
     else:
         at(instance, "recreate: created", lambda: machine.others.append(STRANGER))
     assert tick(instance).outcome is Outcome.ROLLED_BACK
@@ -147,7 +147,7 @@ def test_what_is_paused_in_the_exchange_is_waited_for(instance: Instance) -> Non
     """The way back stops there, without HELD; it ends as soon as a person lets it go on."""
     ids, machine = instance.ids, instance.scene.machine
     instance.scene.publisher.publish("1.1.0", schema=True)
-    at(instance, "create", lambda: machine.pause(PROJECT, "storage"))
+    at(instance, "recreate: created", lambda: machine.pause(PROJECT, "storage"))
     ran = tick(instance)
     assert ran.outcome is None
     assert ran.failure is not None
@@ -211,8 +211,10 @@ def test_what_the_engine_or_the_disk_lacks(watched: Instance, lacks: str) -> Non
     assert instance.installed == instance.running == "v1.1.0"
 
 
-def test_a_network_that_is_there_is_not_tried_out(watched: Instance) -> None:
+def test_a_network_that_is_there_is_not_tried_out(folder: Path) -> None:
     """An engine without a free address can go on with the networks that it has."""
+    watched = Instance.new(folder, rehearsal={"when": "never"})  # which has one of its own
+    watched.install()
     machine = watched.scene.machine
     machine.networks.add("koprogo_mail")
     machine.lacks_addresses = True
@@ -228,7 +230,7 @@ def test_a_machine_that_is_at_fault_again_and_again_blames_no_release(instance: 
     before = machine.middle
 
     def fill(now: str) -> None:
-        if now == "create" and instance.watcher.began[-1] == "switch":
+        if now == "recreate: created" and instance.watcher.began[-1] == "switch":
             raise RetryLater("the disk is full", code=DISK_FULL)
         before(now)
 
