@@ -146,6 +146,32 @@ def objections(
     return tuple(found)
 
 
+def in_the_way(model: Model, project: str, host: Host) -> frozenset[str]:
+    """Return the services whose containers have a name or port that another one is to have.
+
+    A release may give either to another service. Compose makes no room for that: it may come to the
+    one that is to have it first. What keeps it by the model itself is left alone.
+    """
+    mine = [one for one in host.holders if one.project == project and not one.one_off]
+    found = set[str]()
+    for name, service in services(model).items():
+        if replicas(service):
+            found |= {one.service for one in mine if one.service != name and _has(one, service)}
+    known = services(model)
+    return frozenset(
+        one.service
+        for one in mine
+        if one.service in found & known.keys() and not _has(one, known[one.service])
+    )
+
+
+def _has(holder: Holder, service: Mapping[str, Any]) -> bool:
+    """Whether a container has the name or a port that a service asks for."""
+    ports = [choice[0] for choice in _published(service) if len(choice) == 1]
+    named = bool(service.get("container_name")) and holder.name == service["container_name"]
+    return named or any(port.collides(other) for port in ports for other in holder.ports)
+
+
 def new_networks(model: Model, host: Host) -> dict[str, Mapping[str, Any]]:
     """Return the networks, by name, that the engine has to make for a model."""
     named = {

@@ -12,7 +12,6 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from itertools import chain
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -246,6 +245,11 @@ def replicas(service: Mapping[str, Any]) -> int:
     return 1 if found is None else int(found)
 
 
+def wanted(model: Model) -> frozenset[str]:
+    """The services of which compose makes containers: not those that are scaled to nothing."""
+    return frozenset(name for name, one in services(model).items() if replicas(one))
+
+
 def is_one_shot(service: Mapping[str, Any]) -> bool:
     """Whether a service does its work once: nothing restarts it, and it has no health check."""
     check = service.get("healthcheck") or {}
@@ -264,48 +268,54 @@ def restart_policy(service: Mapping[str, Any]) -> str:
 def levels(model: Model, names: Iterable[str], last: Iterable[str] = ()) -> list[tuple[str, ...]]:
     """Services in the order of starting: each one after those that it depends on.
 
-    What has to be restarted with another service comes up in one run with it: compose restarts
-    what it has to in the same run only (`depends_on` with `restart`, and what shares a namespace).
-
     Args:
         model: the rendered compose model.
         names: the services; those that the model does not have are left out.
-        last: services that come after what depends on them, instead of before it.
+        last: services that come after what depends on them, instead of before it. Not after what
+            has to follow them (`followed`): that would follow what was there before.
     """
-    left = _grouped(model, [name for name in names if name in services(model)])
-    late = [one for one in left if set(one).intersection(last)]
+    known = services(model)
+    left = [name for name in dict.fromkeys(names) if name in known]
+    late = set(last)
     result: list[tuple[str, ...]] = []
     while left:
-        before = [one for one in left if one not in late]
-        ready = [one for one in left if not _need_others(model, one, before)]
-        level = [one for one in ready if not any(_need_others(model, o, [one]) for o in ready)]
+        before = set(left) - late
+        ready = [
+            name
+            for name in left
+            if not (needs(known[name]) & before or followed(known[name]).intersection(left))
+        ]
+        level = [name for name in ready if not any(name in needs(known[one]) for one in ready)]
         # A cycle cannot pass compose's own validation; whatever is left then starts together.
         level = level or left
-        result.append(tuple(chain.from_iterable(level)))
-        left = [one for one in left if one not in level]
+        result.append(tuple(level))
+        left = [name for name in left if name not in level]
     return result
 
 
-def _grouped(model: Model, names: Iterable[str]) -> list[tuple[str, ...]]:
-    """The services, in groups of those that are restarted with each other."""
-    groups: list[tuple[str, ...]] = []
-    for name in dict.fromkeys(names):
-        mine = [one for one in groups if any(_restart_together(model, name, o) for o in one)]
-        apart = [one for one in groups if one not in mine]
-        groups = [*apart, (*chain.from_iterable(mine), name)]
-    return groups
+def followed(service: Mapping[str, Any]) -> set[str]:
+    """The services that one must be started after, where these are made anew.
+
+    It is to be restarted with them, or it has namespaces or volumes of their containers.
+    """
+    found = {name for name, how in depends_on(service).items() if how.get("restart")}
+    found |= {str(entry).split(":", 1)[0] for entry in service.get("volumes_from") or ()}
+    modes = (str(service.get(key) or "") for key in ("network_mode", "ipc", "pid"))
+    found |= {mode.removeprefix("service:") for mode in modes if mode.startswith("service:")}
+    return found & needs(service)
 
 
-def _restart_together(model: Model, one: str, other: str) -> bool:
-    """Whether compose restarts one of two services when it makes the other anew."""
-    pairs = ((one, other), (other, one))
-    return any(depends_on(services(model)[a]).get(b, {}).get("restart") for a, b in pairs)
+def followers(model: Model, exchanged: Iterable[str], later: Iterable[str]) -> tuple[str, ...]:
+    """Those of the later services that compose would restart with the exchanged ones.
 
-
-def _need_others(model: Model, group: tuple[str, ...], others: Iterable[tuple[str, ...]]) -> bool:
-    """Whether a group needs one of the others."""
-    needed = {need for name in group for need in needs(services(model)[name])}
-    return any(needed.intersection(one) for one in others if one != group)
+    It does so in the same run only (`depends_on` with `restart`).
+    """
+    names = set(exchanged)
+    return tuple(
+        one
+        for one in later
+        if any(depends_on(services(model)[one]).get(name, {}).get("restart") for name in names)
+    )
 
 
 def joined(
@@ -345,10 +355,20 @@ def needs(service: Mapping[str, Any]) -> set[str]:
     return set(depends_on(service))
 
 
+def all_needs(model: Model, names: Iterable[str]) -> set[str]:
+    """The services that these depend on, directly or through others."""
+    found, waiting = set[str](), list(names)
+    while waiting:
+        more = needs(services(model).get(waiting.pop(), {})) - found
+        found |= more
+        waiting += more
+    return found
+
+
 def depends_on(service: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     """What a service says of those that it depends on, as compose renders it.
 
-    Compose adds those whose namespaces or volumes it shares, with `restart`.
+    Compose adds those whose namespaces or volumes it shares, where the service does not say so.
     """
     found: Mapping[str, Mapping[str, Any]] = service.get("depends_on", {})
     return found

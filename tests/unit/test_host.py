@@ -18,6 +18,7 @@ from koprogo_agent.domain.host import (
     Holder,
     Host,
     Port,
+    in_the_way,
     objections,
 )
 
@@ -163,3 +164,18 @@ def test_the_kernel_s_table_of_sockets() -> None:
     lines = [f"0: {one}:0050 {zero}:0000 0A" for one in (zero, mapped)]
     assert list(sockets(lines, "tcp")) == [Port("::", 80), Port("127.0.0.1", 80)]
     assert list(sockets([f"0: {zero}:0035 {zero}:0000 07"], "udp")) == [Port("::", 53, "udp")]
+
+
+def test_what_another_service_is_to_have_is_given_up() -> None:
+    """A name or a port; not by what keeps it, nor by what is not of this model."""
+    port = Port("", 8080)
+    holders = (mine("old", port), Holder("helper", "koprogo", "named", "exited"), mine("theirs"))
+    new = {"new": {"container_name": "helper", **publishing("8080")}}
+    gives_up = {**new, "old": NONE, "named": NONE}
+    assert in_the_way({"services": gives_up}, "koprogo", Host(holders)) == {"old", "named"}
+    keeps = {**gives_up, "old": publishing("8080")}
+    assert in_the_way({"services": keeps}, "koprogo", Host(holders)) == {"named"}
+    scaled = {**gives_up, "new": {**new["new"], "scale": 0}}
+    assert in_the_way({"services": scaled}, "koprogo", Host(holders)) == set()
+    assert in_the_way({"services": new}, "koprogo", Host(holders)) == set()
+    assert in_the_way({"services": gives_up}, "other", Host(holders)) == set()

@@ -12,10 +12,12 @@ from koprogo_agent.domain.deployment import ServicePin
 from koprogo_agent.domain.gate import Expectation
 from koprogo_agent.domain.overlay import (
     RELEASE_LABEL,
+    all_needs,
     awaited,
     define,
     expectation,
     fixed,
+    followers,
     is_one_shot,
     joined,
     levels,
@@ -160,16 +162,35 @@ def test_override() -> None:
     }
 
 
-def test_what_is_restarted_with_another_service_comes_up_with_it() -> None:
-    """Compose does that in the same run only, and adds it where a namespace is shared."""
-    follows = {"postgres": {}, "backend": {"condition": "service_started", "restart": True}}
-    sidecar = {"image": "s:1", "network_mode": "service:backend", "depends_on": follows}
-    model = {**MODEL, "services": {**MODEL["services"], "sidecar": sidecar}}
+def test_what_follows_a_service_comes_after_it() -> None:
+    """Also where that is a writer, which comes last otherwise."""
+    restarted = {"postgres": {}, "backend": {"condition": "service_started", "restart": True}}
+    needed = {"backend": {"condition": "service_started"}}
+    more = {
+        "follower": {"image": "s:1", "depends_on": restarted},
+        "sidecar": {"image": "s:1", "network_mode": "service:backend", "depends_on": needed},
+        "reader": {"image": "s:1", "volumes_from": ["backend:ro"], "depends_on": needed},
+    }
+    model = {**MODEL, "services": {**MODEL["services"], **more}}
     names = list(model["services"])
-    order = levels(model, names)
-    assert order == [("postgres",), ("bootstrap", "backend", "sidecar"), ("ingress",)]
-    after = levels(model, names, last=["backend"])
-    assert after == [("ingress", "postgres"), ("bootstrap", "backend", "sidecar")]
+    order = levels(model, names, last=["backend"])
+    after = ("follower", "sidecar", "reader")
+    assert order == [("ingress", "postgres"), ("backend", "bootstrap"), after]
+    assert followers(model, ["backend"], names) == ("follower",)
+    assert followers(model, ["postgres"], names) == ()
+
+
+def test_what_is_restarted_with_its_database_waits_for_it() -> None:
+    """Nothing starts before what it needs is ready, however they depend on each other."""
+    model = altered("backend", depends_on={"postgres": {"restart": True}})
+    order = levels(model, list(MODEL["services"]), last=["backend"])
+    assert [sorted(level) for level in order] == [["ingress", "postgres"], ["backend", "bootstrap"]]
+
+
+def test_all_needs() -> None:
+    """Those of those that are needed, too."""
+    assert all_needs(MODEL, ["ingress"]) >= {"backend", "postgres"}
+    assert all_needs(MODEL, ["gone"]) == set()
 
 
 def test_joined_levels() -> None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.gate import Container
-from koprogo_agent.domain.overlay import awaited, expectation, is_made_of, joined, levels
+from koprogo_agent.domain.host import in_the_way
+from koprogo_agent.domain.overlay import (
+    awaited,
+    expectation,
+    followers,
+    is_made_of,
+    joined,
+    levels,
+)
 from koprogo_agent.domain.plan import Kind, Step
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.ports import Project
@@ -98,12 +106,20 @@ def _apply(job: Job, deployment: Deployment) -> Facts:
     job.world.files.lay(deployment.tag)
     pins = write_pins(job, PINS, deployment)
     project = laid_project(job, deployment, pins)
-    if dropped := dropped_services(job, deployment):
-        # First: what takes the place of one may have its name or its port.
-        job.world.stack.discard(project.name, dropped)
+    # First: what takes the place of one may have its name or its port.
+    give_up = {*dropped_services(job, deployment), *_in_the_way(job, deployment)}
+    if give_up:
+        job.world.stack.discard(project.name, sorted(give_up))
     exchange = _exchange_while_users_wait if users_wait(job) else _exchange_in_use
     exchange(job, deployment, project)
     return {"seconds": job.world.clock.monotonic() - began}
+
+
+def _in_the_way(job: Job, deployment: Deployment) -> set[str]:
+    """Services that are made anew, and until then have what another one is to have."""
+    model, host = model_of(job, deployment), job.world.stack.host()
+    found = in_the_way(model, job.settings.stack.project, host)
+    return _exchanged(job, deployment, found & deployment.pins.keys())
 
 
 def _exchange_in_use(job: Job, deployment: Deployment, project: Project) -> None:
@@ -149,12 +165,27 @@ def _kept(job: Job, deployment: Deployment, project: Project) -> tuple[Container
 def _bring(
     job: Job, deployment: Deployment, project: Project, order: Sequence[tuple[str, ...]]
 ) -> None:
-    """Bring services up level by level: dependencies are ready before their dependents start."""
+    """Bring services up level by level: dependencies are ready before their dependents start.
+
+    What is to be restarted with one that is made anew is stopped first, as compose does it.
+    """
     model = model_of(job, deployment)
     for index, level in enumerate(order):
-        job.world.stack.up(project, level)
         later = [name for after in order[index + 1 :] for name in after]
+        if follow := followers(model, _exchanged(job, deployment, level), later):
+            job.world.stack.stop(project.name, follow)
+        job.world.stack.up(project, level)
         _await(job, deployment, awaited(model, level, later, job.settings.stack.writers))
+
+
+def _exchanged(job: Job, deployment: Deployment, names: Iterable[str]) -> set[str]:
+    """Those of the services whose containers are made anew."""
+    containers = job.world.stack.containers(job.settings.stack.project)
+    return {
+        one.service
+        for one in containers
+        if one.service in names and not is_made_of(one, deployment.pins[one.service])
+    }
 
 
 def _await(job: Job, deployment: Deployment, names: frozenset[str]) -> None:
