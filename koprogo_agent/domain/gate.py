@@ -183,16 +183,25 @@ def _hopeless(samples: Sequence[Sample], expected: Expectation, policy: GatePoli
     return ""
 
 
-def fallen(samples: Sequence[Sample], names: Iterable[str]) -> str:
-    """Which of these services has fallen since the gate began, in words, or an empty string."""
+def fallen(
+    samples: Sequence[Sample], names: Iterable[str], replicas: Mapping[str, int] | None = None
+) -> str:
+    """Which of these services has fallen since the gate began, in words, or an empty string.
+
+    Args:
+        samples: everything that was sampled.
+        names: the services.
+        replicas: service -> how many containers it has, where that is not one.
+    """
     for name in sorted(names):
         mine = [one for one in samples[-1].containers if one.service == name]
-        if not mine:
-            return f"{name} has no container"
-        if mine[0].state != "running":
-            return f"{name} is {mine[0].state}"
-        if _risen(samples, mine[0]):
-            return f"{name} has restarted"
+        if short := too_few(len(mine), (replicas or {}).get(name, 1)):
+            return f"{name} has {short}"
+        for one in mine:
+            if one.state != "running":
+                return f"{name} is {one.state}"
+            if _risen(samples, one):
+                return f"{name} has restarted"
     return ""
 
 

@@ -283,13 +283,9 @@ def _failed(
     if paused := paused_in(samples[-1].containers, look.expected.running | look.expected.ending):
         found = paused_by_hand(paused[0].service, paused[0].id[:12])
         return RetryLater(found.words, code=PAUSED, advice=found.advice)
-    if what := fallen(samples, look.unchanged & look.expected.running):
-        return RetryLater(
-            f"the stack is not healthy, and it is not the release: {what}, which it leaves alone",
-            code=FALLEN,
-            advice=_look_at(look.project),
-        )
-    if what := fallen(samples, look.own & look.expected.running):
+    if error := of_fallen(look, samples):
+        return error
+    if what := fallen(samples, look.own & look.expected.running, look.expected.replicas):
         return NeedsOperator(
             f"the stack is not healthy, and it is not the release: {what}, and it is a service of"
             " your own override file",
@@ -312,6 +308,18 @@ def _failed(
     last = printed[0].rsplit("\n", 1)[-1][:300] if printed and printed[0] else ""
     tail = f"; it last printed: {last}" if last else ""
     return StepFailed(f"the stack is not healthy: {judgement.reason}{tail}", code="gate.failed")
+
+
+def of_fallen(look: Look, samples: Sequence[Sample]) -> RetryLater | None:
+    """The fault that a service has fallen which the release leaves alone, or None."""
+    what = fallen(samples, look.unchanged & look.expected.running, look.expected.replicas)
+    if not what:
+        return None
+    return RetryLater(
+        f"the stack is not healthy, and it is not the release: {what}, which it leaves alone",
+        code=FALLEN,
+        advice=_look_at(look.project),
+    )
 
 
 def _look_at(project: str) -> str:

@@ -186,3 +186,12 @@ def test_what_has_fallen_is_down_or_was(now: Container | None, words: str) -> No
     last = Sample(2, (now,) if now else ())
     assert fallen([look(0), last], {"backend"}) == words
     assert fallen([look(0), last], ()) == ""
+
+
+def test_what_has_fewer_containers_than_it_is_to_have_has_fallen() -> None:
+    """Each of several counts."""
+    two = (BACKEND, replace(BACKEND, id="another", state="exited"))
+    assert fallen([look(0), Sample(2, two)], {"backend"}, {"backend": 2}) == "backend is exited"
+    one = Sample(2, (BACKEND,))
+    assert fallen([look(0), one], {"backend"}, {"backend": 2}) == "backend has 1 of 2 containers"
+    assert fallen([look(0), Sample(2, ())], {"backend"}, {"backend": 0}) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import structlog
@@ -9,6 +10,7 @@ import structlog
 from koprogo_agent.domain.drift import is_defined
 from koprogo_agent.domain.gate import Expectation
 from koprogo_agent.domain.hold import Hold, Way
+from koprogo_agent.domain.overlay import all_needs, expectation
 from koprogo_agent.domain.plan import Kind, Step
 from koprogo_agent.domain.states import Course, Truth
 from koprogo_agent.errors import RetryLater, StepFailed
@@ -30,8 +32,16 @@ from koprogo_agent.update.holding import (
     users_come_in,
 )
 from koprogo_agent.update.host_check import check_host_again
-from koprogo_agent.update.job import CANDIDATE, Found, Job, left_alone, unlaid_project
-from koprogo_agent.update.looking import Look, examined, gate_policy, inside, wait_until_healthy
+from koprogo_agent.update.job import CANDIDATE, Found, Job, left_alone, model_of, unlaid_project
+from koprogo_agent.update.looking import (
+    Look,
+    examined,
+    gate_policy,
+    inside,
+    of_fallen,
+    take,
+    wait_until_healthy,
+)
 from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.pins import write_pins
 from koprogo_agent.update.reviving import revive_database
@@ -196,7 +206,25 @@ def _start_beside(job: Job, names: tuple[str, ...]) -> None:
         examined=examined(settings, names),
         listing=stack.beside,
     )
-    wait_until_healthy(job.world, look, gate_policy(settings), job.watcher)
+    try:
+        wait_until_healthy(job.world, look, gate_policy(settings), job.watcher)
+    except StepFailed:
+        _check_needed(job, names)
+        raise
+
+
+def _check_needed(job: Job, names: Iterable[str]) -> None:
+    """Make sure that what these services need, and the release leaves alone, runs.
+
+    Raises:
+        RetryLater: it does not: that these do not start beside the old ones is not their fault.
+    """
+    project, model = job.settings.stack.project, model_of(job, job.target)
+    needed = all_needs(model, names) & left_alone(job)
+    look = Look(project, expectation(model), unchanged=frozenset(needed))
+    error = of_fallen(look, [take(job.world, look, 0.0)])
+    if error is not None:
+        raise error
 
 
 def _served_beside(job: Job) -> bool:
