@@ -18,7 +18,7 @@ from koprogo_agent.update.holding import let_through
 from koprogo_agent.update.journal import Journal
 from koprogo_agent.update.memory import Memory
 from koprogo_agent.update.operation import Operation
-from koprogo_agent.update.operator_files import OPERATORS
+from koprogo_agent.update.operator_files import CHANGED, OPERATORS
 from koprogo_agent.update.runner import BUG, Ran
 from koprogo_agent.update.standing import Held, HeldBy, Standing
 from koprogo_agent.update.world import World
@@ -30,7 +30,7 @@ _LONGEST_WAIT = timedelta(hours=1)
 _LONGEST_ASKED = timedelta(days=1)
 """A registry that wants us to come back in ten years is not taken at its word."""
 _MOST_TRANSIENT_ROLLBACKS = 2
-_NEVER_THE_RELEASE = OPERATORS | {NO_CONNECTION, BUSY} | (MACHINE_FAULTS - MAY_BE_ITS_OWN)
+_NEVER_THE_RELEASE = OPERATORS | {CHANGED, NO_CONNECTION, BUSY} | (MACHINE_FAULTS - MAY_BE_ITS_OWN)
 """Codes of faults that no release can cause."""
 
 

@@ -10,10 +10,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from koprogo_agent.domain.deployment import Deployment, ServicePin
-from koprogo_agent.domain.overlay import Model, is_made_by_agent, replicas, repository, services
+from koprogo_agent.domain.overlay import Model, is_made_by_agent, repository, services, wanted
 from koprogo_agent.errors import AgentError
 from koprogo_agent.settings import Settings
-from koprogo_agent.update.job import Job, as_asked_for, model_of, staged_project, viewed_project
+from koprogo_agent.update.job import (
+    Job,
+    as_asked_for,
+    model_of,
+    viewed_project,
+    without_overrides,
+)
 from koprogo_agent.update.world import World
 
 _PROBE_TAG = "koprogo-agent-asks"
@@ -29,7 +35,7 @@ def services_asked_for(world: World, settings: Settings, deployment: Deployment)
         model = world.stack.render(viewed_project(world, settings, deployment))
     except AgentError:
         return frozenset(deployment.pins)
-    return frozenset(deployment.pins.keys() & services(model).keys())
+    return wanted(model) & deployment.pins.keys()
 
 
 def operators_own(job: Job, deployment: Deployment) -> frozenset[str]:
@@ -53,11 +59,10 @@ def model_without_overrides(job: Job, deployment: Deployment) -> Model:
     Raises:
         AgentError: Compose cannot render it: it may need what those files say.
     """
-    whole = staged_project(job, deployment)
-    files = tuple(path for path in whole.files if path not in job.settings.stack.overrides)
-    key = (deployment.image_tag, *map(str, files))
+    alone = without_overrides(job, deployment)
+    key = (deployment.image_tag, *map(str, alone.files))
     if key not in job.models:
-        job.models[key] = job.world.stack.render(replace(whole, files=files))
+        job.models[key] = job.world.stack.render(alone)
     return job.models[key]
 
 
@@ -67,9 +72,10 @@ def kept_services(job: Job, deployment: Deployment, other: Deployment) -> frozen
     The operator has added them since this one ran. Not what runs an image of the other release.
     """
     model = services(model_of(job, deployment))
+    asked = wanted(model_of(job, deployment))
     return frozenset(
         name
-        for name in (other.pins.keys() & model.keys()) - deployment.pins.keys()
+        for name in (other.pins.keys() & asked) - deployment.pins.keys()
         if other.pins[name].image == model[name].get("image")
     )
 
@@ -98,15 +104,15 @@ def with_added(job: Job, deployment: Deployment) -> Deployment:
     deployment has one of the same repository.
     """
     model, previous = services(model_of(job, deployment)), job.operation.previous
-    wanted = {name for name, one in model.items() if replicas(one)} - deployment.pins.keys()
+    asked = wanted(model_of(job, deployment)) - deployment.pins.keys()
     if any(pin.release is None for pin in deployment.pins.values()):
         # An adopted stack need not have had a container of each of its services.
         known = previous.pins.keys() if previous is not None else frozenset()
-        wanted &= operators_own(job, deployment) | known
-    if not wanted:
+        asked &= operators_own(job, deployment) | known
+    if not asked:
         return deployment
     chosen, added = tagged_images(job, deployment), dict[str, ServicePin]()
-    for name in wanted:
+    for name in asked:
         image = str(model[name].get("image", ""))
         pin = _of_repository(deployment.pins, image)
         if pin is not None:

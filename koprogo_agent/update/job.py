@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from koprogo_agent.domain.deployment import Deployment, unchanged_services
-from koprogo_agent.domain.overlay import services
+from koprogo_agent.domain.overlay import services, wanted
 from koprogo_agent.domain.plan import Kind
 from koprogo_agent.domain.states import Course, Truth
 from koprogo_agent.domain.trust import VerifiedRelease
@@ -142,7 +142,8 @@ def _render(job: Job, deployment: Deployment) -> Mapping[str, Any]:
     """Renders it; what only the operator can have changed is not put down to the release.
 
     Staged files do not change. So once they were rendered, only the operator's own files can be
-    the reason; and if those of the release before cannot be rendered either, they are it as well.
+    the reason. They are it as well if those of the release before cannot be rendered either, or if
+    the release can be rendered without them: an override may name a service that it has dropped.
     """
     try:
         return job.world.stack.render(staged_project(job, deployment))
@@ -152,13 +153,31 @@ def _render(job: Job, deployment: Deployment) -> Mapping[str, Any]:
             raise unusable(error) from error
         if previous is not None:
             model_of(job, previous)
+        if _renders_alone(job, deployment):
+            raise unusable(error) from error
         raise
+
+
+def _renders_alone(job: Job, deployment: Deployment) -> bool:
+    """Whether a release can be rendered without the operator's override files."""
+    try:
+        job.world.stack.render(without_overrides(job, deployment))
+    except StepFailed:
+        return False
+    return bool(job.settings.stack.overrides)
+
+
+def without_overrides(job: Job, deployment: Deployment) -> Project:
+    """The project of a staged deployment as the release alone has it."""
+    whole = staged_project(job, deployment)
+    overrides = job.settings.stack.overrides
+    return replace(whole, files=tuple(path for path in whole.files if path not in overrides))
 
 
 def unusable(error: StepFailed) -> NeedsOperator:
     """The operator's files as the reason why Compose cannot render a release that it could."""
     return NeedsOperator(
-        f"your env file or an override file was changed: {error.message}",
+        f"your env file or an override file does not go with the release: {error.message}",
         code=UNUSABLE,
         advice="correct it (stack.env_files and stack.overrides name them); to see it checked:"
         " koprogo-agent doctor",
@@ -168,9 +187,10 @@ def unusable(error: StepFailed) -> NeedsOperator:
 def as_asked_for(job: Job, deployment: Deployment) -> Deployment:
     """The deployment without services for which its files and the operator's no longer ask.
 
-    The operator may have switched a profile off, or taken a service out of an override file.
+    The operator may have switched a profile off, scaled a service to nothing, or taken it out of an
+    override file.
     """
-    asked = services(model_of(job, deployment))
+    asked = wanted(model_of(job, deployment))
     pins = {name: pin for name, pin in deployment.pins.items() if name in asked}
     return replace(deployment, pins=pins)
 

@@ -76,3 +76,29 @@ def test_a_name_or_port_moves_to_another_service(
     found = [box.service for box in machine.boxes if box.name == "helper" or box.ports]
     assert found == [has_it]
     assert_well(instance)
+
+
+@pytest.mark.parametrize("schema", [False, True])
+def test_a_release_has_none_of_a_service_any_more(instance: Instance, *, schema: bool) -> None:
+    """Scaled to nothing, its containers go."""
+    instance.scene.publisher.more = {"worker": {**TOOL, "scale": 2}}
+    assert bring(instance, "1.1.0").outcome is Outcome.COMMITTED
+    assert len(instance.scene.machine.of(PROJECT, ("worker",))) == 2
+    instance.scene.publisher.more = {"worker": {**TOOL, "scale": 0}}
+    assert bring(instance, "1.2.0", schema=schema).outcome is Outcome.COMMITTED
+    assert "worker" not in instance.ids
+    assert_well(instance)
+
+
+@pytest.mark.parametrize("rehearsal", ["always", "never"])
+def test_what_a_release_needs_is_down(folder: Path, rehearsal: str) -> None:
+    """The new version does not start beside the old one: the storage is why, not the release."""
+    instance = Instance.new(folder, rehearsal={"when": rehearsal}, policy={"drift": "report"})
+    instance.install()
+    storage = instance.scene.machine.one(PROJECT, "storage")
+    assert storage is not None
+    instance.scene.machine.stop(storage)
+    assert bring(instance, "1.1.0").outcome is not Outcome.CANCELLED
+    assert instance.quarantined == set()
+    codes = {failure.code for _, failure in instance.watcher.failures}
+    assert "gate.fallen" in codes

@@ -33,6 +33,7 @@ from koprogo_agent.update.job import (
 )
 from koprogo_agent.update.looking import Look, examined, gate_policy, wait_until_healthy
 from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.operator_files import spared_services
 from koprogo_agent.update.pins import write_pins
 
 
@@ -190,6 +191,7 @@ def _exchanged(job: Job, deployment: Deployment, names: Iterable[str]) -> set[st
 
 def _await(job: Job, deployment: Deployment, names: frozenset[str]) -> None:
     """Waits until these services are ready."""
+    names -= spared_services(job, deployment)
     if names:
         model = model_of(job, deployment)
         expected = expectation(model, set(model["services"]) - names)
