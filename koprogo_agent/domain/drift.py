@@ -75,6 +75,13 @@ def differences(
     return tuple(one for one in found if one)
 
 
+def not_there(services: Iterable[str]) -> tuple[Difference, ...]:
+    """The differences where services that are asked for were not applied, and do not run either."""
+    return tuple(
+        Difference(name, Change.GONE, f"{name} has {too_few(0, 1)}") for name in sorted(services)
+    )
+
+
 def _by_service(containers: Iterable[Container]) -> dict[str, list[Container]]:
     found: dict[str, list[Container]] = {}
     for one in containers:

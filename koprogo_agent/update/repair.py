@@ -7,7 +7,13 @@ from datetime import datetime, timedelta
 import structlog
 
 from koprogo_agent.domain.deployment import Deployment, can_go_back
-from koprogo_agent.domain.drift import Difference, differences, may_repair, older_release
+from koprogo_agent.domain.drift import (
+    Difference,
+    differences,
+    may_repair,
+    not_there,
+    older_release,
+)
 from koprogo_agent.domain.plan import Kind
 from koprogo_agent.domain.states import Outcome
 from koprogo_agent.settings import Settings
@@ -80,12 +86,16 @@ class Repair:
 
     def _differences(self) -> tuple[Difference, ...]:
         containers = self._world.stack.containers(self._settings.stack.project)
-        found = differences(self._standing.applied, containers)
-        installed = self._journal.installed
-        if not found or installed is None:
+        applied, installed = self._standing.applied, self._journal.installed
+        found = differences(applied, containers)
+        if installed is None:
             return found
+        # Gone with a profile that was off when the stack was put right, and is on again.
+        absent = installed.pins.keys() - applied.keys() - {one.service for one in containers}
+        if not found and not absent:
+            return ()
         asked = services_asked_for(self._world, self._settings, installed)
-        return tuple(one for one in found if one.service in asked)
+        return tuple(one for one in (*found, *not_there(absent)) if one.service in asked)
 
     def _words(self, installed: Deployment, found: tuple[Difference, ...]) -> tuple[str, ...]:
         words = tuple(one.words for one in found)

@@ -376,6 +376,53 @@ def is_down(instance: Instance, service: str) -> bool:
     return box is None or box.state != "running"
 
 
+def test_a_profile_is_off_while_the_stack_is_put_right(instance: Instance) -> None:
+    """Its service goes; once the profile is on again, it comes back by itself."""
+    instance.scene.publisher.more = {"debug": {**TOOL, "profiles": ["debug"]}}
+    profile(instance, "debug")
+    assert bring(instance, "1.1.0").outcome is Outcome.COMMITTED
+    profile(instance, "")
+    backend = instance.scene.machine.one(PROJECT, "backend")
+    assert backend is not None
+    instance.scene.machine.remove(backend)
+    instance.settle()
+    assert "debug" not in instance.ids
+    assert_well(instance)
+    profile(instance, "debug")
+    assert instance.engine.drift() == ("debug has no container",)
+    instance.settle()
+    assert "debug" in instance.ids
+    assert_well(instance)
+
+
+def test_an_env_file_is_away_on_the_way_back_of_what_was_down_before(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a person removed cannot be started without the file: it is waited for, without HELD."""
+    file = instance.settings.stack.env_files[0]
+    kept = file.read_text()
+    frontend = instance.scene.machine.one(PROJECT, "frontend")
+    assert frontend is not None
+    instance.scene.machine.remove(frontend)
+
+    def look(_name: str) -> None:
+        if instance.watcher.began[-1:] == ["hold"]:
+            file.unlink(missing_ok=True)
+
+    monkeypatch.setattr(instance.taps, "look", look)
+    instance.scene.publisher.publish("1.1.0", schema=True)
+    for _ in range(3):
+        instance.tick()
+        instance.wait(TICK)
+    assert not is_held(instance)
+    monkeypatch.undo()
+    file.write_text(kept)
+    instance.settle()
+    assert instance.quarantined == set()
+    assert instance.installed == "v1.1.0"
+    assert_well(instance)
+
+
 @pytest.mark.parametrize("backend", [{}, BROKEN])
 def test_a_service_is_scaled_to_nothing(
     overriding: Instance, backend: Mapping[str, object]

@@ -9,8 +9,9 @@ import structlog
 
 from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.hold import Way
+from koprogo_agent.domain.plan import Kind
 from koprogo_agent.domain.states import Course, Truth
-from koprogo_agent.errors import NeedsOperator, RetryLater
+from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
 from koprogo_agent.ports import NO_CONNECTION
 from koprogo_agent.update.asked import operators_own
 from koprogo_agent.update.holding import (
@@ -95,10 +96,11 @@ def _mark(job: Job) -> str | None:
 def look_at(job: Job, deployment: Deployment) -> Opened:
     """Waits until the deployment is healthy; asked as users ask where they come in."""
     closed = closed_services(job)
+    missing: NeedsOperator | None = None
     try:
         start_again(job, deployment)
     except NeedsOperator as error:
-        expected = expected_without_files(job, deployment, closed, error)
+        missing, expected = error, expected_without_files(job, deployment, closed, error)
     else:
         expected = expected_of(job, deployment, closed)
     # A hold that was cut short has noted no way yet; whoever asked through its room would wait too.
@@ -122,6 +124,16 @@ def look_at(job: Job, deployment: Deployment) -> Opened:
         if error.code == FALLEN:
             job.journal.put(_FELLED, job.operation.id)
         raise
+    except StepFailed:
+        if missing is not None and _is_way_back(job):
+            # What has fallen can be started once the file is there again: it is waited for.
+            raise missing from None
+        raise
+
+
+def _is_way_back(job: Job) -> bool:
+    operation = job.operation
+    return operation.state.course is not Course.FORWARD or operation.kind is Kind.HEAL
 
 
 def _facts(opened: Opened) -> dict[str, object]:

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from koprogo_agent.domain.plan import Step
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.errors import StepFailed
-from koprogo_agent.update.asked import operators_own
-from koprogo_agent.update.job import Found, Job, as_asked_for
+from koprogo_agent.update.asked import operators_own, services_asked_for
+from koprogo_agent.update.job import Found, Job
 from koprogo_agent.update.looking import paused_in
 from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.steps.gate import look_at
@@ -54,7 +54,8 @@ def _once(job: Job) -> Job:
 def _check_restarts(job: Job) -> None:
     """What the operator runs besides is theirs, in an override file as well as in another."""
     before: dict[str, int] = job.operation.facts[Step.COMMIT]["restarts"]
-    names = as_asked_for(job, job.target).pins.keys() - operators_own(job, job.target)
+    asked = services_asked_for(job.world, job.settings, job.target)
+    names = asked - operators_own(job, job.target)
     for container in job.world.stack.containers(job.settings.stack.project):
         risen = container.restarts - before.get(container.id, container.restarts)
         if container.service in names and risen > job.settings.gate.max_restarts:
