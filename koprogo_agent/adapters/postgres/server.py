@@ -142,7 +142,7 @@ class Server:
             if not ended.exit_code:
                 break
             if not is_full(ended.complaints):
-                raise explained(ended)
+                raise explained(ended, self.container)
             if monotonic() > deadline:
                 raise self.no_connection()
             sleep(_NEXT_TRY)
@@ -166,7 +166,7 @@ class Server:
         return run(self.host, self.container, program, feed, take)
 
 
-def explained(ended: Ended) -> AgentError | Occupied:
+def explained(ended: Ended, container: str) -> AgentError | Occupied:
     """What follows from the end of psql, by the SQLSTATE and never by the words."""
     found = _SQLSTATE.search(ended.complaints)
     words = ended.complaints[-400:] or f"psql ended with exit code {ended.exit_code}"
@@ -174,20 +174,28 @@ def explained(ended: Ended) -> AgentError | Occupied:
         return RetryLater(
             f"the database does not answer: {words}",
             code="database.down",
-            advice="see `docker compose logs` of the database's service",
+            advice=_see_log(container),
         )
-    return _judged(found[1], words)
+    return _judged(found[1], words, container)
 
 
-def _judged(state: str, words: str) -> AgentError | Occupied:
+def _judged(state: str, words: str, container: str) -> AgentError | Occupied:
     if state == "55006":
         return Occupied(words)
     if state == "53100":
         return disk_full(words)
     if state.startswith(_TRANSIENT):
-        return RetryLater(f"the database could not do it now: {words}", code="database.down")
+        return RetryLater(
+            f"the database could not do it now: {words}",
+            code="database.down",
+            advice=_see_log(container),
+        )
     code, advice = _FOR_PEOPLE.get(state, ("database.failed", ""))
     return NeedsOperator(f"the database refused: {words}", code=code, advice=advice)
+
+
+def _see_log(container: str) -> str:
+    return f"see what it says: docker logs --tail 50 {container[:12]}"
 
 
 def disk_full(words: str) -> NeedsOperator:
@@ -195,7 +203,8 @@ def disk_full(words: str) -> NeedsOperator:
     return NeedsOperator(
         f"the database's disk is full: {words}",
         code=DISK_FULL,
-        advice="free some space on the disk that holds the database's volume",
+        advice="free some space on the disk that holds the database's volume: df -h;"
+        " docker system df",
     )
 
 
@@ -210,10 +219,12 @@ def find(host: str, at: DatabaseAt) -> Server:
     ids = [one["Id"] for one in listed or () if one["Labels"].get(_ONEOFF) != "True"]
     found = docker_api.read(host, f"/containers/{ids[0]}/json") if ids else None
     if found is None:
+        compose = f"docker compose -p {at.project}"
         raise RetryLater(
             f"the database's container ({at.service} of {at.project}) does not run",
             code="database.down",
-            advice=f"start it: docker compose -p {at.project} up -d {at.service}",
+            advice=f"start it: {compose} start {at.service}; if it stops again, see why:"
+            f" {compose} logs --tail 50 {at.service}",
         )
     return _server(host, found)
 
