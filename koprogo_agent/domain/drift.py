@@ -28,6 +28,7 @@ class Applied:
         running: whether it ran; a one-shot has ended by then, if not in all cases.
         may_end: whether it is a one-shot (`Container.may_end`).
         count: how many containers it had.
+        networks: those that each of them was in.
     """
 
     image_id: str
@@ -35,6 +36,7 @@ class Applied:
     running: bool
     may_end: bool = False
     count: int = 1
+    networks: frozenset[str] = frozenset()
 
 
 class Change(StrEnum):
@@ -97,6 +99,7 @@ def _applied(containers: Sequence[Container]) -> Applied:
         running=all(one.state in _MEANT_TO_RUN for one in containers),
         may_end=first.may_end,
         count=len(containers),
+        networks=frozenset.intersection(*(one.networks for one in containers)),
     )
 
 
@@ -182,6 +185,10 @@ def _changed(service: str, before: Applied, now: Container) -> Difference | None
         return Difference(service, Change.IMAGE, f"{service} runs another image", now)
     if now.labels.get(CONFIG_HASH, "") != before.config_hash:
         words = f"{service} was made anew with another definition"
+        return Difference(service, Change.DEFINITION, words, now)
+    lost = sorted(before.networks - now.networks)
+    if lost and now.state == "running":
+        words = f"{service} is not in the network {lost[0]} any more"
         return Difference(service, Change.DEFINITION, words, now)
     if before.running and now.state != "running" and not _has_done_its_work(now):
         return Difference(service, Change.STATE, f"{service} is {now.state}", now)

@@ -40,6 +40,7 @@ class Container:
         labels: the labels of the container.
         may_end: whether it is a one-shot by all signs: the engine leaves it when it has ended well,
             and nobody asks how it is while it runs.
+        networks: the names of the networks that it is in, and that are still there.
     """
 
     service: str
@@ -52,6 +53,7 @@ class Container:
     restarts: int
     labels: Mapping[str, str]
     may_end: bool
+    networks: frozenset[str] = frozenset()
 
     @property
     def is_ready(self) -> bool:

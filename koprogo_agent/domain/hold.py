@@ -42,6 +42,7 @@ class Exchange:
         ingress: the services that users come in through.
         stops_writers: whether nobody may write meanwhile: the schema changes, or data goes back.
         serving: the services that can serve users now.
+        networks: the networks that are made anew, which takes every container off them.
     """
 
     depends_on: Mapping[str, Collection[str]]
@@ -50,6 +51,7 @@ class Exchange:
     ingress: frozenset[str]
     stops_writers: bool
     serving: frozenset[str]
+    networks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,10 @@ def choose(
         against_beside: why the machine cannot carry the new version beside the old one.
         stuck: why the routes of this ingress cannot be moved, where that was found out before.
     """
+    if exchange.networks:
+        # A waiting room is in the network as well, so that the engine would not remove it.
+        named = ", ".join(exchange.networks)
+        return Hold(Way.CLOSED, (), f"the network {named} is made anew, with everything in it")
     touched = _touched(exchange)
     if not touched:
         return Hold(Way.IN_USE, (), "nothing is exchanged")

@@ -6,7 +6,7 @@ never the release's fault.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -24,11 +24,13 @@ NO_ADDRESSES = "engine.addresses"
 ADDRESS_TAKEN = "address.taken"
 NO_DEVICE = "device.missing"
 NETWORK_LOST = "engine.network"
+NETWORK_USED = "network.used"
 
 MACHINE_FAULTS = frozenset(
     {
         *(PORT_TAKEN, NAME_TAKEN, PAUSED, NO_NETWORK, NO_VOLUME),
-        *(NO_ADDRESSES, ADDRESS_TAKEN, NO_DEVICE, NETWORK_LOST, DISK_FULL, READ_ONLY),
+        *(NO_ADDRESSES, ADDRESS_TAKEN, NO_DEVICE, NETWORK_LOST, NETWORK_USED),
+        *(DISK_FULL, READ_ONLY),
     }
 )
 """Codes of faults of the machine, for which no release is quarantined."""
@@ -77,6 +79,7 @@ class Holder:
         state: the engine's word.
         one_off: whether it is a one-off container, which is no service's own.
         ports: the ports that it publishes now.
+        networks: the names of the networks that it is in.
     """
 
     name: str
@@ -85,6 +88,7 @@ class Holder:
     state: str
     one_off: bool = False
     ports: tuple[Port, ...] = ()
+    networks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -130,11 +134,7 @@ def objections(
         host: what the machine has.
         dropped: services that run now and are not in the model: what they have is given up.
     """
-    known = {*services(model), *dropped}
-    mine, others = list[Holder](), list[Holder]()
-    for one in host.holders:
-        own = one.project == project and one.service in known and not one.one_off
-        (mine if own else others).append(one)
+    mine, others = _parted(model, project, host, dropped)
     wanted = {name: one for name, one in services(model).items() if replicas(one)}
     found = [*(paused_by_hand(one.service, one.name) for one in mine if one.state == "paused")]
     found += _collisions(wanted)
@@ -172,8 +172,44 @@ def _has(holder: Holder, service: Mapping[str, Any]) -> bool:
     return named or any(port.collides(other) for port in ports for other in holder.ports)
 
 
-def new_networks(model: Model, host: Host) -> dict[str, Mapping[str, Any]]:
-    """Return the networks, by name, that the engine has to make for a model."""
+def _parted(
+    model: Model, project: str, host: Host, dropped: Iterable[str]
+) -> tuple[list[Holder], list[Holder]]:
+    """The containers of the stack's own services, and those of others."""
+    known = {*services(model), *dropped}
+    mine, others = list[Holder](), list[Holder]()
+    for one in host.holders:
+        own = one.project == project and one.service in known and not one.one_off
+        (mine if own else others).append(one)
+    return mine, others
+
+
+def strangers(
+    model: Model, project: str, host: Host, networks: Iterable[str], dropped: Iterable[str] = ()
+) -> Iterator[Objection]:
+    """Yield the running containers of others in networks that are to be made anew.
+
+    The engine does not remove a network while a running container is in it.
+    """
+    _, others = _parted(model, project, host, dropped)
+    for name in networks:
+        for one in others:
+            if name in one.networks and one.state not in _AT_REST:
+                words = (
+                    f"the definition of the network {name} has changed, so that it is to be made"
+                    f" anew, and {one.name} is in it, which is {_whose(one)}"
+                )
+                yield Objection(NETWORK_USED, words, f"docker network disconnect {name} {one.name}")
+
+
+_AT_REST = frozenset({"created", "exited", "dead"})
+"""States in which a container takes no part in a network."""
+
+
+def new_networks(
+    model: Model, host: Host, anew: Collection[str] = ()
+) -> dict[str, Mapping[str, Any]]:
+    """Return the networks, by name, that the engine has to make for a model, or to make anew."""
     named = {
         str((one or {}).get("name") or key): one or {}
         for key, one in (model.get("networks") or {}).items()
@@ -181,7 +217,7 @@ def new_networks(model: Model, host: Host) -> dict[str, Mapping[str, Any]]:
     return {
         name: one
         for name, one in named.items()
-        if name not in host.networks and not one.get("external")
+        if (name in anew or name not in host.networks) and not one.get("external")
     }
 
 

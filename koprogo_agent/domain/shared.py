@@ -1,7 +1,8 @@
 """What belongs to a whole Compose project: its networks and volumes.
 
-If a release redefines a volume, Compose keeps the old one or creates an empty one. If it redefines
-a network, Compose disconnects all containers from it, even those of services that are not started.
+If a release redefines a volume, Compose keeps the old one or creates an empty one. If a network is
+redefined, Compose makes it anew for the services that it is told of, and leaves the containers of
+all others disconnected. So networks are changed for the whole project, and volumes not at all.
 """
 
 from __future__ import annotations
@@ -9,16 +10,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from koprogo_agent.domain.gate import Container
 from koprogo_agent.domain.overlay import Model, services
 
 
-def redefined_networks(before: Model, after: Model) -> tuple[str, ...]:
-    """Return the networks whose definition differs between two models; not those in one model only.
+def networks_of(model: Model, service: str) -> dict[str, Mapping[str, Any]]:
+    """Map the networks of a service, by the engine's names, to how the service is in them."""
+    defined = _defined(model, "networks")
+    uses = services(model).get(service, {}).get("networks") or {}
+    return {str(defined[key].get("name") or key): uses[key] or {} for key in uses if key in defined}
 
-    They are compared by their keys in the compose files: another name is another network.
-    """
-    old, new = _defined(before, "networks"), _defined(after, "networks")
-    return tuple(sorted(key for key in old.keys() & new.keys() if old[key] != new[key]))
+
+def own_networks(model: Model) -> tuple[str, ...]:
+    """Return the networks that Compose makes for the services, by their keys in the files."""
+    used = {key for one in services(model).values() for key in one.get("networks") or ()}
+    defined = _defined(model, "networks")
+    return tuple(sorted(key for key in used & defined.keys() if not defined[key].get("external")))
+
+
+def disconnected(model: Model, container: Container) -> tuple[str, ...]:
+    """Return the networks of its service in which a container is not."""
+    return tuple(sorted(networks_of(model, container.service).keys() - container.networks))
 
 
 def redefined_volumes(before: Model, after: Model) -> tuple[str, ...]:

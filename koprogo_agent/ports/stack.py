@@ -92,10 +92,31 @@ class Stack(Protocol):
         """What the machine has already: containers of any project, ports, networks, volumes."""
 
     def try_network(self, name: str, definition: Mapping[str, Any]) -> None:
-        """Finds out whether the engine has addresses for one more network; it does not stay.
+        """Finds out whether the engine can make a network, and has addresses; it does not stay.
+
+        One of this name that is there gives up its addresses.
 
         Raises:
             RetryLater: it has none (code `engine.addresses`).
+        """
+
+    def replaced_networks(self, project: Project) -> tuple[str, ...]:
+        """The networks, by name, that compose would remove and make anew: their definition differs.
+
+        Raises:
+            RetryLater: compose does not say so (code `compose.dry_run`).
+        """
+
+    def renew_networks(self, project: Project) -> None:
+        """Makes the project's networks as they are defined, and connects its services' containers.
+
+        Containers keep what they are: those that are not in a network of their service are
+        connected to it. No running container may be in a network that is to be made anew.
+
+        Raises:
+            RetryLater: one is (code `network.used`); nothing has changed then. Or the machine is at
+                fault in another way.
+            StepFailed: the engine does not make a network as it is defined.
         """
 
     def up(self, project: Project, services: Sequence[str] = ()) -> None:

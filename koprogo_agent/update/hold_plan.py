@@ -33,6 +33,7 @@ class Ahead:
         containers: those that run now.
         failed: whether what runs now has failed, so that it cannot serve on meanwhile.
         stuck: why the routes of the ingress cannot be moved, where that was found out.
+        networks: the networks that are made anew.
     """
 
     plan: Plan
@@ -41,6 +42,7 @@ class Ahead:
     containers: tuple[Container, ...]
     failed: bool = False
     stuck: str = ""
+    networks: tuple[str, ...] = ()
 
 
 def plan_hold(world: World, settings: Settings, ahead: Ahead) -> Hold:
@@ -54,6 +56,7 @@ def plan_hold(world: World, settings: Settings, ahead: Ahead) -> Hold:
         ingress=frozenset(stack.own_ingress),
         stops_writers=ahead.plan.rewinds_data,
         serving=frozenset(running),
+        networks=ahead.networks,
     )
     routes = routes_of(ahead.containers)
     against = "" if exchange.stops_writers else _against_beside(world, settings, ahead, routes)
@@ -61,7 +64,7 @@ def plan_hold(world: World, settings: Settings, ahead: Ahead) -> Hold:
     return choose(exchange, routes, against_beside=against, stuck=stuck)
 
 
-def what_is_ahead(job: Job, stuck: str = "") -> Ahead:
+def what_is_ahead(job: Job, networks: tuple[str, ...], stuck: str = "") -> Ahead:
     """The exchange that an operation is about to do, at the step `hold`."""
     containers = job.world.stack.containers(job.settings.stack.project)
     back = job.operation.state.course is Course.BACK
@@ -77,7 +80,7 @@ def what_is_ahead(job: Job, stuck: str = "") -> Ahead:
         changed |= set(_astray(job, containers))
     model = model_of(job, deployment)
     plan = job.operation.state.plan
-    return Ahead(plan, model, frozenset(changed), containers, failed=back, stuck=stuck)
+    return Ahead(plan, model, frozenset(changed), containers, back, stuck, networks)
 
 
 def routes_of(containers: Iterable[Container]) -> dict[str, Routing]:

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from koprogo_agent.domain.database import against_a_point, lost_by_a_way_back
+from koprogo_agent.domain.deployment import Deployment
 from koprogo_agent.domain.hold import Hold, Way
 from koprogo_agent.domain.host import objections
 from koprogo_agent.domain.overlay import Model, repository
 from koprogo_agent.domain.plan import Plan, Step
 from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.errors import RetryLater, StepFailed
-from koprogo_agent.ports import DatabaseAt
+from koprogo_agent.ports import DatabaseAt, Project
 from koprogo_agent.update.engine import Engine
 from koprogo_agent.update.forecast import Forecast, forecast
 from koprogo_agent.update.hold_plan import Ahead, plan_hold
@@ -97,14 +98,18 @@ def _model_here(engine: Engine) -> Model | None:
     Raises:
         NeedsOperator: a file of the operator's is missing, or Compose cannot use it.
     """
-    world, installed = engine.world, engine.journal.installed
+    installed = engine.journal.installed
     if installed is None:
         return None
-    paths = [world.files.stack_path(path) for path in installed.compose_files]
     try:
-        return world.stack.render(project(engine.settings, paths, installed.image_tag))
+        return engine.world.stack.render(_as_laid(engine, installed))
     except StepFailed as error:
         raise unusable(error) from error
+
+
+def _as_laid(engine: Engine, installed: Deployment) -> Project:
+    paths = [engine.world.files.stack_path(path) for path in installed.compose_files]
+    return project(engine.settings, paths, installed.image_tag)
 
 
 def _hold(
@@ -114,6 +119,7 @@ def _hold(
     world, settings, installed = engine.world, engine.settings, engine.journal.installed
     if installed is None or model is None or not plan.holds:
         return Hold(Way.IN_USE, (), "nothing runs yet")
+    networks = world.stack.replaced_networks(_as_laid(engine, installed))
     images = release.manifest.images.values() if release.manifest else ()
     wanted = {one.repository: one.reference for one in images}
     changed = {
@@ -124,7 +130,7 @@ def _hold(
     if release.manifest is None:
         changed = set(installed.pins) - {*settings.stack.own_ingress, settings.database.service}
     containers = world.stack.containers(settings.stack.project)
-    ahead = Ahead(plan, model, frozenset(changed), containers, stuck=stuck)
+    ahead = Ahead(plan, model, frozenset(changed), containers, stuck=stuck, networks=networks)
     return plan_hold(world, settings, ahead)
 
 

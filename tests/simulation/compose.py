@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from io import StringIO
 from pathlib import Path
@@ -15,9 +15,10 @@ from dotenv import dotenv_values
 
 from koprogo_agent.adapters.compose.failures import missing_env_file
 from koprogo_agent.domain.gate import Container
-from koprogo_agent.domain.host import NAME_TAKEN, NO_ADDRESSES, Host, new_networks
+from koprogo_agent.domain.host import NAME_TAKEN, NETWORK_USED, NO_ADDRESSES, Host
 from koprogo_agent.domain.overlay import replicas
 from koprogo_agent.domain.relocation import relocated
+from koprogo_agent.domain.shared import networks_of, own_networks
 from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
 from koprogo_agent.ports import Project, RunResult, Variable
 from tests.lab.merging import merged
@@ -48,6 +49,7 @@ class SimStack:
         known |= project.environment
         texts = tuple(self._text(path) for path in project.files)
         model = _render(texts, frozenset(known.items()), project.directory)
+        model = {**model, "networks": _named(project, model.get("networks") or {})}
         return model if project.view is None else relocated(model, *map(str, project.view))
 
     def hashes(self, project: Project) -> dict[str, str]:
@@ -74,7 +76,8 @@ class SimStack:
     def containers(self, project_name: str) -> tuple[Container, ...]:
         """The containers of services."""
         now = self._machine.clock.seconds
-        return tuple(box.seen(now) for box in self._machine.of(project_name) if not box.one_off)
+        boxes, networks = self._machine.of(project_name), self._machine.networks
+        return tuple(box.seen(now, networks) for box in boxes if not box.one_off)
 
     def host(self) -> Host:
         """What the machine has."""
@@ -85,6 +88,27 @@ class SimStack:
         mine = [one.get("subnet") for one in definition.get("ipam", {}).get("config", ())]
         if self._machine.subnets.intersection(mine) or self._machine.lacks_addresses:
             raise RetryLater(f"{name}: no address pool", code=NO_ADDRESSES)
+
+    def replaced_networks(self, project: Project) -> tuple[str, ...]:
+        """Those that are there, and are defined otherwise."""
+        defined, model = self._machine.defined, self.render(project)
+        return tuple(n for n, one in _definitions(model).items() if defined.get(n, one) != one)
+
+    def renew_networks(self, project: Project) -> None:
+        """Makes them, and connects containers."""
+        machine, model = self._machine, self.render(project)
+        for name in self.replaced_networks(project):
+            inside = [one for one in machine.host().holders if name in one.networks]
+            if machine.rooms or any(one.state == "running" for one in inside):
+                raise RetryLater(f"network {name} has active endpoints", code=NETWORK_USED)
+        for name, definition in _definitions(model).items():
+            if machine.defined.get(name) != definition:
+                machine.make_network(name, definition)
+                machine.middle("network: made")
+        for box in machine.of(project.name):
+            if box.service in model["services"] and not box.one_off:
+                machine.connect(box, networks_of(model, box.service))
+                machine.middle("network: connected")
 
     def up(self, project: Project, services: Sequence[str] = ()) -> None:
         """Creates, recreates, starts."""
@@ -140,12 +164,15 @@ class SimStack:
         machine = self._machine
         for left in self._one_offs(project.name, service):
             machine.remove(left)
+        whole = self.render(project)
+        self._ensure_networks(project.name, whole, (service,))
         spec = self._of_one_off(project, service)
         spec |= {"restart": "no", "hash": _hash(spec)}
         if command:
             spec["command"] = list(command)
         box = machine.make(project.name, service, self._program(spec), spec)
         box.one_off = True
+        machine.connect(box, networks_of(whole, service))
         machine.start(box)
         machine.middle("run")
         began = machine.clock.seconds
@@ -163,18 +190,22 @@ class SimStack:
         machine = self._machine
         for left in [box for box in machine.of(project.name, (service,)) if box.beside]:
             machine.remove(left)
+        whole = self.render(project)
+        self._ensure_networks(project.name, whole, (service,))
         model = self._of_one_off(project, service)
         spec = {**model, "restart": "no", "hash": _hash(model)}
         spec["environment"] = {**model.get("environment", {}), **environment}
         box = machine.make(project.name, service, self._program(spec), spec)
         box.one_off = box.beside = True
+        machine.connect(box, networks_of(whole, service))
         machine.middle("start_beside")
         machine.start(box)
 
     def beside(self, project_name: str) -> tuple[Container, ...]:
         """Those containers."""
         now = self._machine.clock.seconds
-        return tuple(box.seen(now) for box in self._machine.of(project_name) if box.beside)
+        boxes, networks = self._machine.of(project_name), self._machine.networks
+        return tuple(box.seen(now, networks) for box in boxes if box.beside)
 
     def end_beside(self, project_name: str) -> None:
         """Removes them."""
@@ -202,6 +233,8 @@ class SimStack:
         for box in self._machine.of(project_name):
             self._machine.remove(box)
             self._machine.middle("down")
+        for name in [one for one in self._machine.defined if one.startswith(f"{project_name}_")]:
+            del self._machine.networks[name], self._machine.defined[name]
         self._machine.servers.pop(project_name, None)
         self._machine.buckets.discard(project_name)
 
@@ -221,25 +254,53 @@ class SimStack:
         whole = self.render(project)
         model = whole["services"]
         self._settle_recreated(project.name)
-        self._make_networks(whole)
+        self._ensure_networks(project.name, whole, services or tuple(model))
         for name in services or model:
             if name not in model:
                 raise StepFailed(f"no such service: {name}", code="compose.up_failed")
         order = sharing.in_order(model, services or model)
         for name in order:
             followers = [one for one in order if _restarts_with(model[one], name)]
-            self._ensure(project.name, name, model[name], followers)
+            self._ensure(project.name, name, whole, followers)
         return [box for name in order for box in self._own(project.name, name)]
 
+    def _ensure_networks(
+        self, project_name: str, model: Mapping[str, Any], services: Sequence[str]
+    ) -> None:
+        """A network that is defined otherwise is made anew: all others are not in it any more.
+
+        As Compose does it: it stops and connects the services that it is told of.
+        """
+        machine = self._machine
+        used = {name for one in services for name in networks_of(model, one)}
+        for name, definition in _definitions(model).items():
+            if name not in used or machine.defined.get(name) == definition:
+                continue
+            if name not in machine.networks:
+                self.try_network(name, _by_name(model)[name])
+            told = [box for box in machine.of(project_name, services) if not box.one_off]
+            if name in machine.defined:
+                for box in told:
+                    machine.stop(box)
+                for box in machine.boxes:
+                    if box.state == "running":
+                        box.attached.pop(name, None)
+            machine.make_network(name, definition)
+            for box in told:
+                if name in box.attached:
+                    box.attached[name] = machine.networks[name]
+            machine.middle("network: made for some")
+
     def _ensure(
-        self, project_name: str, name: str, service: Mapping[str, Any], followers: Sequence[str]
+        self, project_name: str, name: str, whole: Mapping[str, Any], followers: Sequence[str]
     ) -> None:
         """Makes the containers of a service, as many as it is to have.
 
         As Compose does it: it creates a new one under a name of its own, then it stops and removes
         the old one, and renames. What is to be restarted with it is stopped before that.
         """
-        machine, count = self._machine, replicas(service)
+        machine, service = self._machine, whole["services"][name]
+        count, networks = replicas(service), networks_of(whole, name)
         spec = sharing.resolved(service, lambda one: self._first(project_name, one))
         spec["hash"] = _hash(spec)
         program = self._program(spec)
@@ -251,23 +312,22 @@ class SimStack:
             machine.remove(box)
             machine.middle("scale down: removed")
         for box in there[:count]:
-            if (box.definition, box.program) != same:
+            lost = box.state == "running" and not networks.keys() <= box.attached.keys()
+            if lost or (box.definition, box.program) != same:
                 self.stop(project_name, followers)
-                self._recreate(box, program, spec)
+                self._recreate(box, program, spec, networks)
         last = max((box.number for box in there), default=0)
         for number in range(last + 1, last + 1 + count - len(there)):
             self._check_name(project_name, name, spec, number)
-            machine.make(project_name, name, program, spec, number)
+            made = machine.make(project_name, name, program, spec, number)
+            machine.connect(made, networks)
 
-    def _make_networks(self, model: Mapping[str, Any]) -> None:
-        """Makes those that are not there; one that a release drops stays."""
-        for name, definition in new_networks(model, self._machine.host()).items():
-            self.try_network(name, definition)
-            self._machine.networks.add(name)
-
-    def _recreate(self, box: Box, program: Program, spec: Mapping[str, Any]) -> None:
+    def _recreate(
+        self, box: Box, program: Program, spec: Mapping[str, Any], networks: Iterable[str]
+    ) -> None:
         machine = self._machine
-        machine.make(box.project, box.service, program, spec, box.number)
+        made = machine.make(box.project, box.service, program, spec, box.number)
+        machine.connect(made, networks)
         machine.middle("recreate: created")
         machine.stop(box)
         machine.middle("recreate: stopped")
@@ -327,6 +387,25 @@ def _restarts_with(service: Mapping[str, Any], other: str) -> bool:
     return bool(service.get("depends_on", {}).get(other, {}).get("restart"))
 
 
+def _named(project: Project, networks: Mapping[str, Any]) -> dict[str, Any]:
+    """The networks of a model, each with the engine's name."""
+    return {
+        key: {**(one or {}), "name": (one or {}).get("name", f"{project.name}_{key}")}
+        for key, one in networks.items()
+    }
+
+
+def _by_name(model: Mapping[str, Any]) -> dict[str, Any]:
+    """The same networks by the engine's names."""
+    return {one["name"]: one for one in model["networks"].values()}
+
+
+def _definitions(model: Mapping[str, Any]) -> dict[str, str]:
+    """The networks that compose makes, by the engine's names, with a hash of each."""
+    defined = model["networks"]
+    return {defined[key]["name"]: _hash(defined[key]) for key in own_networks(model)}
+
+
 def _hash(spec: Mapping[str, Any]) -> str:
     """Compose's hash of a definition: it looks at mounted paths, not into what they hold."""
     kept = {key: value for key, value in spec.items() if key not in _HASHED_OUT}
@@ -356,6 +435,8 @@ def _render(
     }
     sharing.check(model["services"])
     for service in model["services"].values():
+        if "default" in (model.get("networks") or {}):
+            service.setdefault("networks", {"default": None})
         for mount in service.get("volumes", ()):
             if mount["source"].startswith("./"):
                 mount["source"] = str(directory / mount["source"][2:])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from koprogo_agent.domain.gate import MAY_END, Container, Health
-from koprogo_agent.domain.host import PAUSED, PORT_TAKEN, Holder, Host, Port
+from koprogo_agent.domain.host import NETWORK_LOST, PAUSED, PORT_TAKEN, Holder, Host, Port
 from koprogo_agent.domain.traefik import routing
 from koprogo_agent.errors import RetryLater, StepFailed
 from tests.simulation.clock import SimClock
@@ -44,6 +44,8 @@ class Box:
         number: which of its service's containers it is.
         runs: how often it has been started.
         joined: id -> run, at its own start, of the containers whose namespaces it shares.
+        wanted: the networks of its service.
+        attached: the networks that it is in -> which one of this name, should it be made anew.
     """
 
     id: str
@@ -67,6 +69,8 @@ class Box:
     number: int = 1
     runs: int = 0
     joined: dict[str, int] = field(default_factory=dict)
+    wanted: frozenset[str] = frozenset()
+    attached: dict[str, int] = field(default_factory=dict)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -97,8 +101,9 @@ class Box:
 
     @property
     def serves(self) -> bool:
-        """Whether it does its work."""
-        return self.state == "running" and self.phase == "serving"
+        """Whether it does its work, and is reached."""
+        reached = self.wanted <= self.attached.keys()
+        return self.state == "running" and self.phase == "serving" and reached
 
     def health(self, now: float) -> Health:
         """What its healthcheck says."""
@@ -108,7 +113,7 @@ class Box:
             return Health.STARTING if now - self.since < _CHECKED_AFTER else Health.HEALTHY
         return Health.STARTING if now - self.since < 30 else Health.UNHEALTHY
 
-    def seen(self, now: float) -> Container:
+    def seen(self, now: float, networks: Mapping[str, int]) -> Container:
         """As the engine shows it."""
         return Container(
             service=self.service,
@@ -121,6 +126,9 @@ class Box:
             restarts=self.restarts,
             labels=self.labels,
             may_end=self.restart in MAY_END and "healthcheck" not in self.spec,
+            networks=frozenset(
+                name for name, one in self.attached.items() if networks.get(name) == one
+            ),
         )
 
 
@@ -143,7 +151,8 @@ class Machine:
         buckets: projects in whose storage the bucket was made.
         others: containers of others.
         listening: ports at which other programs listen.
-        networks: the names of the engine's networks.
+        networks: the engine's networks -> which one of this name it is.
+        defined: the networks that compose has made -> how they were defined.
         subnets: those that its networks have.
         lacks_addresses: whether it has none for one more network.
         middle: called in the middle of effects that have one, so that a fault can strike there.
@@ -161,7 +170,8 @@ class Machine:
         self.listening: list[Port] = []
         self.subnets: set[str] = {"172.17.0.0/16"}
         self.lacks_addresses = False
-        self.networks: set[str] = {"bridge", "host", "none"}
+        self.networks: dict[str, int] = {"bridge": 0, "host": 0, "none": 0}
+        self.defined: dict[str, str] = {}
         self.middle: Callable[[str], None] = nothing
         self.busy: Callable[[], None] | None = None
         self._made = 0
@@ -201,6 +211,7 @@ class Machine:
                 state=box.state,
                 one_off=box.one_off,
                 ports=box.ports if box.state in {"running", "paused"} else (),
+                networks=frozenset(box.attached),
             )
             for box in self.boxes
         ]
@@ -225,6 +236,16 @@ class Machine:
         self.boxes.append(box)
         return box
 
+    def make_network(self, name: str, definition: str) -> None:
+        """Creates a network, in the place of one of this name; what was in that one is not."""
+        self.networks[name] = self.networks.get(name, 0) + 1
+        self.defined[name] = definition
+
+    def connect(self, box: Box, networks: Iterable[str]) -> None:
+        """Connects a container to networks, and to no other."""
+        box.wanted = frozenset(networks)
+        box.attached = {name: self.networks.get(name, 0) for name in networks}
+
     def remove(self, box: Box) -> None:
         """Removes a container."""
         self.boxes.remove(box)
@@ -236,6 +257,8 @@ class Machine:
             raise RetryLater(words, code=PAUSED)
         if box.state not in {"running", "restarting"}:
             self._check_joined(box)
+            if any(self.networks.get(name) != one for name, one in box.attached.items()):
+                raise RetryLater(f"{box.service}: network not found", code=NETWORK_LOST)
             self._bind(box)
             box.stopped = False
             self._begin(box)

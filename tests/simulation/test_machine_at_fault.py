@@ -216,7 +216,7 @@ def test_a_network_that_is_there_is_not_tried_out(folder: Path) -> None:
     watched = Instance.new(folder, rehearsal={"when": "never"})  # which has one of its own
     watched.install()
     machine = watched.scene.machine
-    machine.networks.add("koprogo_mail")
+    machine.networks["koprogo_mail"] = 1
     machine.lacks_addresses = True
     watched.scene.publisher.networks = {"mail": {"name": "koprogo_mail"}}
     watched.scene.publisher.publish("1.1.0")

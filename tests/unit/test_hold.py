@@ -57,6 +57,22 @@ def test_what_users_met_in_words(met: Met, said: str) -> None:
     assert str(met).startswith(said)
 
 
+def test_a_network_that_is_made_anew_takes_everything_off_it() -> None:
+    """A waiting room would be in it as well, and the engine would keep it."""
+    exchange = Exchange(
+        depends_on=NEEDS,
+        changed=frozenset({"backend"}),
+        writers=frozenset({"backend"}),
+        ingress=frozenset({"traefik"}),
+        stops_writers=False,
+        serving=frozenset(NEEDS),
+        networks=("koprogo-network",),
+    )
+    found = choose(exchange, ROUTES, against_beside="")
+    assert (found.way, found.rooms) == (Way.CLOSED, ())
+    assert "koprogo-network" in found.why
+
+
 def test_beside() -> None:
     """Nobody need wait for a release that changes images only."""
     both = way("backend", "frontend")

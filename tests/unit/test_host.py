@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from koprogo_agent.domain.host import (
     Port,
     in_the_way,
     objections,
+    strangers,
 )
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - nothing is bound
@@ -71,6 +73,19 @@ def test_a_port_that_another_container_has_is_named_with_it() -> None:
     (found,) = objections({"services": {"frontend": publishing("80")}}, "koprogo", host)
     assert found.words == "frontend needs port 80/tcp, which the container blog has"
     assert "docker stop blog" in found.advice
+
+
+def test_a_container_of_others_in_a_network_that_is_made_anew() -> None:
+    """The engine would keep the network. The stack's own leave it, what is stopped is not in."""
+    inside = frozenset({"koprogo_default"})
+    tunnel = Holder("tunnel", "", "", "running", networks=inside)
+    old = Holder("old", "", "", "exited", networks=inside)
+    host = Host((tunnel, old, replace(mine("backend"), networks=inside)))
+    model: dict[str, Any] = {"services": {"backend": {}}}
+    (found,) = strangers(model, "koprogo", host, ["koprogo_default"])
+    assert "tunnel is in it" in found.words
+    assert found.advice == "docker network disconnect koprogo_default tunnel"
+    assert list(strangers(model, "koprogo", host, [])) == []
 
 
 def test_the_stack_s_own_ports_and_names_are_no_objection() -> None:

@@ -1,10 +1,16 @@
-"""What belongs to a whole project: what is redefined, and what only comes or goes."""
+"""What belongs to a whole project: its networks, and which volumes are redefined."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from koprogo_agent.domain.shared import redefined_networks, redefined_volumes
+from koprogo_agent.domain.gate import Container, Health
+from koprogo_agent.domain.shared import (
+    disconnected,
+    networks_of,
+    own_networks,
+    redefined_volumes,
+)
 
 MODEL: dict[str, Any] = {
     "services": {
@@ -16,13 +22,47 @@ MODEL: dict[str, Any] = {
 }
 
 
-def test_a_network_is_redefined_by_anything_in_its_definition() -> None:
-    """By its name as well: Compose makes another one then. What comes or goes moves nobody."""
-    assert redefined_networks(MODEL, MODEL) == ()
-    for definition in ({"name": "other"}, {"name": "koprogo_default", "driver": "macvlan"}):
-        after = {**MODEL, "networks": {"default": definition, "new": {}}}
-        assert redefined_networks(MODEL, after) == ("default",)
-    assert redefined_networks({"services": {}}, MODEL) == ()
+USED: dict[str, Any] = {
+    "services": {
+        "postgres": {"networks": {"default": None}},
+        "backend": {"networks": {"default": {"aliases": ["api"]}, "proxy": None}},
+        "sidecar": {"network_mode": "service:backend"},
+    },
+    "networks": {
+        "default": {"name": "koprogo_default"},
+        "proxy": {"name": "traefik", "external": True},
+        "unused": {"name": "koprogo_unused"},
+    },
+}
+
+
+def test_the_networks_of_a_service() -> None:
+    """By the engine's names; a service that shares another's has none."""
+    assert networks_of(USED, "backend") == {"koprogo_default": {"aliases": ["api"]}, "traefik": {}}
+    assert networks_of(USED, "sidecar") == networks_of(USED, "unknown") == {}
+
+
+def test_the_networks_that_compose_makes() -> None:
+    """Those that a service uses and that are the project's own."""
+    assert own_networks(USED) == ("default",)
+
+
+def test_a_container_that_is_not_in_a_network_of_its_service() -> None:
+    """It may be in others as well."""
+    one = Container(
+        service="backend",
+        id="1",
+        image="backend:1",
+        image_id="sha256:1",
+        state="running",
+        health=Health.NONE,
+        exit_code=0,
+        restarts=0,
+        labels={},
+        may_end=False,
+        networks=frozenset({"traefik", "another"}),
+    )
+    assert disconnected(USED, one) == ("koprogo_default",)
 
 
 def test_a_volume_is_redefined_where_its_service_keeps_it() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 
@@ -11,6 +12,7 @@ _PASSED_ON = ("PATH", "HOME", "DOCKER_CONFIG")
 _NEVER_FETCH = ("--no-build", "--pull", "never")
 _VERSION = re.compile(r"v?(\d+)\.\d+")
 OLDEST_MAJOR = 2
+NETWORKS_SERVICE = "koprogo-agent-networks"
 
 _NEUTRAL = {
     "COMPOSE_ANSI": "never",
@@ -101,6 +103,23 @@ def up(program: Program, project: Project, services: Sequence[str]) -> list[str]
 def create(program: Program, project: Project, services: Sequence[str]) -> list[str]:
     """Creates and recreates without starting; `compose create` would include dependencies."""
     return [*_base(program, project), "up", "--no-start", *_NEVER_FETCH, *_only(services)]
+
+
+def networks(program: Program, project: Project, *, dry_run: bool) -> list[str]:
+    """Creates the networks of a service that has no containers, and is defined on standard input.
+
+    Compose then makes those anew whose definition has changed, and touches no container. With
+    `--dry-run` (from Compose 2.17 on) it prints what it would do.
+    """
+    only_said = ["--dry-run"] if dry_run else []
+    chosen = ["up", "--no-start", *_NEVER_FETCH, *_only([NETWORKS_SERVICE])]
+    return [*_base(program, project), "--file", "-", *only_said, *chosen]
+
+
+def networks_service(networks: Sequence[str]) -> bytes:
+    """The compose file that defines that service; its image is never looked for."""
+    service = {"image": "none", "networks": list(networks), "deploy": {"replicas": 0}}
+    return json.dumps({"services": {NETWORKS_SERVICE: service}}).encode()
 
 
 def run(

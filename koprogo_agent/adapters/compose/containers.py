@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,14 +72,15 @@ def details(host: str, container: str) -> Details | None:
 
 def observed(host: str, listed: Iterable[Entry]) -> Iterator[Container]:
     """Containers as the gate looks at them."""
+    networks = {str(one["Id"]) for one in docker_api.read(host, "/networks") or []}
     for entry in listed:
         told = details(host, entry.id)
         # one that went between the two questions is not there
         if told is not None:
-            yield _container(entry, told)
+            yield _container(entry, told, networks)
 
 
-def _container(entry: Entry, told: Details) -> Container:
+def _container(entry: Entry, told: Details, networks: Collection[str]) -> Container:
     state = told["State"]
     health = state.get("Health", {}).get("Status") or Health.NONE
     return Container(
@@ -93,7 +94,17 @@ def _container(entry: Entry, told: Details) -> Container:
         restarts=told.get("RestartCount", 0),
         labels=dict(entry.labels),
         may_end=_may_end(told),
+        # One that has stopped stays in a network that was removed since, and cannot start.
+        networks=frozenset(
+            name for name, identity in endpoints(told).items() if identity in {"", *networks}
+        ),
     )
+
+
+def endpoints(told: Details) -> dict[str, str]:
+    """Network -> its id, for a container; empty where it was not started since it is in it."""
+    listed = told["NetworkSettings"]["Networks"] or {}
+    return {name: str(one["NetworkID"]) for name, one in listed.items()}
 
 
 def _may_end(told: Details) -> bool:

@@ -13,6 +13,7 @@ from koprogo_agent.domain.host import (
     ADDRESS_TAKEN,
     NAME_TAKEN,
     NETWORK_LOST,
+    NETWORK_USED,
     NO_ADDRESSES,
     NO_DEVICE,
     NO_NETWORK,
@@ -147,6 +148,12 @@ _OF_MACHINE = (
         NO_ADDRESSES,
         "the engine has no addresses left for the stack's networks",
         "remove what nothing uses: docker network prune; see the others: docker network ls",
+    ),
+    (
+        re.compile(r"network \S+ .*has active endpoints"),
+        NETWORK_USED,
+        "another container is in a network that is to be made anew",
+        "see which: docker network inspect NETWORK; then: docker network disconnect NETWORK NAME",
     ),
     (
         re.compile(r"network \S+ not found|has incorrect label com\.docker\.compose\.network"),

@@ -43,6 +43,7 @@ def _holder(told: Mapping[str, Any]) -> Holder:
         state=told["State"],
         one_off=labels.get(ONE_OFF) == "True",
         ports=tuple(Port(one.get("IP", ""), one["PublicPort"], one["Type"]) for one in published),
+        networks=frozenset((told.get("NetworkSettings") or {}).get("Networks") or {}),
     )
 
 

@@ -28,6 +28,7 @@ from koprogo_agent.domain.gate import Container
 from koprogo_agent.domain.host import Host
 from koprogo_agent.domain.overlay import without_absent
 from koprogo_agent.domain.relocation import relocated
+from koprogo_agent.domain.shared import own_networks
 from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
 from koprogo_agent.ports import Project, RunResult, Variable
 
@@ -131,6 +132,26 @@ class ComposeStack:
     def try_network(self, name: str, definition: Mapping[str, Any]) -> None:
         """Makes a network and removes it again."""
         networks.try_out(self._host, name, definition)
+
+    def replaced_networks(self, project: Project) -> tuple[str, ...]:
+        """The networks that compose would make anew; it knows by a hash in a label of theirs."""
+        keys = own_networks(self.render(project))
+        if not keys:
+            return ()
+        asked = commands.networks(self.program, project, dry_run=True)
+        done = self._ask(asked, project, commands.networks_service(keys))
+        if done.returncode:
+            docker_api.check(self._host)
+        return networks.replaced(done)
+
+    def renew_networks(self, project: Project) -> None:
+        """Makes the networks as they are defined, and connects containers to them."""
+        model = self.render(project)
+        keys = own_networks(model)
+        if keys:
+            made = commands.networks(self.program, project, dry_run=False)
+            self._bring(made, project, commands.networks_service(keys))
+        networks.connect(self._host, project.name, model)
 
     def up(self, project: Project, services: Sequence[str] = ()) -> None:
         """Creates and starts services.
@@ -286,9 +307,9 @@ class ComposeStack:
             return ""
         return "" if done.returncode else done.stdout.decode(errors="replace").strip()
 
-    def _ask(self, argv: Sequence[str], project: Project) -> process.Completed:
+    def _ask(self, argv: Sequence[str], project: Project, stdin: bytes = b"") -> process.Completed:
         try:
-            return self._compose(argv, project, _QUICK)
+            return self._compose(argv, project, _QUICK, stdin)
         except process.TimedOut as error:
             raise RetryLater(
                 f"compose is too slow: {error}",
@@ -298,11 +319,11 @@ class ComposeStack:
         except process.TooMuchOutput as error:
             raise StepFailed(f"the model is too large: {error}", code="compose.invalid") from error
 
-    def _bring(self, argv: Sequence[str], project: Project) -> None:
+    def _bring(self, argv: Sequence[str], project: Project, stdin: bytes = b"") -> None:
         """Has compose create or start something, and finds out why where it could not."""
         leftovers.settle_recreated(self._host, project.name)
         try:
-            done = self._compose(argv, project, self._up_seconds)
+            done = self._compose(argv, project, self._up_seconds, stdin)
         except process.Overrun as error:
             docker_api.check(self._host)
             words = f"{error}; it last said: {failures.last_words(error.stderr)}"
@@ -313,7 +334,9 @@ class ComposeStack:
             self.render(project)
             raise failures.of_start(done.stderr)
 
-    def _compose(self, argv: Sequence[str], project: Project, timeout: float) -> process.Completed:
+    def _compose(
+        self, argv: Sequence[str], project: Project, timeout: float, stdin: bytes = b""
+    ) -> process.Completed:
         for path in project.env_files:
             if not path.exists():
                 raise failures.missing_env_file(str(path))
@@ -321,7 +344,9 @@ class ComposeStack:
             if not path.exists():
                 raise failures.missing_file(str(path))
         env = commands.environment(project, self._environment, self._host)
-        done = process.run(argv, env=env, timeout=timeout, limit_output=_OUTPUT_LIMIT, cwd=_ROOT)
+        done = process.run(
+            argv, env=env, timeout=timeout, limit_output=_OUTPUT_LIMIT, cwd=_ROOT, stdin=stdin
+        )
         if project.view is None:
             return done
         # People look for a file where it belongs.

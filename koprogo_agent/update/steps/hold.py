@@ -32,7 +32,15 @@ from koprogo_agent.update.holding import (
     users_come_in,
 )
 from koprogo_agent.update.host_check import check_host_again
-from koprogo_agent.update.job import CANDIDATE, Found, Job, left_alone, model_of, unlaid_project
+from koprogo_agent.update.job import (
+    CANDIDATE,
+    Found,
+    Job,
+    left_alone,
+    model_of,
+    previous_of,
+    unlaid_project,
+)
 from koprogo_agent.update.looking import (
     Look,
     examined,
@@ -42,6 +50,7 @@ from koprogo_agent.update.looking import (
     take,
     wait_until_healthy,
 )
+from koprogo_agent.update.networks import networks_to_renew, settle_networks
 from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.pins import write_pins
 from koprogo_agent.update.reviving import revive_database
@@ -59,9 +68,10 @@ def do(job: Job) -> Facts:
         return dict(job.operation.facts.get(Step.HOLD, {}))
     note_nothing_safe(job)
     breached = not state.opened and users_come_in(job)
-    held = _hold(job)
+    held = _hold(job, networks_to_renew(job, previous_of(job)))
     if not state.plan.rewinds_data:
         return _facts(job, held)
+    settle_networks(job, previous_of(job))
     revive_database(job)
     return _facts(job, held) | {"wrote": breached or (state.opened and _wrote(job))}
 
@@ -86,12 +96,14 @@ class Held:
         no_route: why the ingress did not hand its routes over, where it was asked.
         unchanged: the services whose containers compose leaves as they are; none where it was not
             asked beforehand.
+        networks: the networks that are made anew while it stands.
     """
 
     hold: Hold
     since: str
     no_route: str = ""
     unchanged: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
 
 
 def _forward(job: Job) -> Held:
@@ -99,11 +111,12 @@ def _forward(job: Job) -> Held:
 
     That is as long as nothing was exchanged: until the rollback point is made, where there is one.
     """
-    check_host_again(job)
+    networks = networks_to_renew(job, job.target)
+    check_host_again(job, networks)
     if job.operation.kind is not Kind.HEAL:
         note_safe(job)
     unchanged = _unchanged(job)
-    held = replace(_hold(job), unchanged=unchanged)
+    held = replace(_hold(job, networks), unchanged=unchanged)
     if held.hold.way is Way.BESIDE:
         note_beside_safe(job)
     elif Step.POINT not in job.operation.state.plan.steps:
@@ -128,24 +141,27 @@ def _unchanged(job: Job) -> tuple[str, ...]:
     return tuple(sorted(same & left_alone(job)))
 
 
-def _hold(job: Job) -> Held:
+def _hold(job: Job, networks: tuple[str, ...]) -> Held:
     """Chooses a way and goes it; another one where that cannot be gone."""
     # On a way back: the ingress did not hand its routes over, and is not asked a second time.
     known = job.operation.fact(Step.HOLD, "no_route") or ""
-    chosen = _plan(job, known)
+    chosen = _plan(job, networks, known)
+    if networks:
+        # Rooms of a hold before this one are in the networks as well.
+        give_up_rooms(job.world, job.settings)
     try:
-        return replace(_go(job, chosen), no_route=known)
+        return replace(_go(job, chosen), no_route=known, networks=networks)
     except RetryLater as error:
         if chosen.way not in {Way.BESIDE, Way.WAIT} or not error.code.startswith(_STUCK):
             raise
         log.warning("hold.fallback", way=chosen.way, why=error.message)
         give_up_rooms(job.world, job.settings)
         no_route = error.message if error.code == NO_ROUTE else ""
-        return replace(_go(job, _plan(job, error.message)), no_route=no_route)
+        return replace(_go(job, _plan(job, networks, error.message)), no_route=no_route)
 
 
-def _plan(job: Job, stuck: str) -> Hold:
-    return plan_hold(job.world, job.settings, what_is_ahead(job, stuck))
+def _plan(job: Job, networks: tuple[str, ...], stuck: str) -> Hold:
+    return plan_hold(job.world, job.settings, what_is_ahead(job, networks, stuck))
 
 
 _STUCK = ("room.", "image.absent")
@@ -244,6 +260,7 @@ def _facts(job: Job, held: Held) -> dict[str, object]:
         "no_route": held.no_route,
         "runs": runs_of(job),
         "unchanged": list(held.unchanged),
+        "networks": list(held.networks),
         "at": held.since,
     }
 

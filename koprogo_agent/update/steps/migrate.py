@@ -14,7 +14,9 @@ from koprogo_agent.update.candidate import candidate_project
 from koprogo_agent.update.holding import keep_rooms
 from koprogo_agent.update.job import Found, Job
 from koprogo_agent.update.looking import Look, gate_policy, wait_until_healthy
+from koprogo_agent.update.networks import settle_networks
 from koprogo_agent.update.operation import Facts
+from koprogo_agent.update.reviving import revive_database
 
 _TAIL = 300
 
@@ -24,6 +26,10 @@ def do(job: Job) -> Facts:
     with candidate_project(job) as project:
         if job.operation.kind is Kind.INSTALL:
             _start_database(job, project)
+        else:
+            # Compose would make a network anew for the migration's container, and for no other.
+            settle_networks(job, job.target)
+            revive_database(job)
         began = job.world.clock.monotonic()
         run(job, project, partial(keep_rooms, job))
         return {"seconds": job.world.clock.monotonic() - began}

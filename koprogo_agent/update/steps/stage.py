@@ -17,7 +17,7 @@ from koprogo_agent.domain.overlay import (
     services,
     unsupported,
 )
-from koprogo_agent.domain.shared import redefined_networks, redefined_volumes
+from koprogo_agent.domain.shared import redefined_volumes
 from koprogo_agent.domain.states import Truth
 from koprogo_agent.domain.trust import VerifiedRelease
 from koprogo_agent.errors import AgentError, NeedsOperator, Refused, StepFailed
@@ -35,8 +35,8 @@ def do(job: Job) -> Facts:
     model = model_of(job, draft)
     _check_images(job, draft, model)
     _check_supported(job, draft, model)
-    _check_shared(job, model)
-    check_host(job, model)
+    _check_volumes(job, model)
+    check_host(job, draft)
     references = _references(job, release, draft, model)
     if not references:
         raise StepFailed(
@@ -68,8 +68,8 @@ def probe(job: Job) -> Found:  # noqa: ARG001 - the contract of a step
     return Found(Truth.NOT_DONE)
 
 
-def _check_shared(job: Job, model: Mapping[str, Any]) -> None:
-    """What belongs to the whole project cannot be exchanged service by service."""
+def _check_volumes(job: Job, model: Mapping[str, Any]) -> None:
+    """Compose would go on with a volume as it is, or with an empty one."""
     if job.operation.previous is None:
         return
     before, tag = model_of(job, job.operation.previous), job.operation.tag
@@ -78,13 +78,6 @@ def _check_shared(job: Job, model: Mapping[str, Any]) -> None:
             f"{tag} redefines the volume {', '.join(found)}: what is in it would stay behind",
             code="stage.volume",
             advice="a release must leave volumes as they are; it may add others",
-        )
-    if found := redefined_networks(before, model):
-        raise StepFailed(
-            f"{tag} redefines the network {', '.join(found)}: everything would be taken off it,"
-            " the database too",
-            code="stage.network",
-            advice="a release must leave networks as they are; it may add others",
         )
 
 

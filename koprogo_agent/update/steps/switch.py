@@ -32,6 +32,7 @@ from koprogo_agent.update.job import (
     model_of,
 )
 from koprogo_agent.update.looking import Look, examined, gate_policy, wait_until_healthy
+from koprogo_agent.update.networks import any_disconnected, settle_networks
 from koprogo_agent.update.operation import Facts
 from koprogo_agent.update.operator_files import spared_services
 from koprogo_agent.update.pins import write_pins
@@ -54,7 +55,7 @@ def undo(job: Job) -> Facts:
 
 
 def probe(job: Job) -> Found:
-    """Whether the target's files are laid and its containers made from its images."""
+    """Whether the target's files are laid, and its containers made of its images and connected."""
     files_laid = job.world.files.laid() == job.target.tag
     containers = job.world.stack.containers(job.settings.stack.project)
     closed, pins = closed_services(job), as_asked_for(job, job.target).pins
@@ -65,7 +66,8 @@ def probe(job: Job) -> Found:
         for one in containers
         if one.service in pins
     )
-    return Found(Truth.DONE if files_laid and made else Truth.NOT_DONE)
+    done = files_laid and made and not any_disconnected(job, job.target)
+    return Found(Truth.DONE if done else Truth.NOT_DONE)
 
 
 def start_again(job: Job, deployment: Deployment) -> None:
@@ -111,6 +113,7 @@ def _apply(job: Job, deployment: Deployment) -> Facts:
     give_up = {*dropped_services(job, deployment), *_in_the_way(job, deployment)}
     if give_up:
         job.world.stack.discard(project.name, sorted(give_up))
+    settle_networks(job, deployment)
     exchange = _exchange_while_users_wait if users_wait(job) else _exchange_in_use
     exchange(job, deployment, project)
     return {"seconds": job.world.clock.monotonic() - began}
