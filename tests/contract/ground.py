@@ -63,6 +63,8 @@ class Ground:
         mend: takes that away.
         ingress: the service through which users come in.
         one_shot: the service that ends.
+        storage: the service that keeps documents.
+        network: the key of the network that all services are in.
         image_tag: the tag of the images of v1.0.0.
         application: the name of the application's database.
     """
@@ -88,6 +90,8 @@ class Ground:
     mend: Callable[[], None]
     ingress: str = "ingress"
     one_shot: str = "bootstrap"
+    storage: str = "storage"
+    network: str = "default"
     image_tag: str = ":1.0.0"
     application: str = APPLICATION
 
@@ -127,6 +131,7 @@ class Ground:
 def simulated(folder: Path) -> Ground:
     """The fake one."""
     instance = Instance.new(folder)
+    instance.scene.publisher.networks = {"default": {}}
     instance.install()
     scene, count = instance.scene, iter(range(1, 99))
     scene.machine.busy = instance.taps.each = None  # the suite alone writes
@@ -228,6 +233,8 @@ def on_the_lab(lab: Lab, engine: Engine) -> Ground:
         mend=lambda: said("DROP MATERIALIZED VIEW totals; DROP FUNCTION counted()"),
         ingress=lab.stack.ingress.service,
         one_shot=ONE_SHOT,
+        storage="minio",
+        network="koprogo-network",
         image_tag=":1.0.0",
         application=DATABASE,
     )

@@ -11,7 +11,7 @@ import pytest
 
 from koprogo_agent.domain.drift import CONFIG_HASH
 from koprogo_agent.domain.gate import Container, Health
-from koprogo_agent.domain.host import NAME_TAKEN, NO_ADDRESSES, PAUSED, PORT_TAKEN
+from koprogo_agent.domain.host import NAME_TAKEN, NETWORK_USED, NO_ADDRESSES, PAUSED, PORT_TAKEN
 from koprogo_agent.domain.overlay import RELEASE_LABEL
 from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
 from koprogo_agent.ports import Project, Stack
@@ -445,3 +445,49 @@ def test_a_network_is_tried_out(ground: Ground, stack: Stack) -> None:
         stack.try_network("koprogo-contract", taken)
     assert raised.value.code == NO_ADDRESSES
     assert not any("koprogo-contract" in name for name in stack.host().networks - before)
+
+
+def redefined_network(ground: Ground) -> Project:
+    """The project, whose network is defined otherwise."""
+    options = {"driver_opts": {"com.docker.network.driver.mtu": "1400"}}
+    return more(ground, json.dumps({"services": {}, "networks": {ground.network: options}}))
+
+
+def test_a_network_that_is_defined_otherwise(ground: Ground, stack: Stack) -> None:
+    """It is made anew once nothing runs in it; the same containers are in it then."""
+    name, ids, redefined = ground.project.name, ground.ids, redefined_network(ground)
+    assert stack.replaced_networks(ground.project) == ()
+    (network,) = stack.replaced_networks(redefined)
+    for service in ids:
+        assert network in one(ground, service).networks
+    with pytest.raises(RetryLater) as raised:
+        stack.renew_networks(redefined)
+    assert raised.value.code == NETWORK_USED
+    assert one(ground, "backend").state == "running"
+    for project in (redefined, ground.project):
+        assert stack.replaced_networks(project) == (network,)
+        stack.stop(name, list(ids))
+        stack.renew_networks(project)
+        assert stack.replaced_networks(project) == ()
+        stack.renew_networks(project)
+        assert all(network in one(ground, service).networks for service in ids)
+        stack.start(name, ["postgres", ground.storage, "backend", "frontend", ground.ingress])
+        assert one(ground, "postgres").state == "running"
+    assert ground.ids == ids
+    stack.up(ground.project)
+    ground.wait_for(lambda: one(ground, "backend").health is Health.HEALTHY)
+
+
+def test_what_compose_does_with_one_service_and_its_network(ground: Ground, stack: Stack) -> None:
+    """It takes the service out of the network, which stays as others are in it."""
+    ids = ground.ids
+    (network,) = stack.replaced_networks(redefined_network(ground))
+    with pytest.raises(RetryLater) as raised:
+        stack.up(redefined_network(ground), ["frontend"])
+    assert raised.value.code == NETWORK_USED
+    frontend = one(ground, "frontend")
+    assert (frontend.state, frontend.networks) == ("exited", frozenset())
+    stack.renew_networks(ground.project)
+    assert network in one(ground, "frontend").networks
+    stack.up(ground.project)
+    assert ground.ids == ids

@@ -117,11 +117,14 @@ def test_an_operator_redefines_it(instance: Instance) -> None:
     )
     name = f"{stack.project}_{KEY}"
     with engine_of(stack) as client:
-        image = client.containers.get(f"{stack.name}-minio").image.id
-        command = ["-c", "while :; do sleep 1; done"]
-        stranger = client.containers.run(
-            image, command, entrypoint="/bin/sh", name="tunnel", network=name, detach=True
+        stranger = client.containers.create(
+            client.containers.get(f"{stack.name}-minio").attrs["Image"],
+            ["-c", "while :; do sleep 1; done"],
+            entrypoint="/bin/sh",
+            name="tunnel",
+            network=name,
         )
+        stranger.start()
         _, watched = bring(edited, Kind.GOOD)
         stranger.remove(force=True)
         (failure,) = watched.seen.failures

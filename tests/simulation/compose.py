@@ -91,16 +91,13 @@ class SimStack:
 
     def replaced_networks(self, project: Project) -> tuple[str, ...]:
         """Those that are there, and are defined otherwise."""
-        defined, model = self._machine.defined, self.render(project)
-        return tuple(n for n, one in _definitions(model).items() if defined.get(n, one) != one)
+        return self._replaced(self.render(project))
 
     def renew_networks(self, project: Project) -> None:
         """Makes them, and connects containers."""
         machine, model = self._machine, self.render(project)
         for name in self.replaced_networks(project):
-            inside = [one for one in machine.host().holders if name in one.networks]
-            if machine.rooms or any(one.state == "running" for one in inside):
-                raise RetryLater(f"network {name} has active endpoints", code=NETWORK_USED)
+            self._check_empty(name)
         for name, definition in _definitions(model).items():
             if machine.defined.get(name) != definition:
                 machine.make_network(name, definition)
@@ -267,11 +264,12 @@ class SimStack:
     def _ensure_networks(
         self, project_name: str, model: Mapping[str, Any], services: Sequence[str]
     ) -> None:
-        """A network that is defined otherwise is made anew: all others are not in it any more.
+        """Makes the networks of services; one that is defined otherwise is made anew.
 
-        As Compose does it: it stops and connects the services that it is told of.
+        As Compose does it: it stops and disconnects the services that it is told of, and then the
+        engine does not remove the network while others are in it.
         """
-        machine = self._machine
+        machine, replaced = self._machine, set(self._replaced(model))
         used = {name for one in services for name in networks_of(model, one)}
         for name, definition in _definitions(model).items():
             if name not in used or machine.defined.get(name) == definition:
@@ -279,17 +277,25 @@ class SimStack:
             if name not in machine.networks:
                 self.try_network(name, _by_name(model)[name])
             told = [box for box in machine.of(project_name, services) if not box.one_off]
-            if name in machine.defined:
-                for box in told:
-                    machine.stop(box)
-                for box in machine.boxes:
-                    if box.state == "running":
-                        box.attached.pop(name, None)
+            for box in told if name in replaced else ():
+                machine.stop(box)
+                box.attached.pop(name, None)
+                machine.middle("network: disconnected")
+            self._check_empty(name)
             machine.make_network(name, definition)
             for box in told:
-                if name in box.attached:
+                if name in box.wanted:
                     box.attached[name] = machine.networks[name]
-            machine.middle("network: made for some")
+
+    def _replaced(self, model: Mapping[str, Any]) -> tuple[str, ...]:
+        defined = self._machine.defined
+        return tuple(n for n, one in _definitions(model).items() if defined.get(n, one) != one)
+
+    def _check_empty(self, network: str) -> None:
+        """The engine removes no network that a running container is in, such as a room."""
+        inside = [one for one in self._machine.host().holders if network in one.networks]
+        if self._machine.rooms or any(one.state == "running" for one in inside):
+            raise RetryLater(f"network {network} has active endpoints", code=NETWORK_USED)
 
     def _ensure(
         self, project_name: str, name: str, whole: Mapping[str, Any], followers: Sequence[str]

@@ -100,7 +100,7 @@ def test_a_bad_release_gives_it_back(networked: Instance, *, schema: bool) -> No
 def test_the_operator_redefines_a_network(folder: Path) -> None:
     """In a file of their own; the next release brings it, and says why users cannot connect."""
     own = Path("/etc/koprogo/override.yml")
-    instance = Instance.new(folder, stack={"overrides": (str(own),)})
+    instance = Instance.new(folder, stack={"overrides": (own,)})
     instance.scene.disk.texts[own] = json.dumps({"services": {}}).encode()
     connected(instance)
     edited = {"services": {}, "networks": defined(1400)}
