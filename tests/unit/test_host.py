@@ -76,7 +76,7 @@ def test_a_port_that_another_container_has_is_named_with_it() -> None:
 
 
 def test_a_container_of_others_in_a_network_that_is_made_anew() -> None:
-    """The engine would keep the network. The stack's own leave it, what is stopped is not in."""
+    """The engine would keep it. The stack's own containers leave it; a stopped one is not in it."""
     inside = frozenset({"koprogo_default"})
     tunnel = Holder("tunnel", "", "", "running", networks=inside)
     old = Holder("old", "", "", "exited", networks=inside)
