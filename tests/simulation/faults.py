@@ -32,7 +32,7 @@ EFFECTS = {
     "images": {"pull", "remove"},
     "stack": {
         *("up", "create", "start", "stop", "discard", "run", "down"),
-        *("start_beside", "end_beside"),
+        *("start_beside", "end_beside", "renew_networks"),
     },
     "rooms": {
         *("put_up", "put_up_again", "close", "open", "step_aside", "remove"),

@@ -38,6 +38,7 @@ class Operation:
         drift: what the operator wants done about drift.
         routed: whether the ingress routes by labels, so that a waiting room can take its routes.
         beside: whether the database has connections for a version beside the old one.
+        network: whether the compose files define a network.
         fails: whether users are turned away even when no fault strikes.
     """
 
@@ -50,6 +51,7 @@ class Operation:
     drift: str = "report"
     routed: bool = True
     beside: bool = True
+    network: bool = False
     fails: bool = False
 
 
@@ -63,6 +65,16 @@ def _update_schema(instance: Instance) -> None:
 
 def _fail(instance: Instance) -> None:
     instance.scene.publisher.publish("1.1.0", schema=True, backend={"exits": "in production"})
+
+
+def _update_network(instance: Instance) -> None:
+    instance.scene.publisher.networks = {"default": {"internal": True}}
+    _update(instance)
+
+
+def _fail_network(instance: Instance) -> None:
+    instance.scene.publisher.networks = {"default": {"internal": True}}
+    _fail(instance)
 
 
 def _install(instance: Instance) -> None:
@@ -100,6 +112,12 @@ OPERATIONS = {
     ),
     "rolled back, restart always": Operation(
         _fail, frozenset({"v1.0.0", "v1.1.0"}), "v1.0.0", restart="always"
+    ),
+    "network": Operation(
+        _update_network, frozenset({"v1.0.0", "v1.0.1"}), "v1.0.1", network=True, fails=True
+    ),
+    "network, rolled back": Operation(
+        _fail_network, frozenset({"v1.0.0"}), "v1.0.0", network=True, fails=True
     ),
     "rollback by hand": Operation(
         _update, frozenset({"v1.0.0", "v1.0.1"}), "v1.0.0", asks=lambda one: one.requests.rollback()
@@ -202,6 +220,7 @@ def prepared(request: pytest.FixtureRequest, memory: Callable[[], Path]) -> Iter
     instance = Instance.new(memory(), soak={"duration": 30.0}, policy={"drift": operation.drift})
     instance.scene.publisher.restart = operation.restart
     instance.scene.publisher.routed = operation.routed
+    instance.scene.publisher.networks = {"default": {}} if operation.network else {}
     instance.scene.database.free = 10 if operation.beside else 1
     if not operation.on_nothing:
         instance.install()
