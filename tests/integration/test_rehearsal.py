@@ -26,10 +26,6 @@ MAKE_TABLESPACE = (
     "COPY (SELECT 1) TO PROGRAM 'cat >/dev/null; mkdir -p /tmp/fast'",
     "CREATE TABLESPACE fast LOCATION '/tmp/fast'",
 )
-MAKE_VIEW = (
-    "CREATE FUNCTION total() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM rows'",
-    "CREATE MATERIALIZED VIEW totals AS SELECT total()",
-)
 MOVE_TABLES = """
     CREATE SCHEMA app;
     DO $$ DECLARE t record; BEGIN
@@ -185,21 +181,6 @@ def test_files_that_services_need(slow: Instance) -> None:
     with slow.engine(seen) as engine, pytest.raises(EnoughSeenError):
         engine.tick()
     assert "rehearse" in seen.facts, seen.failures
-
-
-def test_a_backup_that_cannot_be_restored(slow: Instance) -> None:
-    """A materialised view depends on a search path: the backup is whole, nobody is blamed."""
-    stack, release = slow.lab.stack, slow.lab.publisher.publish(Kind.GOOD)
-    for statement in MAKE_VIEW:
-        stack.psql(statement)
-    seen, outcome = act(slow)
-    stack.psql("DROP FUNCTION total() CASCADE")
-    assert outcome is Outcome.POSTPONED
-    assert codes(seen) == ["rehearsal.unavailable"]
-    assert "is whole, and cannot be restored" in seen.failures[0].message
-    assert "rows" in seen.failures[0].message
-    with slow.engine() as engine:
-        assert release.tag not in {one.tag for one in engine.memory.quarantined().values()}
 
 
 def test_a_tablespace(slow: Instance) -> None:
