@@ -277,11 +277,12 @@ class SimStack:
             if name not in machine.networks:
                 self.try_network(name, _by_name(model)[name])
             told = [box for box in machine.of(project_name, services) if not box.one_off]
-            for box in told if name in replaced else ():
-                machine.stop(box)
-                box.attached.pop(name, None)
-                machine.middle("network: disconnected")
-            self._check_empty(name)
+            if name in replaced:
+                for box in told:
+                    machine.stop(box)
+                    box.attached.pop(name, None)
+                    machine.middle("network: disconnected")
+                self._check_empty(name)
             machine.make_network(name, definition)
             for box in told:
                 if name in box.wanted:
