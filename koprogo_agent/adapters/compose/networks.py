@@ -37,15 +37,16 @@ _REMOVED = re.compile(rb"^[^\n]*\bNetwork (\S+)\s+Removed\s*$", re.MULTILINE)
 _NO_DRY_RUN = b"unknown flag: --dry-run"
 
 
-def replaced(done: Completed) -> tuple[str, ...]:
+def replaced(host: str, done: Completed) -> tuple[str, ...]:
     """Return the networks that a dry run of compose has made anew.
 
     Raises:
-        RetryLater: the dry run failed (code `compose.dry_run`).
+        RetryLater: the dry run failed (code `compose.dry_run`), or the engine does not answer.
     """
     if done.returncode and _NO_DRY_RUN in done.stderr:
         return ()  # it is older than the comparison
     if done.returncode:
+        docker_api.check(host)
         words = failures.last_words(done.stderr)
         raise RetryLater(
             f"compose does not say what it would do with the networks: {words}",
@@ -75,9 +76,7 @@ def connect(host: str, project_name: str, model: Model) -> None:
                 _connect(api, entry, endpoints(told), networks_of(model, entry.service), known)
             except APIError as error:
                 words = f"cannot connect {entry.name} to its networks: {error.explanation}"
-                raise failures.of_machine(words) or RetryLater(
-                    words, code="engine.failed"
-                ) from error
+                raise failures.of_machine(words) or docker_api.failed(words) from error
 
 
 def _connect(
@@ -170,7 +169,7 @@ def _asked_for(
             yield pool
         elif others := [one for one in having if one != name]:
             words = f"cannot make the network {name}: Pool overlaps with other one, of {others[0]}"
-            raise failures.of_machine(words) or RetryLater(words, code="engine.failed")
+            raise failures.of_machine(words) or docker_api.failed(words)
 
 
 def _overlaps(subnet: str, network: Mapping[str, Any]) -> bool:

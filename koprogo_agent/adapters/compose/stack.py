@@ -140,15 +140,12 @@ class ComposeStack:
             return ()
         asked = commands.networks(self.program, project, dry_run=True)
         done = self._ask(asked, project, commands.networks_service(keys))
-        if done.returncode:
-            docker_api.check(self._host)
-        return networks.replaced(done)
+        return networks.replaced(self._host, done)
 
     def renew_networks(self, project: Project) -> None:
         """Makes the networks as they are defined, and connects containers to them."""
         model = self.render(project)
-        keys = own_networks(model)
-        if keys:
+        if keys := own_networks(model):
             made = commands.networks(self.program, project, dry_run=False)
             self._bring(made, project, commands.networks_service(keys))
         networks.connect(self._host, project.name, model)
