@@ -246,7 +246,7 @@ def _ports(
 
 
 def _collisions(wanted: Mapping[str, Mapping[str, Any]]) -> Iterator[Objection]:
-    """Yield the ports that two services of the model publish.
+    """Yield the ports that two services of the model publish, or two containers of one.
 
     The release may have it so, or the operator's override: the model does not tell.
     """
@@ -256,6 +256,13 @@ def _collisions(wanted: Mapping[str, Mapping[str, Any]]) -> Iterator[Objection]:
         for choice in _published(service)
         if len(choice) == 1
     ]
+    for name, port in fixed:
+        if (count := replicas(wanted[name])) > 1:
+            words = f"{count} containers of {name} would all publish port {port.number}"
+            advice = (
+                f'give {name} one container, or a port for each: ports: !override ["8000-8001:80"]'
+            )
+            yield Objection(PORT_TWICE, words, advice)
     for (one, port), (other, same) in combinations(fixed, 2):
         if one != other and port.collides(same):
             words = f"{one} and {other} both publish port {port.number}/{port.protocol}"

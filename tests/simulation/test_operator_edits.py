@@ -376,6 +376,20 @@ def is_down(instance: Instance, service: str) -> bool:
     return box is None or box.state != "running"
 
 
+def test_a_service_with_a_port_is_scaled(overriding: Instance) -> None:
+    """Its containers cannot all have the port: it is said before anything is held."""
+    ports = [{"target": 25, "published": "2525", "protocol": "tcp"}]
+    overriding.scene.publisher.more = {"mailer": {**TOOL, "ports": ports}}
+    assert bring(overriding, "1.1.0").outcome is Outcome.COMMITTED
+    write(overriding, {"mailer": {"deploy": {"replicas": 2}}})
+    overriding.watcher.began.clear()
+    assert bring(overriding, "1.2.0").outcome is Outcome.CANCELLED
+    _, failure = overriding.watcher.failures[-1]
+    assert failure.code == "port.twice"
+    assert "hold" not in overriding.watcher.began
+    assert overriding.quarantined == set()
+
+
 def test_a_profile_is_off_while_the_stack_is_put_right(instance: Instance) -> None:
     """Its service goes; once the profile is on again, it comes back by itself."""
     instance.scene.publisher.more = {"debug": {**TOOL, "profiles": ["debug"]}}

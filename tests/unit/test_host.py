@@ -194,3 +194,10 @@ def test_what_another_service_is_to_have_is_given_up() -> None:
     assert in_the_way({"services": scaled}, "koprogo", Host(holders)) == set()
     assert in_the_way({"services": new}, "koprogo", Host(holders)) == set()
     assert in_the_way({"services": gives_up}, "other", Host(holders)) == set()
+
+
+def test_two_containers_of_a_service_cannot_publish_one_port() -> None:
+    """An override may have scaled it; with a port for each of them they can."""
+    assert codes(Host(), {"one": {**publishing("8080"), "scale": 2}}) == [PORT_TWICE]
+    assert codes(Host(), {"one": {**publishing("8080-8081"), "scale": 2}}) == []
+    assert codes(Host(), {"one": {**publishing("8080"), "scale": 1}}) == []
