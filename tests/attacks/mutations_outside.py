@@ -218,8 +218,8 @@ _GIT = (
         "attacks/test_tags.py::test_refs_of_the_same_name_elsewhere_are_not_taken_for_the_tag",
     ),
     without(
-        *("git: nothing inherited", "adapters/git/command", "env=self._environment(mirror),"),
-        'env={**__import__("os").environ, **self._environment(mirror)},',
+        *("git: nothing inherited", "adapters/git/command", "env=environment,"),
+        'env={**__import__("os").environ, **environment},',
         _HOSTILE,
     ),
     without(

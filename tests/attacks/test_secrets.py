@@ -170,8 +170,9 @@ def _journal(path: Path) -> str:
 
 
 def _files(folder: Path) -> str:
-    """The names and contents of all files."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    """The names and contents of all files; what a link leads to elsewhere is the operator's."""
+    paths = sorted(folder.rglob("*"))
+    files = (path for path in paths if path.is_file() and not path.is_symlink())
     return "\n".join(f"{path}\n{_content(path)}" for path in files)
 
 
