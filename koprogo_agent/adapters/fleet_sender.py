@@ -2,7 +2,7 @@
 
 Cryptography and TLS would cost the idle daemon another 20 MB, and a server that answers for ever or
 a name that never resolves would hold it up. The proxy is that of the settings, never one of the
-environment; redirects are not followed: whoever the server is, the operator has named it.
+environment; redirects are not followed: the operator has named the server.
 """
 
 from __future__ import annotations

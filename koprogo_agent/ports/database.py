@@ -163,11 +163,9 @@ class Database(Protocol):
         """Restores a dump into the (empty) application's database, stopping at the first error.
 
         Raises:
-            StepFailed: the dump is damaged (code `backup.corrupt`), or whole, and the server
-                refuses to restore it (code `backup.unrestorable`).
-            RetryLater: the server is still being set up (code `database.starting`).
             StepFailed: the file is not a whole dump (code `backup.corrupt`).
             Unrestorable: it is whole, and PostgreSQL refuses what is in it.
+            RetryLater: the server is still being set up (code `database.starting`).
         """
 
     def tablespaces(self, at: DatabaseAt) -> tuple[str, ...]:

@@ -105,9 +105,9 @@ def _unless_changed(job: Job, error: AgentError) -> AgentError:
 
 def _have_changed(job: Job) -> bool:
     """Whether Compose renders something else now of what is to run."""
-    operation, previous = job.operation, job.operation.previous
-    back = operation.state.course is Course.BACK and previous is not None
-    deployment = previous if back and previous is not None else job.target
+    operation = job.operation
+    back = operation.state.course is Course.BACK
+    deployment = (operation.previous if back else None) or job.target
     try:
         return job.world.stack.render(staged_project(job, deployment)) != model_of(job, deployment)
     except AgentError:

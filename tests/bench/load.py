@@ -203,7 +203,7 @@ def _whole(seen: Seen, sampled: float) -> Iterator[Figure]:
 
     Args:
         seen: what was measured.
-        sampled: seconds for which the gate goes on asking after the first good sample.
+        sampled: seconds from the first good sample of the gate to the one that opens it.
     """
     for cell, took in seen.seconds.items():
         if floors := seen.floors.get(cell):
@@ -217,7 +217,7 @@ def _whole(seen: Seen, sampled: float) -> Iterator[Figure]:
                 " without backup and rehearsal",
             )
             yield Figure(
-                f"  the same less {sampled:.0f} s, for which the gate goes on asking",
+                f"  the same without the gate's own sampling time ({sampled:.0f} s)",
                 middle(took) - sampled,
                 "s",
                 floor=middle(floors),

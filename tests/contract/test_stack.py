@@ -306,7 +306,7 @@ def with_dependents(ground: Ground, **changed: object) -> Project:
 
 
 def test_what_a_service_needs_of_others(ground: Ground, stack: Stack) -> None:
-    """Whoever shares with another depends on it; only a namespace brings a restart."""
+    """What shares with another service depends on it; only a namespace brings a restart."""
     model = stack.render(with_dependents(ground))["services"]
     restarts = {
         name: model[name]["depends_on"]["late"].get("restart", False)

@@ -18,7 +18,7 @@ from tests.lab.proxy import ForwardProxy
 pytestmark = pytest.mark.real
 
 IMAGE = "registry.lab.test/koprogo/backend:1"
-NOBODY = ("nobody", "CANARY")
+REFUSED = ("unknown", "CANARY")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def proxy() -> Iterator[ForwardProxy]:
 @pytest.fixture(scope="module")
 def engine(proxy: ForwardProxy) -> Iterator[Engine]:
     """An engine that is to use it."""
-    url = Proxy("127.0.0.1", proxy.server_port, *NOBODY).url
+    url = Proxy("127.0.0.1", proxy.server_port, *REFUSED).url
     environment = {"HTTPS_PROXY": url, "NO_PROXY": "localhost,.internal"}
     with Engine(own=True, environment=environment) as started:
         yield started

@@ -84,7 +84,7 @@ def test_a_release_redefines_the_network(
 
 
 def test_a_release_that_leaves_it_alone(instance: Instance) -> None:
-    """Nobody is kept out for it."""
+    """No user is kept out for it."""
     watched = release(instance, Kind.GOOD, defined("1300"))
     assert watched.outcome == "committed", watched.seen.failures
     assert watched.tally.failed == 0

@@ -318,7 +318,7 @@ class Course:
     # --- what must be true
 
     def assert_blameless(self) -> None:
-        """No fault of our own, nobody blamed who is sound, never HELD, no row lost."""
+        """No fault of our own, no sound release blamed, never HELD, no row lost."""
         instance = self.instance
         assert_rules_kept(instance)
         quarantined = instance.engine.memory.quarantined().values()

@@ -135,7 +135,7 @@ def test_the_agents_own_group_may_read_the_configuration(patient: Patient) -> No
         assert found.level is level
 
 
-def test_a_configuration_with_a_password_is_for_nobody_else(patient: Patient) -> None:
+def test_a_configuration_with_a_password_is_kept_from_others(patient: Patient) -> None:
     """That of a proxy is as secret as an address to notify."""
     keys = {"proxy": "http://h:1", "proxy_user": "ann", "proxy_password": "x"}
     network = Network.model_validate(keys)

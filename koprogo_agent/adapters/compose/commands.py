@@ -105,15 +105,21 @@ def create(program: Program, project: Project, services: Sequence[str]) -> list[
     return [*_base(program, project), "up", "--no-start", *_NEVER_FETCH, *_only(services)]
 
 
-def networks(program: Program, project: Project, *, dry_run: bool) -> list[str]:
+def networks(program: Program, project: Project) -> list[str]:
     """Creates the networks of a service that has no containers, and is defined on standard input.
 
-    Compose then makes those anew whose definition has changed, and touches no container. With
-    `--dry-run` (from Compose 2.17 on) it prints what it would do.
+    Compose then makes those anew whose definition has changed, and touches no container.
     """
-    only_said = ["--dry-run"] if dry_run else []
-    chosen = ["up", "--no-start", *_NEVER_FETCH, *_only([NETWORKS_SERVICE])]
-    return [*_base(program, project), "--file", "-", *only_said, *chosen]
+    return [*_base(program, project), *_NETWORKS_FILE, *_NETWORKS_UP]
+
+
+def networks_dry_run(program: Program, project: Project) -> list[str]:
+    """Prints what `networks` would do; Compose before 2.17 cannot."""
+    return [*_base(program, project), *_NETWORKS_FILE, "--dry-run", *_NETWORKS_UP]
+
+
+_NETWORKS_FILE = ("--file", "-")
+_NETWORKS_UP = ("up", "--no-start", *_NEVER_FETCH, "--no-deps", "--", NETWORKS_SERVICE)
 
 
 def networks_service(networks: Sequence[str]) -> bytes:

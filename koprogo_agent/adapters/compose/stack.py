@@ -138,7 +138,7 @@ class ComposeStack:
         keys = own_networks(self.render(project))
         if not keys:
             return ()
-        asked = commands.networks(self.program, project, dry_run=True)
+        asked = commands.networks_dry_run(self.program, project)
         done = self._ask(asked, project, commands.networks_service(keys))
         return networks.replaced(self._host, done)
 
@@ -146,7 +146,7 @@ class ComposeStack:
         """Makes the networks as they are defined, and connects containers to them."""
         model = self.render(project)
         if keys := own_networks(model):
-            made = commands.networks(self.program, project, dry_run=False)
+            made = commands.networks(self.program, project)
             self._bring(made, project, commands.networks_service(keys))
         networks.connect(self._host, project.name, model)
 

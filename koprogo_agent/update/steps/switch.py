@@ -139,8 +139,8 @@ def _exchange_in_use(job: Job, deployment: Deployment, project: Project) -> None
 def _exchange_while_users_wait(job: Job, deployment: Deployment, project: Project) -> None:
     """Each second counts: compose starts in one run whatever need not wait for others.
 
-    Nobody waits for what stays as it is. One-shots that have done their work and are still the same
-    are not run again, as they are not when the machine starts.
+    What stays as it is does not hold them up. One-shots that have done their work and are still the
+    same are not run again, as they are not when the machine starts.
     """
     model = model_of(job, deployment)
     kept = {one.service: one for one in _kept(job, deployment, project)}
