@@ -6,21 +6,21 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 from koprogo_agent.wire import answer as answers
 from koprogo_agent.wire.answer import Answer
 from koprogo_agent.wire.signing import Request
 from tests.lab.ca import Authority
+from tests.lab.serving import Serving
 
 ANSWER = Answer(acknowledged=(7,), interval=180, highest="v1.2.0")
 
 Doing = Callable[["Exchange"], None]
 
 
-class Server(ThreadingHTTPServer):
+class Server(Serving):
     """Does to each request what it was last told to do, inside a `with` block.
 
     Attributes:
@@ -30,8 +30,6 @@ class Server(ThreadingHTTPServer):
         came: set with each request.
         over: set at the end.
     """
-
-    daemon_threads = True
 
     def __init__(self, authority: Authority | None = None) -> None:
         """Listen on the loopback, with TLS where somebody vouches for it."""
@@ -53,29 +51,15 @@ class Server(ThreadingHTTPServer):
         """Its address."""
         return f"{self._scheme}://127.0.0.1:{self.server_port}"
 
-    def __enter__(self) -> Self:
-        """Serve."""
-        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End."""
+    def shutdown(self) -> None:
+        """End; those whom it left without an answer, too."""
         self.over.set()
-        self.shutdown()
-        self.server_close()
+        super().shutdown()
 
     def wait_for(self, count: int, seconds: float = 30.0) -> None:
         """Until so many requests have come."""
         with self.came:
             assert self.came.wait_for(lambda: len(self.seen) >= count, seconds), self.seen
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that has gone is what some tests are about."""
 
 
 class Exchange(BaseHTTPRequestHandler):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import NamedTuple, Self
+
+from tests.lab.serving import Serving
 
 
 class Letter(NamedTuple):
@@ -31,7 +32,7 @@ class Letterbox:
 
     def __enter__(self) -> Self:
         """Open."""
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        self._server.__enter__()
         return self
 
     def __exit__(
@@ -41,8 +42,7 @@ class Letterbox:
         trace: TracebackType | None,
     ) -> None:
         """Close."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.__exit__(kind, error, trace)
 
     def empty(self) -> list[Letter]:
         """Takes out what has come: whoever told it has waited until it was here."""
@@ -50,9 +50,7 @@ class Letterbox:
         return taken
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
+class _Server(Serving):
     def __init__(self, letters: list[Letter]) -> None:
         self.letters = letters
         super().__init__(("127.0.0.1", 0), _Delivery)

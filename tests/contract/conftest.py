@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from koprogo_agent.domain.states import Outcome
+from koprogo_agent.ports import Stack
 from tests.contract.ground import Ground, on_the_lab, simulated
 from tests.instance import PATIENT_GATE, Instance
 from tests.lab.lab import Lab
@@ -34,3 +35,9 @@ def ground(
             assert ran is not None
             assert ran.outcome is Outcome.COMMITTED, ran.operation.state.cause
             yield on_the_lab(lab, engine)
+
+
+@pytest.fixture
+def stack(ground: Ground) -> Stack:
+    """The port."""
+    return ground.engine.world.stack

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from koprogo_agent.domain.database import Subscription
+from koprogo_agent.domain.gate import Container
 from koprogo_agent.domain.overlay import override
 from koprogo_agent.domain.tags import TagRef
 from koprogo_agent.ports import DatabaseAt, HttpProbe, Project
@@ -238,3 +239,15 @@ def on_the_lab(lab: Lab, engine: Engine) -> Ground:
         image_tag=":1.0.0",
         application=DATABASE,
     )
+
+
+def one(ground: Ground, service: str) -> Container:
+    """A service's container."""
+    containers = ground.engine.world.stack.containers(ground.project.name)
+    return next(container for container in containers if container.service == service)
+
+
+def more(ground: Ground, text: str) -> Project:
+    """The project with one more compose file."""
+    path = ground.engine.world.files.write_override("contract.json", text.encode())
+    return replace(ground.project, files=(*ground.project.files, path))

@@ -5,25 +5,22 @@ from __future__ import annotations
 import contextlib
 import selectors
 import socket
-import threading
 from base64 import b64encode
 from collections.abc import Mapping
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
+from http.server import BaseHTTPRequestHandler
+
+from tests.lab.serving import Serving
 
 _PIECE = 1 << 16
 
 
-class ForwardProxy(ThreadingHTTPServer):
+class ForwardProxy(Serving):
     """Connects clients to servers by the names that it is given, inside a `with` block.
 
     Attributes:
         log: the targets of the requests to connect, HOST:PORT, each with the status it got.
     """
-
-    daemon_threads = True
 
     def __init__(self, names: Mapping[str, str], login: tuple[str, str] | None = None) -> None:
         """Listen on the loopback.
@@ -41,24 +38,6 @@ class ForwardProxy(ThreadingHTTPServer):
     def address(self) -> str:
         """Its address."""
         return f"http://127.0.0.1:{self.server_port}"
-
-    def __enter__(self) -> Self:
-        """Serve."""
-        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End."""
-        self.shutdown()
-        self.server_close()
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is none of its business."""
 
 
 class _Exchange(BaseHTTPRequestHandler):

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
-from io import StringIO
 from pathlib import Path
 from typing import Any
-
-from dotenv import dotenv_values
 
 from koprogo_agent.adapters.compose.failures import missing_env_file
 from koprogo_agent.domain.gate import Container
 from koprogo_agent.domain.host import NAME_TAKEN, NETWORK_USED, NO_ADDRESSES, Host
 from koprogo_agent.domain.overlay import replicas
 from koprogo_agent.domain.relocation import relocated
-from koprogo_agent.domain.shared import networks_of, own_networks
+from koprogo_agent.domain.shared import networks_of
 from koprogo_agent.errors import NeedsOperator, RetryLater, StepFailed
 from koprogo_agent.ports import Project, RunResult, Variable
-from tests.lab.merging import merged
-from tests.simulation import sharing
+from tests.simulation import rendering, sharing
+from tests.simulation.box import Box
 from tests.simulation.disk import Disk
 from tests.simulation.images import Program, SimImages
-from tests.simulation.machine import Box, Machine
-
-_VARIABLE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)(?:(:?[-?])([^}]*))?\})")
-_HASHED_OUT = ("depends_on", "scale", "profiles")
+from tests.simulation.machine import Machine
 
 
 class SimStack:
@@ -45,23 +35,25 @@ class SimStack:
         for path in project.env_files:
             if not path.exists():
                 raise missing_env_file(str(path))
-            known |= {name: value or "" for name, value in _dotenv(path.read_text()).items()}
+            known |= {
+                name: value or "" for name, value in rendering.dotenv(path.read_text()).items()
+            }
         known |= project.environment
         texts = tuple(self._text(path) for path in project.files)
-        model = _render(texts, frozenset(known.items()), project.directory)
-        model = {**model, "networks": _named(project, model.get("networks") or {})}
+        model = rendering.render(texts, frozenset(known.items()), project.directory)
+        model = {**model, "networks": rendering.named(project, model)}
         return model if project.view is None else relocated(model, *map(str, project.view))
 
     def hashes(self, project: Project) -> dict[str, str]:
         """What its containers carry."""
         model = self.render(project)["services"]
-        return {name: _hash(one) for name, one in model.items()}
+        return {name: rendering.hash_of(one) for name, one in model.items()}
 
     def variables(self, project: Project) -> tuple[Variable, ...]:
         """The variables used."""
         found = {}
         for path in project.files:
-            for name, kind, value in _VARIABLE.findall(self._text(path)):
+            for name, kind, value in rendering.VARIABLE.findall(self._text(path)):
                 if name:
                     default = value if kind.endswith("-") else ""
                     found[name] = Variable(
@@ -98,7 +90,7 @@ class SimStack:
         machine, model = self._machine, self.render(project)
         for name in self.replaced_networks(project):
             self._check_empty(name)
-        for name, definition in _definitions(model).items():
+        for name, definition in rendering.definitions(model).items():
             if machine.defined.get(name) != definition:
                 machine.make_network(name, definition)
                 machine.middle("network: made")
@@ -164,7 +156,7 @@ class SimStack:
         whole = self.render(project)
         self._ensure_networks(project.name, whole, (service,))
         spec = self._of_one_off(project, service)
-        spec |= {"restart": "no", "hash": _hash(spec)}
+        spec |= {"restart": "no", "hash": rendering.hash_of(spec)}
         if command:
             spec["command"] = list(command)
         box = machine.make(project.name, service, self._program(spec), spec)
@@ -190,7 +182,7 @@ class SimStack:
         whole = self.render(project)
         self._ensure_networks(project.name, whole, (service,))
         model = self._of_one_off(project, service)
-        spec = {**model, "restart": "no", "hash": _hash(model)}
+        spec = {**model, "restart": "no", "hash": rendering.hash_of(model)}
         spec["environment"] = {**model.get("environment", {}), **environment}
         box = machine.make(project.name, service, self._program(spec), spec)
         box.one_off = box.beside = True
@@ -271,11 +263,11 @@ class SimStack:
         """
         machine, replaced = self._machine, set(self._replaced(model))
         used = {name for one in services for name in networks_of(model, one)}
-        for name, definition in _definitions(model).items():
+        for name, definition in rendering.definitions(model).items():
             if name not in used or machine.defined.get(name) == definition:
                 continue
             if name not in machine.networks:
-                self.try_network(name, _by_name(model)[name])
+                self.try_network(name, rendering.by_name(model)[name])
             told = [box for box in machine.of(project_name, services) if not box.one_off]
             if name in replaced:
                 for box in told:
@@ -290,7 +282,9 @@ class SimStack:
 
     def _replaced(self, model: Mapping[str, Any]) -> tuple[str, ...]:
         defined = self._machine.defined
-        return tuple(n for n, one in _definitions(model).items() if defined.get(n, one) != one)
+        return tuple(
+            n for n, one in rendering.definitions(model).items() if defined.get(n, one) != one
+        )
 
     def _check_empty(self, network: str) -> None:
         """The engine removes no network that a running container is in, such as a room."""
@@ -309,7 +303,7 @@ class SimStack:
         machine, service = self._machine, whole["services"][name]
         count, networks = replicas(service), networks_of(whole, name)
         spec = sharing.resolved(service, lambda one: self._first(project_name, one))
-        spec["hash"] = _hash(spec)
+        spec["hash"] = rendering.hash_of(spec)
         program = self._program(spec)
         same = (spec["hash"], program)
         there = self._own(project_name, name)
@@ -384,88 +378,6 @@ class SimStack:
         return [box for box in self._in_order(project_name, (service,)) if box.one_off]
 
 
-@lru_cache(maxsize=64)
-def _dotenv(text: str) -> dict[str, str | None]:
-    return dotenv_values(stream=StringIO(text), interpolate=False)
-
-
 def _restarts_with(service: Mapping[str, Any], other: str) -> bool:
     """Whether compose restarts a service when it has made another one anew."""
     return bool(service.get("depends_on", {}).get(other, {}).get("restart"))
-
-
-def _named(project: Project, networks: Mapping[str, Any]) -> dict[str, Any]:
-    """The networks of a model, each with the engine's name."""
-    return {
-        key: {**(one or {}), "name": (one or {}).get("name", f"{project.name}_{key}")}
-        for key, one in networks.items()
-    }
-
-
-def _by_name(model: Mapping[str, Any]) -> dict[str, Any]:
-    """The same networks by the engine's names."""
-    return {one["name"]: one for one in model["networks"].values()}
-
-
-def _definitions(model: Mapping[str, Any]) -> dict[str, str]:
-    """The networks that compose makes, by the engine's names, with a hash of each."""
-    defined = model["networks"]
-    return {defined[key]["name"]: _hash(defined[key]) for key in own_networks(model)}
-
-
-def _hash(spec: Mapping[str, Any]) -> str:
-    """Compose's hash of a definition: it looks at mounted paths, not into what they hold."""
-    kept = {key: value for key, value in spec.items() if key not in _HASHED_OUT}
-    if "deploy" in kept:
-        kept["deploy"] = {key: one for key, one in kept["deploy"].items() if key != "replicas"}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
-
-
-@lru_cache(maxsize=1024)
-def _render(
-    texts: tuple[str, ...], variables: frozenset[tuple[str, str]], directory: Path
-) -> dict[str, Any]:
-    known, model = dict(variables), dict[str, Any]()
-    for text in texts:
-        try:
-            document = json.loads(text)
-        except ValueError as error:
-            raise StepFailed(
-                f"compose cannot use the files: {error}", code="compose.invalid"
-            ) from error
-        model = merged(model, _resolved(document, known))
-    chosen = set(known.get("COMPOSE_PROFILES", "").split(","))
-    model["services"] = {
-        name: sharing.with_implied_needs(one)
-        for name, one in model["services"].items()
-        if not one.get("profiles") or chosen & {"*", *one["profiles"]}
-    }
-    sharing.check(model["services"])
-    for service in model["services"].values():
-        if "default" in (model.get("networks") or {}):
-            service.setdefault("networks", {"default": None})
-        for mount in service.get("volumes", ()):
-            if mount["source"].startswith("./"):
-                mount["source"] = str(directory / mount["source"][2:])
-    return model
-
-
-def _resolved(value: Any, known: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
-    if isinstance(value, dict):
-        return {key: _resolved(one, known) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_resolved(one, known) for one in value]
-    if isinstance(value, str):
-        return _VARIABLE.sub(lambda match: _value(match, known), value)
-    return value
-
-
-def _value(match: re.Match[str], known: Mapping[str, str]) -> str:
-    name, kind, default = match.groups()
-    if name is None:
-        return "$"
-    if known.get(name):
-        return known[name]
-    if kind and kind.endswith("?"):
-        raise NeedsOperator(f"{name} is missing: {default}", code="compose.variable_missing")
-    return default if kind else ""

@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from tests.simulation.instance import Instance
+from tests.simulation.operators import OVERRIDE, write
 
 _MEMORY = Path("/dev/shm")  # noqa: S108 - a folder with a random name is made in it
 
@@ -50,3 +51,12 @@ def watched(instance: Instance) -> Instance:
     instance.scene.users.failed.clear()
     instance.watcher.began.clear()
     return instance
+
+
+@pytest.fixture
+def overriding(folder: Path) -> Instance:
+    """An instance with an override file of the operator's, which has no services yet."""
+    made = Instance.new(folder, stack={"overrides": (OVERRIDE,)})
+    write(made, {})
+    made.install()
+    return made

@@ -25,6 +25,7 @@ from tests.simulation.any_stack import (
     Strike,
     Turn,
 )
+from tests.simulation.box import Box
 from tests.simulation.checks import (
     assert_no_row_lost,
     assert_nothing_left,
@@ -35,7 +36,7 @@ from tests.simulation.checks import (
 from tests.simulation.faults import Taps
 from tests.simulation.images import Program
 from tests.simulation.instance import TICK, Instance
-from tests.simulation.machine import Box, Machine
+from tests.simulation.machine import Machine
 from tests.simulation.people import PROJECT
 
 OVERRIDE = Path("/srv/own.yml")

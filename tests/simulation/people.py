@@ -11,7 +11,8 @@ from koprogo_agent.domain.plan import Action
 from koprogo_agent.errors import Failure
 from koprogo_agent.ports import HttpProbe
 from koprogo_agent.update.operation import Facts
-from tests.simulation.machine import Box, Machine
+from tests.simulation.box import Box
+from tests.simulation.machine import Machine
 
 PROJECT = "koprogo"
 PUBLIC = "http://koprogo.example/api/v1/health"

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from koprogo_agent.errors import RetryLater
 from koprogo_agent.ports import Room
+from tests.simulation.box import Box
 from tests.simulation.images import SimImages
-from tests.simulation.machine import Box, Machine
+from tests.simulation.machine import Machine
 
 IMAGE = "haproxy:3"
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from tests.simulation.machine import Box, Machine
+    from tests.simulation.box import Box
+    from tests.simulation.machine import Machine
 
 
 def no_storage(machine: Machine, box: Box) -> str:

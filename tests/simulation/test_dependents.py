@@ -11,8 +11,8 @@ import pytest
 from koprogo_agent.domain.states import Outcome
 from tests.simulation.checks import assert_serves
 from tests.simulation.instance import Instance
+from tests.simulation.operators import TOOL, assert_well, bring
 from tests.simulation.people import PROJECT
-from tests.simulation.test_operator_edits import TOOL, assert_well, bring
 
 STARTED = {"condition": "service_started"}
 RESTARTED = {**STARTED, "restart": True}

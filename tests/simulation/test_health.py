@@ -12,9 +12,9 @@ from koprogo_agent.errors import RetryLater
 from koprogo_agent.ports import Session
 from koprogo_agent.update.standing import HeldBy
 from koprogo_agent.update.status import read_status
+from tests.simulation.box import Box
 from tests.simulation.checks import assert_no_row_lost, assert_serves, is_held
 from tests.simulation.instance import TICK, Instance
-from tests.simulation.machine import Box
 from tests.simulation.people import PROJECT
 
 DOWN, UP = "KoproGo is down", "KoproGo is up again"
